@@ -1,0 +1,128 @@
+//! The table of stable error codes: name, exit code of the command line, HTTP status.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal, exit $exit:literal, http $http:literal;)*) => {
+        /// Why an operation failed, in a form that scripts can match.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// Every code, in table order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable name, `area.reason`.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What the command line exits with.
+            pub fn exit(self) -> u8 {
+                match self { $(Self::$variant => $exit,)* }
+            }
+
+            /// What the API answers with.
+            pub fn http(self) -> u16 {
+                match self { $(Self::$variant => $http,)* }
+            }
+
+            /// The code with that name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A defect of Backstay.
+    Internal = "internal", exit 1, http 500;
+    /// The request is malformed or contradictory.
+    Invalid = "request.invalid", exit 2, http 400;
+    /// The configuration file or environment is wrong.
+    ConfigInvalid = "config.invalid", exit 2, http 400;
+    /// The caller may not do this.
+    Forbidden = "access.forbidden", exit 4, http 403;
+    /// The caller is not known.
+    Unauthenticated = "access.unauthenticated", exit 4, http 401;
+    /// No engine answered.
+    EngineUnreachable = "engine.unreachable", exit 7, http 503;
+    /// Another engine serves this home.
+    EngineRunning = "engine.running", exit 6, http 409;
+    /// The engine is stopping and takes no new work.
+    EngineStopping = "engine.stopping", exit 6, http 503;
+    /// No such connection.
+    ConnectionNotFound = "connection.not_found", exit 3, http 404;
+    /// A connection of that name exists.
+    ConnectionExists = "connection.exists", exit 6, http 409;
+    /// The database server cannot be reached.
+    ConnectionUnreachable = "connection.unreachable", exit 1, http 502;
+    /// The database server refused the credentials.
+    ConnectionAuth = "connection.authentication", exit 4, http 502;
+    /// The TLS handshake or the server's certificate failed.
+    ConnectionTls = "connection.tls", exit 1, http 502;
+    /// The SSH tunnel failed.
+    ConnectionSsh = "connection.ssh", exit 1, http 502;
+    /// The connection broke in the middle of work.
+    ConnectionLost = "connection.lost", exit 1, http 502;
+    /// No such database on the server.
+    DatabaseNotFound = "database.not_found", exit 3, http 404;
+    /// The target database holds something already.
+    DatabaseNotEmpty = "database.not_empty", exit 6, http 409;
+    /// The server's version is not one Backstay knows.
+    SourceVersion = "source.version", exit 1, http 422;
+    /// The database role lacks a right that the operation needs.
+    SourceRights = "source.rights", exit 4, http 422;
+    /// A lock was not granted in time.
+    SourceLocked = "source.locked", exit 6, http 409;
+    /// The server answered a statement with an error.
+    SourceStatement = "source.statement", exit 1, http 502;
+    /// The server sent bytes that are not its protocol.
+    SourceProtocol = "source.protocol", exit 1, http 502;
+    /// An object could not be saved.
+    SourceObject = "source.object", exit 1, http 422;
+    /// No such repository.
+    RepositoryNotFound = "repository.not_found", exit 3, http 404;
+    /// A repository of that name, or at that place, exists.
+    RepositoryExists = "repository.exists", exit 6, http 409;
+    /// There is something at the place, but it is not a repository this version can read.
+    RepositoryForeign = "repository.foreign", exit 1, http 422;
+    /// No key slot opens with the given key.
+    RepositoryKey = "repository.key", exit 4, http 422;
+    /// Stored bytes are damaged.
+    RepositoryCorrupt = "repository.corrupt", exit 1, http 422;
+    /// A stored object is missing.
+    RepositoryMissing = "repository.missing", exit 1, http 422;
+    /// The writer's session ended before its commit.
+    RepositorySession = "repository.session", exit 1, http 409;
+    /// The place where objects are stored failed.
+    StorageFailed = "storage.failed", exit 1, http 502;
+    /// The place where objects are stored is full.
+    StorageFull = "storage.full", exit 1, http 507;
+    /// No such backup.
+    BackupNotFound = "backup.not_found", exit 3, http 404;
+    /// The backup is pinned, or the last good one.
+    BackupProtected = "backup.protected", exit 6, http 409;
+    /// No such run.
+    RunNotFound = "run.not_found", exit 3, http 404;
+    /// The same database is being worked on.
+    RunBusy = "run.busy", exit 6, http 409;
+    /// The run was cancelled.
+    Cancelled = "run.cancelled", exit 130, http 409;
+    /// No progress for too long.
+    Stalled = "run.stalled", exit 1, http 504;
+    /// What was asked for is not in the backup.
+    ObjectNotFound = "object.not_found", exit 3, http 404;
+    /// Some objects could not be saved or restored.
+    Partial = "run.partial", exit 5, http 200;
+    /// The operation destroys something and was not confirmed.
+    Unconfirmed = "request.unconfirmed", exit 6, http 409;
+    /// The target has too little space.
+    NoSpace = "restore.no_space", exit 1, http 507;
+    /// The catalog file cannot be read or written.
+    CatalogFailed = "catalog.failed", exit 1, http 500;
+    /// Something else is in the way.
+    Conflict = "request.conflict", exit 6, http 409;
+    /// No such thing, of a kind without its own code.
+    NotFound = "request.not_found", exit 3, http 404;
+}

@@ -1,0 +1,15 @@
+//! Backstay's engine: everything that happens, without HTTP and without a terminal.
+//!
+//! Rules, stated as absences: nothing here prints or exits; nothing reads the wall clock except
+//! through [`clock::Clock`]; no object in a repository is changed in place; no secret type can be
+//! printed or serialised by accident.
+
+pub mod clock;
+pub mod error;
+pub mod ids;
+pub mod monitor;
+pub mod secret;
+pub mod source;
+pub mod storage;
+
+pub use error::{Code, Error, Result};

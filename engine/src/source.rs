@@ -1,0 +1,3 @@
+//! What is backed up: database servers, spoken to in their own protocols.
+
+pub mod postgres;

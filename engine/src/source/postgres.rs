@@ -1,0 +1,3 @@
+//! PostgreSQL, versions 10 to 18.
+
+pub mod logical;

@@ -1,0 +1,3 @@
+//! Logical backups of PostgreSQL databases: the schema as statements, the rows as `COPY` bytes.
+
+pub mod object;
