@@ -3,6 +3,9 @@
 //! A storage knows keys and bytes, nothing of what they mean. Keys are `/`-separated, relative,
 //! made of `[A-Za-z0-9._-]`; an object is created once and never changed.
 
+pub mod conformance;
+pub mod faulty;
+
 use std::fmt;
 use std::ops::Range;
 

@@ -1,0 +1,137 @@
+//! What every storage must do, as one suite that runs against each of them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Storage, StorageError};
+
+/// Runs every check against an empty `storage`; the first broken promise is the error.
+///
+/// `atomic_create` says that of several creators of one key exactly one may win; object stores
+/// that overwrite instead are held to everything else.
+pub async fn suite(storage: Arc<dyn Storage>, atomic_create: bool) -> Result<(), String> {
+    starts_empty(&*storage).await?;
+    keeps_what_was_created(&*storage).await?;
+    reads_ranges(&*storage).await?;
+    names_what_is_missing(&*storage).await?;
+    lists_by_prefix(&*storage).await?;
+    deletes(&*storage).await?;
+    refuses_bad_keys(&*storage).await?;
+    if atomic_create {
+        never_replaces(&*storage).await?;
+        one_creator_wins(storage).await?;
+    }
+    Ok(())
+}
+
+fn expect(holds: bool, promise: &str) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(promise.to_owned()) }
+}
+
+fn worked<T>(what: &str, outcome: Result<T, StorageError>) -> Result<T, String> {
+    outcome.map_err(|error| format!("{what}: {}", crate::Error::from(error).report()))
+}
+
+async fn starts_empty(storage: &dyn Storage) -> Result<(), String> {
+    let all = worked("list of an empty storage", storage.list("").await)?;
+    expect(all.is_empty(), "the suite needs an empty storage")
+}
+
+async fn keeps_what_was_created(storage: &dyn Storage) -> Result<(), String> {
+    for size in [0usize, 1, 4096, 3 << 20] {
+        let key = format!("keep/{size}");
+        let body: Bytes = (0..size).map(|place| (place * 31 % 251) as u8).collect();
+        worked("create", storage.create(&key, body.clone()).await)?;
+        worked("barrier", storage.barrier().await)?;
+        let back = worked("get", storage.get(&key, None).await)?;
+        expect(back == body, "an object reads back as it was created")?;
+    }
+    Ok(())
+}
+
+async fn reads_ranges(storage: &dyn Storage) -> Result<(), String> {
+    worked("create", storage.create("range/a", Bytes::from_static(b"0123456789")).await)?;
+    for (range, want) in [(0..10, "0123456789"), (0..1, "0"), (3..7, "3456"), (9..10, "9")] {
+        let got = worked("ranged get", storage.get("range/a", Some(range)).await)?;
+        expect(got == want.as_bytes(), "a ranged get answers exactly the bytes asked for")?;
+    }
+    for range in [0..11, 10..12, 40..50] {
+        let got = storage.get("range/a", Some(range)).await;
+        expect(
+            matches!(got, Err(StorageError::Short { .. })),
+            "a range beyond the object is refused as short",
+        )?;
+    }
+    Ok(())
+}
+
+async fn names_what_is_missing(storage: &dyn Storage) -> Result<(), String> {
+    let whole = storage.get("missing/a", None).await;
+    expect(matches!(whole, Err(StorageError::Missing { .. })), "get names a missing object")?;
+    let range = storage.get("missing/a", Some(0..1)).await;
+    expect(matches!(range, Err(StorageError::Missing { .. })), "ranged get names a missing object")?;
+    let delete = storage.delete("missing/a").await;
+    expect(matches!(delete, Err(StorageError::Missing { .. })), "delete names a missing object")
+}
+
+async fn lists_by_prefix(storage: &dyn Storage) -> Result<(), String> {
+    let keys: BTreeSet<String> =
+        ["list/a", "list/b/1", "list/b/2", "list/b2", "list/c-1"].map(str::to_owned).into();
+    for key in &keys {
+        worked("create", storage.create(key, Bytes::from_static(b"x")).await)?;
+    }
+    let listed = worked("list", storage.list("list/").await)?;
+    let names: Vec<String> = listed.iter().map(|info| info.key.clone()).collect();
+    expect(names == keys.iter().cloned().collect::<Vec<_>>(), "a listing is whole and in key order")?;
+    expect(listed.iter().all(|info| info.size_bytes == 1), "a listing tells sizes")?;
+    let inner = worked("list", storage.list("list/b/").await)?;
+    expect(inner.len() == 2, "a prefix ends at its slash")?;
+    let none = worked("list", storage.list("nothing/").await)?;
+    expect(none.is_empty(), "a prefix nobody used lists nothing")
+}
+
+async fn deletes(storage: &dyn Storage) -> Result<(), String> {
+    worked("create", storage.create("delete/a", Bytes::from_static(b"x")).await)?;
+    worked("delete", storage.delete("delete/a").await)?;
+    worked("barrier", storage.barrier().await)?;
+    let gone = storage.get("delete/a", None).await;
+    expect(matches!(gone, Err(StorageError::Missing { .. })), "a deleted object is gone")?;
+    worked("create again", storage.create("delete/a", Bytes::from_static(b"y")).await)
+}
+
+async fn refuses_bad_keys(storage: &dyn Storage) -> Result<(), String> {
+    for key in ["", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a b", "a\0b", "é"] {
+        let refused = storage.create(key, Bytes::from_static(b"x")).await;
+        expect(
+            matches!(refused, Err(StorageError::BadKey { .. })),
+            &format!("the key {key:?} is refused"),
+        )?;
+    }
+    Ok(())
+}
+
+async fn never_replaces(storage: &dyn Storage) -> Result<(), String> {
+    worked("create", storage.create("once/a", Bytes::from_static(b"first")).await)?;
+    let again = storage.create("once/a", Bytes::from_static(b"second")).await;
+    expect(matches!(again, Err(StorageError::Exists { .. })), "a second create is refused")?;
+    let kept = worked("get", storage.get("once/a", None).await)?;
+    expect(kept == "first", "a refused create changes nothing")
+}
+
+async fn one_creator_wins(storage: Arc<dyn Storage>) -> Result<(), String> {
+    for round in 0..8 {
+        let creators = (0..16u8).map(|creator| {
+            let storage = Arc::clone(&storage);
+            async move { storage.create(&format!("race/{round}"), Bytes::from(vec![creator; 64])).await }
+        });
+        let outcomes = futures_util::future::join_all(creators).await;
+        let winners = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        expect(winners == 1, "of racing creators exactly one wins")?;
+        let winner = outcomes.iter().position(Result::is_ok).unwrap_or_default() as u8;
+        let kept = worked("get", storage.get(&format!("race/{round}"), None).await)?;
+        expect(kept == vec![winner; 64], "the winner's bytes are what is kept")?;
+    }
+    Ok(())
+}
