@@ -204,10 +204,45 @@ pub struct Object {
     /// `default_table_access_method` while it is made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_method: Option<String>,
+    /// A dependency moved it behind the rows although its kind comes before them (a materialized
+    /// view or function that needs a primary key).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub postponed: bool,
     /// What may be left out.
     #[serde(default)]
     pub attachments: Attachments,
     /// Numbers of the objects that must exist before it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<ObjectNumber>,
+}
+
+impl Object {
+    /// An object without statements, owner or place.
+    pub fn new(kind: ObjectKind, schema: Option<&str>, name: impl Into<String>) -> Self {
+        Self {
+            number: 0,
+            kind,
+            schema: schema.map(str::to_owned),
+            name: name.into(),
+            of: None,
+            row: None,
+            owner: None,
+            create: Vec::new(),
+            drop: String::new(),
+            tablespace: None,
+            access_method: None,
+            postponed: false,
+            attachments: Attachments::default(),
+            depends_on: Vec::new(),
+        }
+    }
+
+    /// When a restore makes it.
+    pub fn section(&self) -> Section {
+        if self.postponed {
+            Section::Post
+        } else {
+            self.kind.section()
+        }
+    }
 }
