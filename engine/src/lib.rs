@@ -8,6 +8,7 @@ pub mod clock;
 pub mod error;
 pub mod ids;
 pub mod monitor;
+pub mod repository;
 pub mod secret;
 pub mod source;
 pub mod storage;

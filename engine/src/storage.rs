@@ -5,6 +5,8 @@
 
 pub mod conformance;
 pub mod faulty;
+pub mod local;
+pub mod memory;
 
 use std::fmt;
 use std::ops::Range;
@@ -134,4 +136,53 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// How much room there is, where that can be known.
     async fn capacity(&self) -> Result<Option<Capacity>, StorageError>;
+}
+
+/// Longest key any repository uses; every backend allows at least this.
+pub const KEY_BYTES_MAX: usize = 512;
+
+/// Refuses keys no repository uses: empty parts, leading dots, anything outside `[A-Za-z0-9._-]`.
+pub fn validate_key(key: &str) -> Result<(), StorageError> {
+    let part = |part: &str| {
+        !part.is_empty()
+            && part.len() <= 200
+            && !part.starts_with('.')
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+    };
+    if key.len() <= KEY_BYTES_MAX && key.split('/').all(part) {
+        Ok(())
+    } else {
+        Err(StorageError::BadKey {
+            key: key.to_owned(),
+        })
+    }
+}
+
+/// Refuses listing prefixes that are neither empty nor a key followed by `/`.
+pub fn validate_prefix(prefix: &str) -> Result<(), StorageError> {
+    match prefix.strip_suffix('/') {
+        Some(key) => validate_key(key),
+        None if prefix.is_empty() => Ok(()),
+        None => Err(StorageError::BadKey {
+            key: prefix.to_owned(),
+        }),
+    }
+}
+
+/// Checks that `range` lies within an object of `size_bytes`.
+pub(crate) fn check_range(
+    key: &str,
+    range: &Range<u64>,
+    size_bytes: u64,
+) -> Result<(), StorageError> {
+    if range.start <= range.end && range.end <= size_bytes {
+        Ok(())
+    } else {
+        Err(StorageError::Short {
+            key: key.to_owned(),
+            size_bytes,
+        })
+    }
 }

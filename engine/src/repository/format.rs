@@ -1,0 +1,3 @@
+//! Format 1, byte by byte. Nothing here does IO; every decoder is bounded and total.
+
+pub mod digest;
