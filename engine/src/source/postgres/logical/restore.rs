@@ -1,0 +1,4 @@
+//! The parts of a logical restore that know PostgreSQL: what runs when, in which session.
+
+pub mod choose;
+pub mod schedule;
