@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber, Section};
+use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber};
 
 #[derive(Debug)]
 struct Item {
@@ -138,15 +138,14 @@ impl Schedule {
 fn item(object: &Object, all: &HashMap<ObjectNumber, &Object>) -> Item {
     let is_relation = |number: &ObjectNumber| {
         all.get(number).is_some_and(|other| {
-            other.kind.section() == Section::Pre
-                && matches!(
-                    other.kind,
-                    ObjectKind::Table
-                        | ObjectKind::ForeignTable
-                        | ObjectKind::View
-                        | ObjectKind::MaterializedView
-                        | ObjectKind::Sequence
-                )
+            matches!(
+                other.kind,
+                ObjectKind::Table
+                    | ObjectKind::ForeignTable
+                    | ObjectKind::View
+                    | ObjectKind::MaterializedView
+                    | ObjectKind::Sequence
+            )
         })
     };
     let touched: HashSet<ObjectNumber> = object

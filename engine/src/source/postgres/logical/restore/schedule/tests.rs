@@ -1,30 +1,21 @@
 //! Dependencies hold, lock fights never run side by side, and nothing is forgotten.
 
 use super::*;
+use crate::source::postgres::logical::object::Section;
 
 fn object(number: ObjectNumber, kind: ObjectKind, of: Option<u32>, depends_on: &[u32]) -> Object {
-    Object {
-        number,
-        kind,
-        schema: Some("s".into()),
-        name: format!("o{number}"),
-        of,
-        row: None,
-        owner: None,
-        create: Vec::new(),
-        drop: String::new(),
-        tablespace: None,
-        access_method: None,
-        attachments: Default::default(),
-        depends_on: depends_on.to_vec(),
-    }
+    let mut object = Object::new(kind, Some("s"), format!("o{number}"));
+    object.number = number;
+    object.of = of;
+    object.depends_on = depends_on.to_vec();
+    object
 }
 
 fn schedule(objects: &[Object], weight: impl Fn(u32) -> u64) -> Schedule {
     let all = objects.iter().map(|object| (object.number, object)).collect();
     let post: Vec<&Object> = objects
         .iter()
-        .filter(|object| object.kind.section() == Section::Post)
+        .filter(|object| object.section() == Section::Post)
         .collect();
     Schedule::new(&post, &all, weight)
 }
