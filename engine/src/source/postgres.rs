@@ -1,3 +1,11 @@
 //! PostgreSQL, versions 10 to 18.
 
+mod connect;
+pub mod failure;
 pub mod logical;
+pub mod session;
+pub mod target;
+
+pub use failure::ServerError;
+pub use session::{Row, Sql};
+pub use target::Target;
