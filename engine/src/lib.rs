@@ -5,12 +5,18 @@
 //! printed or serialised by accident.
 
 pub mod clock;
+pub mod config;
+pub mod engine;
 pub mod error;
+pub mod event;
 pub mod ids;
+pub mod model;
 pub mod monitor;
 pub mod repository;
 pub mod secret;
 pub mod source;
 pub mod storage;
+pub mod units;
 
+pub use engine::Engine;
 pub use error::{Code, Error, Result};

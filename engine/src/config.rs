@@ -1,0 +1,125 @@
+//! The configuration: defaults, then the TOML file, then `BACKSTAY_…` variables.
+//!
+//! Every key of the file is a variable too: `stall_timeout` is `BACKSTAY_STALL_TIMEOUT`. Nothing here
+//! reads the process environment; the caller hands it in.
+
+mod file;
+mod paths;
+
+pub use paths::Paths;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::Result;
+
+/// Variables of the environment, by name.
+pub type Environment = BTreeMap<String, String>;
+
+/// Everything the engine can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where things lie.
+    pub paths: Paths,
+    /// The Unix socket.
+    pub socket: PathBuf,
+    /// Permission bits of the socket, 0600 unless told otherwise.
+    pub socket_mode: u32,
+    /// Group of the socket, by name or number.
+    pub socket_group: Option<String>,
+    /// The file that holds the master key, made at the first start.
+    pub master_key_file: PathBuf,
+    /// A file whose first line is a passphrase; replaces the master key file.
+    pub master_passphrase_file: Option<PathBuf>,
+    /// Memory the whole process may use, in bytes.
+    pub memory_bytes: u64,
+    /// Threads that hash, compress and encrypt.
+    pub cpu_workers: usize,
+    /// Connections a backup or restore opens at once.
+    pub workers: usize,
+    /// Runs in progress at once.
+    pub parallel_runs: usize,
+    /// Runs that may wait.
+    pub queued_runs: usize,
+    /// Whether every new chunk is opened and compared before it is sent.
+    pub verify_writes: bool,
+    /// A run without any progress for this long fails; zero never.
+    pub stall_timeout: Duration,
+    /// A backup that holds its snapshot for longer fails; zero never.
+    pub max_snapshot_age: Duration,
+    /// How long a backup waits for a table's lock.
+    pub lock_timeout: Duration,
+    /// How long a stop lets runs finish.
+    pub drain_timeout: Duration,
+    /// How long a deleted backup can be taken back.
+    pub undo_window: Duration,
+}
+
+impl Config {
+    /// Reads the configuration. `file` is the one named on the command line, which must exist; without
+    /// it the usual place is looked at. `root` says whether the process runs as a system service.
+    pub fn load(file: Option<&Path>, environment: &Environment, root: bool) -> Result<Self> {
+        let named = file
+            .map(Path::to_path_buf)
+            .or_else(|| environment.get("BACKSTAY_CONFIG").map(PathBuf::from));
+        let mut paths = Paths::find(environment, root)?;
+        let settings = match named {
+            Some(path) => {
+                let settings = file::read(&path, true)?;
+                paths.config_file = path;
+                settings
+            }
+            None => file::read(&paths.config_file, false)?,
+        };
+        let settings = settings.overlaid_by(file::from_environment(environment)?);
+        Ok(Self::assemble(paths, settings))
+    }
+
+    /// The defaults with everything under one folder.
+    pub fn in_home(home: &Path) -> Self {
+        Self::assemble(Paths::in_home(home), file::Settings::default())
+    }
+
+    fn assemble(mut paths: Paths, settings: file::Settings) -> Self {
+        let cpus = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        if let Some(data) = settings.data_dir {
+            paths.data = data;
+        }
+        if let Some(cache) = settings.cache_dir {
+            paths.cache = cache;
+        }
+        Self {
+            socket: settings
+                .socket
+                .unwrap_or_else(|| paths.runtime.join("backstay.sock")),
+            socket_mode: settings.socket_mode.map_or(0o600, |mode| mode.0),
+            socket_group: settings.socket_group,
+            master_key_file: settings
+                .master_key_file
+                .unwrap_or_else(|| paths.data.join("keys/master.key")),
+            master_passphrase_file: settings.master_passphrase_file,
+            memory_bytes: settings.memory.map_or(256 << 20, |size| size.0),
+            cpu_workers: settings.cpu_workers.map_or(cpus, |n| n.0).clamp(1, 64),
+            workers: settings.workers.map_or(cpus.clamp(2, 4), |n| n.0),
+            parallel_runs: settings.parallel_runs.map_or(2, |n| n.0),
+            queued_runs: settings.queued_runs.map_or(1000, |n| n.0),
+            verify_writes: settings.verify_writes.unwrap_or(true),
+            stall_timeout: settings.stall_timeout.map_or(minutes(10), |time| time.0),
+            max_snapshot_age: settings.max_snapshot_age.map_or(minutes(0), |time| time.0),
+            lock_timeout: settings.lock_timeout.map_or(minutes(1), |time| time.0),
+            drain_timeout: settings.drain_timeout.map_or(minutes(1), |time| time.0),
+            undo_window: settings
+                .undo_window
+                .map_or(minutes(7 * 24 * 60), |time| time.0),
+            paths,
+        }
+    }
+}
+
+fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! The documents that cross the API: what every façade method takes and answers.
+//!
+//! These types are the JSON of the native API, field for field. Requests refuse unknown fields;
+//! sizes end in `_bytes`, durations in `_ms`, times are RFC 3339 in UTC.
+
+mod choices;
+
+pub mod backup;
+pub mod connection;
+pub mod database;
+pub mod doctor;
+pub mod event;
+pub mod log;
+pub mod object;
+pub mod page;
+pub mod plan;
+pub mod report;
+pub mod repository;
+pub mod restore;
+pub mod run;
+pub mod secret_field;
+pub mod status;
+
+pub use backup::*;
+pub use connection::*;
+pub use database::*;
+pub use doctor::*;
+pub use event::*;
+pub use log::*;
+pub use object::*;
+pub use page::*;
+pub use plan::*;
+pub use report::*;
+pub use repository::*;
+pub use restore::*;
+pub use run::*;
+pub use status::*;
+
+/// A moment, in UTC.
+pub type Time = chrono::DateTime<chrono::Utc>;

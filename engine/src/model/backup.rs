@@ -1,0 +1,289 @@
+//! Backups: restorable points.
+
+use serde::{Deserialize, Serialize};
+
+use super::choices::choices;
+use super::{Loss, Problem, RunStatus, ServerKind, Time};
+use crate::ids::{BackupId, ConnectionId, RepositoryId, RunId};
+
+choices! {
+    /// How a backup reads the server.
+    BackupKind, "kind of backup" {
+        /// Through SQL: definitions and rows.
+        Logical = "logical",
+        /// The server's files.
+        Physical = "physical",
+    }
+}
+
+choices! {
+    /// What a backup transfers; a restore never needs a chain.
+    BackupType, "type of backup" {
+        /// Everything.
+        Full = "full",
+        /// What changed since the last full one.
+        Diff = "diff",
+        /// What changed since the last one.
+        Incr = "incr",
+    }
+}
+
+choices! {
+    /// The ladder of proof.
+    VerifyLevel, "verify level" {
+        /// Nothing was proved.
+        None = "none",
+        /// All stored objects are there.
+        Present = "present",
+        /// All chunks decrypt and match their ids.
+        Checked = "checked",
+        /// The streams parse; row counts and hashes match those recorded.
+        Decoded = "decoded",
+        /// A drill brought it back and compared.
+        Restored = "restored",
+    }
+}
+
+/// A rung that was climbed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rung {
+    /// Which.
+    pub level: VerifyLevel,
+    /// When it was last climbed.
+    pub at: Time,
+}
+
+/// A backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Backup {
+    /// Its id.
+    pub id: BackupId,
+    /// Its number.
+    pub serial: u64,
+    /// Where it came from.
+    pub connection_id: ConnectionId,
+    /// That connection's name.
+    pub connection: String,
+    /// Which database system.
+    pub engine: ServerKind,
+    /// Its database.
+    pub database: String,
+    /// How the server was read.
+    pub kind: BackupKind,
+    /// What was transferred.
+    #[serde(rename = "type")]
+    pub backup_type: BackupType,
+    /// `success` and `partial` can be restored.
+    pub status: RunStatus,
+    /// Where it lies.
+    pub repository_id: RepositoryId,
+    /// That repository's name.
+    pub repository: String,
+    /// The run that makes or made it; absent after a rebuild from a repository without it.
+    pub run_id: Option<RunId>,
+    /// The job it belongs to.
+    pub job_id: Option<String>,
+    /// A word to find it by.
+    pub label: Option<String>,
+    /// A remark.
+    pub note: Option<String>,
+    /// Kept at least until then, whatever the retention says.
+    pub pinned_until: Option<Time>,
+    /// When it was asked for.
+    pub created_at: Time,
+    /// When it began.
+    pub started_at: Option<Time>,
+    /// When it ended.
+    pub finished_at: Option<Time>,
+    /// The moment whose state it holds.
+    pub point_at: Option<Time>,
+    /// How long it took.
+    pub duration_ms: Option<u64>,
+    /// Bytes the server sent.
+    pub source_bytes: u64,
+    /// Bytes of chunks the repository did not know, before compression.
+    pub new_bytes: u64,
+    /// Bytes it added to the repository.
+    pub stored_bytes: u64,
+    /// Objects in it.
+    pub objects: u64,
+    /// Tables whose rows are in it.
+    pub tables: u64,
+    /// Rows in it.
+    pub rows: u64,
+    /// The server's version as it names itself.
+    pub server_version: Option<String>,
+    /// SHA-256 of the snapshot object, hex.
+    pub checksum: Option<String>,
+    /// The highest rung climbed.
+    pub verify_level: VerifyLevel,
+    /// Every rung climbed, with its date.
+    pub verified: Vec<Rung>,
+    /// What it lacks, at most 1,000.
+    pub losses: Vec<Loss>,
+    /// Why it did not succeed.
+    pub error: Option<Problem>,
+}
+
+/// Asks for a backup now.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupCreate {
+    /// The connection, by id or name.
+    pub connection: String,
+    /// One database; every selected one of the server when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// `logical` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<BackupKind>,
+    /// `full` when left out.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub backup_type: Option<BackupType>,
+    /// The repository, by id or name; the default one when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// A word to find it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Only these schemas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
+    /// Only these tables, `SCHEMA.TABLE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<String>,
+    /// Not these tables, `SCHEMA.TABLE`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude_tables: Vec<String>,
+}
+
+/// Which backups to list.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupList {
+    /// Only of this connection, by id or name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+    /// Only of databases of this name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<String>,
+    /// Only of this job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// Only of this type.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub backup_type: Option<BackupType>,
+    /// Only of this status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<RunStatus>,
+    /// Only with this label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Only in this repository, by id or name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// Only made at or after this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Time>,
+    /// Only made before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Time>,
+    /// Items wanted, 1 to 200.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// Changes to a backup's remarks; what is left out stays, an empty text removes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupEdit {
+    /// A word to find it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// A remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Keep it at least until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned_until: Option<Time>,
+    /// `true` takes the pin away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpin: Option<bool>,
+}
+
+/// How to delete a backup.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupDelete {
+    /// Delete it even when it is pinned or the last good one.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// A deletion that can be undone until `purge_after`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deletion {
+    /// The backup.
+    pub backup_id: BackupId,
+    /// Its connection and database, `shop/orders`.
+    pub source: String,
+    /// When it was deleted.
+    pub deleted_at: Time,
+    /// A prune after this moment frees its data.
+    pub purge_after: Time,
+}
+
+/// Asks for a proof.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// How far: `present`, `checked` or `decoded`; `decoded` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<VerifyLevel>,
+}
+
+/// Numbers over all backups that can be restored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupStats {
+    /// How many.
+    pub backups: u64,
+    /// How many are partial.
+    pub partial: u64,
+    /// Bytes the servers sent for them.
+    pub source_bytes: u64,
+    /// Bytes they added to repositories.
+    pub stored_bytes: u64,
+    /// `source_bytes` through `stored_bytes`.
+    pub ratio: Option<u64>,
+    /// The oldest.
+    pub oldest_at: Option<Time>,
+    /// The newest.
+    pub newest_at: Option<Time>,
+    /// How many stand on each rung, by level.
+    pub verified: std::collections::BTreeMap<String, u64>,
+}
+
+choices! {
+    /// What an export is written as.
+    ExportFormat, "export format" {
+        /// Plain SQL that `psql` loads.
+        Sql = "sql",
+        /// A tar archive with one file per table.
+        Tar = "tar",
+    }
+}
+
+/// Asks for an export.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExportRequest {
+    /// `sql` when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<ExportFormat>,
+}

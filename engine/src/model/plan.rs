@@ -1,0 +1,76 @@
+//! What a restore would do, before it does it.
+
+use serde::{Deserialize, Serialize};
+
+use super::choices::choices;
+use crate::ids::BackupId;
+
+choices! {
+    /// What a restore does with one object.
+    PlanAction, "action" {
+        /// Makes it.
+        Create = "create",
+        /// Drops what the target has.
+        Drop = "drop",
+        /// Replaces what the target has.
+        Overwrite = "overwrite",
+        /// Leaves it out.
+        Skip = "skip",
+    }
+}
+
+/// One object of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanItem {
+    /// What happens.
+    pub action: PlanAction,
+    /// What it is.
+    pub kind: String,
+    /// The schema it lies in.
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Rows to bring back.
+    pub rows: Option<u64>,
+    /// Bytes to bring back.
+    pub data_bytes: Option<u64>,
+    /// Why, where it is not plain.
+    pub reason: Option<String>,
+}
+
+/// What a restore would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestorePlan {
+    /// The backup.
+    pub backup_id: BackupId,
+    /// The connection it would restore to.
+    pub connection: String,
+    /// The database it would restore into.
+    pub database: String,
+    /// Whether that database exists.
+    pub database_exists: bool,
+    /// Whether it holds anything.
+    pub database_empty: bool,
+    /// Whether it would be made.
+    pub creates_database: bool,
+    /// Whether something would be lost, so that a confirmation is needed.
+    pub destroys: bool,
+    /// The version the backup came from.
+    pub source_version: Option<String>,
+    /// The version of the target.
+    pub target_version: Option<String>,
+    /// Bytes to read and write.
+    pub data_bytes: u64,
+    /// Rows to bring back.
+    pub rows: u64,
+    /// Bytes free at the target, where that can be known.
+    pub free_bytes: Option<u64>,
+    /// Objects, at most 10,000.
+    pub items: Vec<PlanItem>,
+    /// Whether there are more than are listed.
+    pub truncated: bool,
+    /// What may go wrong, for people.
+    pub warnings: Vec<String>,
+    /// What stands in the way; a run would be refused for these.
+    pub blockers: Vec<String>,
+}
