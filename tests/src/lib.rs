@@ -13,6 +13,7 @@
 )]
 
 pub mod compare;
+pub mod engine;
 pub mod places;
 pub mod postgres;
 pub mod process;
