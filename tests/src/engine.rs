@@ -23,7 +23,9 @@ pub fn binary() -> &'static Path {
         let profile = test.parent().and_then(Path::parent).unwrap();
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "--package", "backstay", "--target-dir"]);
-        build.arg(profile.parent().unwrap()).current_dir(places::checkout());
+        build
+            .arg(profile.parent().unwrap())
+            .current_dir(places::checkout());
         if profile.ends_with("release") {
             build.arg("--release");
         }
@@ -63,7 +65,11 @@ impl Default for Home {
 impl Home {
     /// An empty home; no engine runs yet.
     pub fn new() -> Self {
-        Self { engine: None, variables: vec![], scratch: Scratch::new("home") }
+        Self {
+            engine: None,
+            variables: vec![],
+            scratch: Scratch::new("home"),
+        }
     }
 
     /// A home whose engine runs.
@@ -89,7 +95,11 @@ impl Home {
     pub fn serve(&mut self) {
         let mut command = self.command(&["serve"]);
         let log = self.folder().join("serve.log");
-        let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .unwrap();
         command.stdout(file.try_clone().unwrap()).stderr(file);
         let mut engine = Background::spawn(command, "backstay serve".into());
         wait_for("the engine to answer", Duration::from_mins(1), || {
@@ -116,7 +126,11 @@ impl Home {
     pub fn terminate(&mut self) {
         if let Some(mut engine) = self.engine.take() {
             let status = engine.end(Signal::TERM);
-            assert!(status.success(), "the engine ended with {status}:\n{}", self.log());
+            assert!(
+                status.success(),
+                "the engine ended with {status}:\n{}",
+                self.log()
+            );
         }
     }
 
@@ -134,7 +148,9 @@ impl Home {
     /// A command with this home's environment and nothing else of the caller's.
     pub fn command(&self, words: &[&str]) -> Command {
         let mut command = Program::new(binary()).args(words).command();
-        command.env("BACKSTAY_HOME", self.folder()).env("HOME", self.folder());
+        command
+            .env("BACKSTAY_HOME", self.folder())
+            .env("HOME", self.folder());
         for (name, value) in &self.variables {
             command.env(name, value);
         }
@@ -188,7 +204,10 @@ impl Home {
 /// The largest memory a running process held so far, in bytes.
 pub fn peak_memory_bytes(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).expect("a line VmHWM");
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .expect("a line VmHWM");
     let kib: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
     kib * 1024
 }

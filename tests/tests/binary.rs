@@ -19,7 +19,11 @@ const ALLOWED: [&str; 8] = [
 
 #[test]
 fn it_links_nothing_but_glibc() {
-    let output = Command::new("readelf").args(["-d", "-W"]).arg(binary()).output().unwrap();
+    let output = Command::new("readelf")
+        .args(["-d", "-W"])
+        .arg(binary())
+        .output()
+        .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let needed: BTreeSet<_> = text
         .lines()
@@ -28,6 +32,9 @@ fn it_links_nothing_but_glibc() {
         .map(|(library, _)| library)
         .collect();
     assert!(needed.contains("libc.so.6"), "{text}");
-    let others: Vec<_> = needed.iter().filter(|library| !ALLOWED.contains(library)).collect();
+    let others: Vec<_> = needed
+        .iter()
+        .filter(|library| !ALLOWED.contains(library))
+        .collect();
     assert!(others.is_empty(), "it also needs {others:?}");
 }

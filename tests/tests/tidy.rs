@@ -1,6 +1,7 @@
 //! Rules of the house that no compiler checks. Each failure names the file and the rule.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -290,7 +291,6 @@ fn scripts_stop_at_the_first_error() {
                 path.display()
             );
             let mode = std::fs::metadata(checkout().join(&path)).unwrap();
-            use std::os::unix::fs::PermissionsExt as _;
             assert_ne!(
                 mode.permissions().mode() & 0o111,
                 0,
