@@ -6,11 +6,35 @@ use super::reader::Reader;
 use crate::error::Result;
 
 mod extensions;
+mod functions;
 mod schemas;
+mod types;
+
+/// What every family uses.
+mod prelude {
+    pub(super) use crate::error::Result;
+    pub(super) use crate::source::postgres::logical::acl::Grants;
+    pub(super) use crate::source::postgres::logical::catalog::{self, FIRST_NORMAL_OID};
+    pub(super) use crate::source::postgres::logical::draft::{Collected, Draft, Part};
+    pub(super) use crate::source::postgres::logical::object::ObjectKind;
+    pub(super) use crate::source::postgres::logical::quote::{self, ident, literal, qualified};
+    pub(super) use crate::source::postgres::logical::reader::{Parts, Reader, Row};
+
+    /// SQL for the quoted, qualified name of a collation, given an expression for its OID.
+    pub(super) fn collation_name(oid: &str) -> String {
+        format!(
+            "(SELECT pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(k.collname) \
+            FROM pg_catalog.pg_collation k JOIN pg_catalog.pg_namespace n ON n.oid = k.collnamespace \
+            WHERE k.oid = {oid})"
+        )
+    }
+}
 
 /// Reads every object that belongs to the backup.
 pub async fn read_all(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
     extensions::read(reader, out).await?;
     schemas::read(reader, out).await?;
+    types::read(reader, out).await?;
+    functions::read(reader, out).await?;
     Ok(())
 }

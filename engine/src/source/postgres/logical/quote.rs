@@ -307,5 +307,53 @@ pub fn foreign_options(text: Option<&str>) -> Result<String> {
     Ok(list.join(",\n    "))
 }
 
+/// The value of a configuration parameter as it stands after `SET name TO`. Parameters that hold a
+/// list of names keep it as text with double quotes, whose rules are not those of SQL.
+pub fn setting(name: &str, value: &str) -> String {
+    const LISTS: &[&str] = &[
+        "local_preload_libraries",
+        "search_path",
+        "session_preload_libraries",
+        "shared_preload_libraries",
+        "temp_tablespaces",
+        "unix_socket_directories",
+    ];
+    if !LISTS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
+        return literal(value);
+    }
+    let quoted: Vec<String> = list_elements(value).iter().map(|name| literal(name)).collect();
+    if quoted.is_empty() { literal("") } else { quoted.join(", ") }
+}
+
+/// The names in a list such as `"$user", public`.
+fn list_elements(value: &str) -> Vec<String> {
+    let mut elements = Vec::new();
+    let mut rest = value.trim();
+    while !rest.is_empty() {
+        let mut element = String::new();
+        if let Some(mut quoted) = rest.strip_prefix('"') {
+            while let Some((before, after)) = quoted.split_once('"') {
+                element.push_str(before);
+                quoted = after;
+                match quoted.strip_prefix('"') {
+                    Some(after) => {
+                        element.push('"');
+                        quoted = after;
+                    }
+                    None => break,
+                }
+            }
+            rest = quoted.trim_start();
+            rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
+        } else {
+            let (name, after) = rest.split_once(',').unwrap_or((rest, ""));
+            name.trim_end().clone_into(&mut element);
+            rest = after.trim_start();
+        }
+        elements.push(element);
+    }
+    elements
+}
+
 #[cfg(test)]
 mod tests;

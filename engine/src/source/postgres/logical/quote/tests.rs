@@ -1,4 +1,4 @@
-use super::{KEYWORDS, array, dollar, foreign_options, ident, literal, storage_parameters};
+use super::{KEYWORDS, array, dollar, foreign_options, ident, literal, setting, storage_parameters};
 
 #[test]
 fn keywords_are_sorted() {
@@ -72,4 +72,12 @@ fn options_become_lists() {
         foreign_options(Some(r#"{host=db,"User Name=it's"}"#)).unwrap(),
         "host 'db',\n    \"User Name\" 'it''s'"
     );
+}
+
+#[test]
+fn list_settings_are_taken_apart() {
+    assert_eq!(setting("work_mem", "64MB"), "'64MB'");
+    assert_eq!(setting("search_path", r#""$user", public, "Odd, ""one""""#), r#"'$user', 'public', 'Odd, "one"'"#);
+    assert_eq!(setting("search_path", r#""""#), "''");
+    assert_eq!(setting("search_path", "a"), "'a'");
 }
