@@ -14,6 +14,9 @@
 //! | collector | | | each counts no copy that another one has marked |
 
 pub mod format;
+pub mod kit;
+#[allow(dead_code)]
+pub(crate) mod live;
 pub mod reader;
 pub mod snapshot;
 pub mod stream;

@@ -27,7 +27,11 @@ pub async fn suite(storage: Arc<dyn Storage>, atomic_create: bool) -> Result<(),
 }
 
 fn expect(holds: bool, promise: &str) -> Result<(), String> {
-    if holds { Ok(()) } else { Err(promise.to_owned()) }
+    if holds {
+        Ok(())
+    } else {
+        Err(promise.to_owned())
+    }
 }
 
 fn worked<T>(what: &str, outcome: Result<T, StorageError>) -> Result<T, String> {
@@ -52,10 +56,23 @@ async fn keeps_what_was_created(storage: &dyn Storage) -> Result<(), String> {
 }
 
 async fn reads_ranges(storage: &dyn Storage) -> Result<(), String> {
-    worked("create", storage.create("range/a", Bytes::from_static(b"0123456789")).await)?;
-    for (range, want) in [(0..10, "0123456789"), (0..1, "0"), (3..7, "3456"), (9..10, "9")] {
+    worked(
+        "create",
+        storage
+            .create("range/a", Bytes::from_static(b"0123456789"))
+            .await,
+    )?;
+    for (range, want) in [
+        (0..10, "0123456789"),
+        (0..1, "0"),
+        (3..7, "3456"),
+        (9..10, "9"),
+    ] {
         let got = worked("ranged get", storage.get("range/a", Some(range)).await)?;
-        expect(got == want.as_bytes(), "a ranged get answers exactly the bytes asked for")?;
+        expect(
+            got == want.as_bytes(),
+            "a ranged get answers exactly the bytes asked for",
+        )?;
     }
     for range in [0..11, 10..12, 40..50] {
         let got = storage.get("range/a", Some(range)).await;
@@ -69,23 +86,42 @@ async fn reads_ranges(storage: &dyn Storage) -> Result<(), String> {
 
 async fn names_what_is_missing(storage: &dyn Storage) -> Result<(), String> {
     let whole = storage.get("missing/a", None).await;
-    expect(matches!(whole, Err(StorageError::Missing { .. })), "get names a missing object")?;
+    expect(
+        matches!(whole, Err(StorageError::Missing { .. })),
+        "get names a missing object",
+    )?;
     let range = storage.get("missing/a", Some(0..1)).await;
-    expect(matches!(range, Err(StorageError::Missing { .. })), "ranged get names a missing object")?;
+    expect(
+        matches!(range, Err(StorageError::Missing { .. })),
+        "ranged get names a missing object",
+    )?;
     let delete = storage.delete("missing/a").await;
-    expect(matches!(delete, Err(StorageError::Missing { .. })), "delete names a missing object")
+    expect(
+        matches!(delete, Err(StorageError::Missing { .. })),
+        "delete names a missing object",
+    )
 }
 
 async fn lists_by_prefix(storage: &dyn Storage) -> Result<(), String> {
-    let keys: BTreeSet<String> =
-        ["list/a", "list/b/1", "list/b/2", "list/b2", "list/c-1"].map(str::to_owned).into();
+    let keys: BTreeSet<String> = ["list/a", "list/b/1", "list/b/2", "list/b2", "list/c-1"]
+        .map(str::to_owned)
+        .into();
     for key in &keys {
-        worked("create", storage.create(key, Bytes::from_static(b"x")).await)?;
+        worked(
+            "create",
+            storage.create(key, Bytes::from_static(b"x")).await,
+        )?;
     }
     let listed = worked("list", storage.list("list/").await)?;
     let names: Vec<String> = listed.iter().map(|info| info.key.clone()).collect();
-    expect(names == keys.iter().cloned().collect::<Vec<_>>(), "a listing is whole and in key order")?;
-    expect(listed.iter().all(|info| info.size_bytes == 1), "a listing tells sizes")?;
+    expect(
+        names == keys.iter().cloned().collect::<Vec<_>>(),
+        "a listing is whole and in key order",
+    )?;
+    expect(
+        listed.iter().all(|info| info.size_bytes == 1),
+        "a listing tells sizes",
+    )?;
     let inner = worked("list", storage.list("list/b/").await)?;
     expect(inner.len() == 2, "a prefix ends at its slash")?;
     let none = worked("list", storage.list("nothing/").await)?;
@@ -93,16 +129,27 @@ async fn lists_by_prefix(storage: &dyn Storage) -> Result<(), String> {
 }
 
 async fn deletes(storage: &dyn Storage) -> Result<(), String> {
-    worked("create", storage.create("delete/a", Bytes::from_static(b"x")).await)?;
+    worked(
+        "create",
+        storage.create("delete/a", Bytes::from_static(b"x")).await,
+    )?;
     worked("delete", storage.delete("delete/a").await)?;
     worked("barrier", storage.barrier().await)?;
     let gone = storage.get("delete/a", None).await;
-    expect(matches!(gone, Err(StorageError::Missing { .. })), "a deleted object is gone")?;
-    worked("create again", storage.create("delete/a", Bytes::from_static(b"y")).await)
+    expect(
+        matches!(gone, Err(StorageError::Missing { .. })),
+        "a deleted object is gone",
+    )?;
+    worked(
+        "create again",
+        storage.create("delete/a", Bytes::from_static(b"y")).await,
+    )
 }
 
 async fn refuses_bad_keys(storage: &dyn Storage) -> Result<(), String> {
-    for key in ["", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a b", "a\0b", "é"] {
+    for key in [
+        "", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a b", "a\0b", "é",
+    ] {
         let refused = storage.create(key, Bytes::from_static(b"x")).await;
         expect(
             matches!(refused, Err(StorageError::BadKey { .. })),
@@ -113,9 +160,17 @@ async fn refuses_bad_keys(storage: &dyn Storage) -> Result<(), String> {
 }
 
 async fn never_replaces(storage: &dyn Storage) -> Result<(), String> {
-    worked("create", storage.create("once/a", Bytes::from_static(b"first")).await)?;
-    let again = storage.create("once/a", Bytes::from_static(b"second")).await;
-    expect(matches!(again, Err(StorageError::Exists { .. })), "a second create is refused")?;
+    worked(
+        "create",
+        storage.create("once/a", Bytes::from_static(b"first")).await,
+    )?;
+    let again = storage
+        .create("once/a", Bytes::from_static(b"second"))
+        .await;
+    expect(
+        matches!(again, Err(StorageError::Exists { .. })),
+        "a second create is refused",
+    )?;
     let kept = worked("get", storage.get("once/a", None).await)?;
     expect(kept == "first", "a refused create changes nothing")
 }
@@ -124,14 +179,21 @@ async fn one_creator_wins(storage: Arc<dyn Storage>) -> Result<(), String> {
     for round in 0..8 {
         let creators = (0..16u8).map(|creator| {
             let storage = Arc::clone(&storage);
-            async move { storage.create(&format!("race/{round}"), Bytes::from(vec![creator; 64])).await }
+            async move {
+                storage
+                    .create(&format!("race/{round}"), Bytes::from(vec![creator; 64]))
+                    .await
+            }
         });
         let outcomes = futures_util::future::join_all(creators).await;
         let winners = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
         expect(winners == 1, "of racing creators exactly one wins")?;
         let winner = outcomes.iter().position(Result::is_ok).unwrap_or_default() as u8;
         let kept = worked("get", storage.get(&format!("race/{round}"), None).await)?;
-        expect(kept == vec![winner; 64], "the winner's bytes are what is kept")?;
+        expect(
+            kept == vec![winner; 64],
+            "the winner's bytes are what is kept",
+        )?;
     }
     Ok(())
 }

@@ -118,7 +118,9 @@ impl Storage for Faulty {
     async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
         let fault = self.step("create", key).await?;
         if self.full.load(Ordering::SeqCst) {
-            return Err(StorageError::Full { place: self.place() });
+            return Err(StorageError::Full {
+                place: self.place(),
+            });
         }
         match fault {
             None => return self.inner.create(key, body).await,

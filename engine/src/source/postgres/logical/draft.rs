@@ -145,7 +145,10 @@ impl Collected {
     /// The object that a catalog row means.
     pub fn number_of(&self, class: u32, oid: u32) -> Option<ObjectNumber> {
         let row = CatalogRow { class, oid };
-        self.rows.get(&row).or_else(|| self.members.get(&row)).copied()
+        self.rows
+            .get(&row)
+            .or_else(|| self.members.get(&row))
+            .copied()
     }
 
     /// The draft of an object.

@@ -9,9 +9,9 @@ use super::catalog::{self, FIRST_NORMAL_OID};
 use super::draft::{Collected, Draft};
 use super::object::{CatalogRow, Object, ObjectKind, ObjectNumber};
 use super::selection::Selection;
-pub use crate::source::postgres::session::{Row, Sql};
 use crate::error::{Error, Result};
 use crate::monitor::{Loss, Task};
+pub use crate::source::postgres::session::{Row, Sql};
 
 /// What of an object belongs to the backup.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

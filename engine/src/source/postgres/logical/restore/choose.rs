@@ -30,8 +30,9 @@ impl Choice {
     pub fn parse(text: &str) -> Result<Self> {
         let mut sides = split(text, '=').into_iter();
         let bad = || {
-            Error::invalid(format!("\"{text}\" does not name an object"))
-                .hint("Write SCHEMA.TABLE or SCHEMA.TABLE=NEW; put names with dots in double quotes")
+            Error::invalid(format!("\"{text}\" does not name an object")).hint(
+                "Write SCHEMA.TABLE or SCHEMA.TABLE=NEW; put names with dots in double quotes",
+            )
         };
         let (schema, name) = qualified(&sides.next().ok_or_else(bad)?, "public").ok_or_else(bad)?;
         let new = match sides.next() {
@@ -77,7 +78,10 @@ fn split(text: &str, separator: char) -> Vec<String> {
 }
 
 fn unquote(part: &str) -> String {
-    match part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+    match part
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+    {
         Some(inner) => inner.replace("\"\"", "\""),
         None => part.to_owned(),
     }
@@ -98,8 +102,10 @@ pub struct Chosen {
 
 /// Finds what `choices` mean among the backup's `objects`.
 pub fn choose(objects: &[Object], choices: &[Choice]) -> Result<Chosen> {
-    let by_number: HashMap<ObjectNumber, &Object> =
-        objects.iter().map(|object| (object.number, object)).collect();
+    let by_number: HashMap<ObjectNumber, &Object> = objects
+        .iter()
+        .map(|object| (object.number, object))
+        .collect();
     let mut chosen = Chosen {
         tables: named(objects, choices)?,
         ..Chosen::default()
@@ -114,7 +120,9 @@ pub fn choose(objects: &[Object], choices: &[Choice]) -> Result<Chosen> {
             continue;
         };
         for needed in object.depends_on.iter().chain(&object.of) {
-            if by_number.get(needed).is_some_and(|other| other.kind.section() != Section::Data)
+            if by_number
+                .get(needed)
+                .is_some_and(|other| other.kind.section() != Section::Data)
                 && reached.insert(*needed)
             {
                 open.push(*needed);
@@ -155,7 +163,10 @@ fn named(objects: &[Object], choices: &[Choice]) -> Result<HashSet<ObjectNumber>
                 .ok_or_else(|| {
                     Error::new(
                         Code::ObjectNotFound,
-                        format!("The backup holds no table {}.{}", choice.schema, choice.name),
+                        format!(
+                            "The backup holds no table {}.{}",
+                            choice.schema, choice.name
+                        ),
                     )
                     .hint("`backstay backup objects BACKUP` lists what it holds")
                 })
@@ -173,9 +184,12 @@ fn add_partitions(
         let more: Vec<ObjectNumber> = objects
             .iter()
             .filter(|object| object.kind == ObjectKind::TableAttach)
-            .filter(|attach| attach.depends_on.iter().any(|parent| {
-                Some(*parent) != attach.of && tables.contains(parent)
-            }))
+            .filter(|attach| {
+                attach
+                    .depends_on
+                    .iter()
+                    .any(|parent| Some(*parent) != attach.of && tables.contains(parent))
+            })
             .filter_map(|attach| attach.of)
             .filter(|child| by_number.contains_key(child) && !tables.contains(child))
             .collect();
@@ -196,10 +210,14 @@ fn add_parts(
     // A sequence owned by a chosen table belongs to it.
     for object in objects {
         if object.kind == ObjectKind::SequenceOwnedBy
-            && object.of.is_some_and(|table| chosen.tables.contains(&table))
+            && object
+                .of
+                .is_some_and(|table| chosen.tables.contains(&table))
         {
             asked.extend(object.depends_on.iter().copied().filter(|number| {
-                by_number.get(number).is_some_and(|other| other.kind == ObjectKind::Sequence)
+                by_number
+                    .get(number)
+                    .is_some_and(|other| other.kind == ObjectKind::Sequence)
             }));
         }
     }

@@ -12,7 +12,10 @@ fn object(number: ObjectNumber, kind: ObjectKind, of: Option<u32>, depends_on: &
 }
 
 fn schedule(objects: &[Object], weight: impl Fn(u32) -> u64) -> Schedule {
-    let all = objects.iter().map(|object| (object.number, object)).collect();
+    let all = objects
+        .iter()
+        .map(|object| (object.number, object))
+        .collect();
     let post: Vec<&Object> = objects
         .iter()
         .filter(|object| object.section() == Section::Post)
@@ -34,7 +37,11 @@ fn indexes_of_a_table_run_together_and_its_constraints_alone() {
     let mut schedule = schedule(&objects, |table| if table == 1 { 10 } else { 1 });
     assert_eq!(schedule.take(), Some(3));
     assert_eq!(schedule.take(), Some(4));
-    assert_eq!(schedule.take(), Some(6), "table 1 is shared, table 2 is free");
+    assert_eq!(
+        schedule.take(),
+        Some(6),
+        "table 1 is shared, table 2 is free"
+    );
     assert_eq!(schedule.take(), None);
     schedule.finish(3);
     assert_eq!(schedule.take(), None, "an index of table 1 is still built");

@@ -1,0 +1,136 @@
+//! A storage whose operations wait for their turn, so that a seed decides the order in which
+//! several writers and collectors reach one repository.
+//!
+//! On a single-threaded runtime with inline hashing everything between two storage operations is
+//! deterministic, so a seed replays its schedule exactly.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use backstay_engine::storage::{Capacity, ObjectInfo, Storage, StorageError};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+/// A small seeded generator (SplitMix64); tests need no better one.
+#[derive(Debug, Clone)]
+pub struct Seeded(u64);
+
+impl Seeded {
+    /// Starts from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        (self.bits() % bound as u64) as usize
+    }
+}
+
+#[derive(Debug)]
+struct Waiter {
+    actor: usize,
+    turn: oneshot::Sender<()>,
+}
+
+/// Where operations queue up for their turn.
+#[derive(Debug, Default, Clone)]
+pub struct Gate(Arc<Mutex<Vec<Waiter>>>);
+
+impl Gate {
+    /// A storage whose operations, done on behalf of `actor`, wait at this gate.
+    pub fn storage(&self, inner: Arc<dyn Storage>, actor: usize) -> Arc<dyn Storage> {
+        Arc::new(Stepped { inner, gate: self.clone(), actor })
+    }
+
+    /// Lets every other task run until each waits at the gate, for a timer, or is done.
+    async fn settle(&self) -> usize {
+        let mut calm = 0;
+        let mut before = usize::MAX;
+        while calm < 6 {
+            tokio::task::yield_now().await;
+            let now = self.0.lock().len();
+            calm = if now == before { calm + 1 } else { 0 };
+            before = now;
+        }
+        before
+    }
+
+    /// Lets one waiting operation happen, chosen by `seeded`; tells whose it was, or `None` when
+    /// nobody waits.
+    pub async fn step(&self, seeded: &mut Seeded) -> Option<usize> {
+        if self.settle().await == 0 {
+            return None;
+        }
+        let waiter = {
+            let mut waiters = self.0.lock();
+            let chosen = seeded.below(waiters.len());
+            waiters.swap_remove(chosen)
+        };
+        let _ = waiter.turn.send(());
+        Some(waiter.actor)
+    }
+
+    async fn turn(&self, actor: usize) {
+        let (turn, wait) = oneshot::channel();
+        self.0.lock().push(Waiter { actor, turn });
+        let _ = wait.await;
+    }
+
+    /// Forgets the operations of an actor that was killed.
+    pub fn forget(&self, actor: usize) {
+        self.0.lock().retain(|waiter| waiter.actor != actor);
+    }
+}
+
+#[derive(Debug)]
+struct Stepped {
+    inner: Arc<dyn Storage>,
+    gate: Gate,
+    actor: usize,
+}
+
+#[async_trait::async_trait]
+impl Storage for Stepped {
+    fn place(&self) -> String {
+        self.inner.place()
+    }
+
+    async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
+        self.gate.turn(self.actor).await;
+        self.inner.create(key, body).await
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
+        self.gate.turn(self.actor).await;
+        self.inner.get(key, range).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
+        self.gate.turn(self.actor).await;
+        self.inner.list(prefix).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.gate.turn(self.actor).await;
+        self.inner.delete(key).await
+    }
+
+    async fn barrier(&self) -> Result<(), StorageError> {
+        self.inner.barrier().await
+    }
+
+    async fn capacity(&self) -> Result<Option<Capacity>, StorageError> {
+        self.inner.capacity().await
+    }
+}
