@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::secret::SecretText;
 
 /// Variables of the environment, by name.
 pub type Environment = BTreeMap<String, String>;
@@ -30,6 +31,8 @@ pub struct Config {
     pub socket_group: Option<String>,
     /// The file that holds the master key, made at the first start.
     pub master_key_file: PathBuf,
+    /// The master key itself in hex, from `BACKSTAY_MASTER_KEY` only.
+    pub master_key: Option<SecretText>,
     /// A file whose first line is a passphrase; replaces the master key file.
     pub master_passphrase_file: Option<PathBuf>,
     /// Memory the whole process may use, in bytes.
@@ -57,6 +60,9 @@ pub struct Config {
 }
 
 impl Config {
+    /// Every key of the configuration file; each is a variable `BACKSTAY_<KEY>` too.
+    pub const KEYS: &[&str] = file::Settings::KEYS;
+
     /// Reads the configuration. `file` is the one named on the command line, which must exist; without
     /// it the usual place is looked at. `root` says whether the process runs as a system service.
     pub fn load(file: Option<&Path>, environment: &Environment, root: bool) -> Result<Self> {
@@ -73,7 +79,12 @@ impl Config {
             None => file::read(&paths.config_file, false)?,
         };
         let settings = settings.overlaid_by(file::from_environment(environment)?);
-        Ok(Self::assemble(paths, settings))
+        let mut config = Self::assemble(paths, settings);
+        config.master_key = environment
+            .get("BACKSTAY_MASTER_KEY")
+            .filter(|key| !key.is_empty())
+            .map(SecretText::new);
+        Ok(config)
     }
 
     /// The defaults with everything under one folder.
@@ -98,6 +109,7 @@ impl Config {
             master_key_file: settings
                 .master_key_file
                 .unwrap_or_else(|| paths.data.join("keys/master.key")),
+            master_key: None,
             master_passphrase_file: settings.master_passphrase_file,
             memory_bytes: settings.memory.map_or(256 << 20, |size| size.0),
             cpu_workers: settings.cpu_workers.map_or(cpus, |n| n.0).clamp(1, 64),

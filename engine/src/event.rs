@@ -74,7 +74,8 @@ impl EventBus {
             None => (end, false),
             Some(last) => match ring.events.iter().position(|event| event.id == last) {
                 Some(place) => (ring.first + place as u64 + 1, false),
-                None => (ring.first, true),
+                // Id zero stands before the first event.
+                None => (ring.first, last.bits() != 0 || ring.first > 0),
             },
         };
         Subscription {

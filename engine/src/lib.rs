@@ -4,6 +4,7 @@
 //! through [`clock::Clock`]; no object in a repository is changed in place; no secret type can be
 //! printed or serialised by accident.
 
+pub mod catalog;
 pub mod clock;
 pub mod config;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod secret;
 pub mod source;
 pub mod storage;
 pub mod units;
+pub mod vault;
 
 pub use engine::Engine;
 pub use error::{Code, Error, Result};

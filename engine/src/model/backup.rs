@@ -182,9 +182,6 @@ pub struct BackupList {
     /// Only with this label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
-    /// Only in this repository, by id or name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
     /// Only made at or after this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Time>,

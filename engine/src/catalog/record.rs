@@ -1,0 +1,71 @@
+//! What makes a document a record, and how it is written: one version byte, then JSON.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+pub use super::tables::Table;
+use super::undecodable;
+use crate::error::{Code, Error, Result};
+
+/// One property lists filter by: its number within the kind (0 to 6) and its value. The numbers
+/// are in the file: never change one.
+pub type Facet = (u8, String);
+
+/// A document of the catalog.
+pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
+    /// Its kind.
+    const TABLE: Table;
+    /// The version new documents are written with.
+    const VERSION: u8;
+
+    /// Its id's bits; the order of ids is the order of lists.
+    fn id(&self) -> u128;
+    /// Its serial; zero before it is first saved.
+    fn serial(&self) -> u64;
+    /// Is called once, when it is first saved.
+    fn set_serial(&mut self, serial: u64);
+    /// A name no other record of the kind has.
+    fn name(&self) -> Option<String> {
+        None
+    }
+    /// What lists filter by.
+    fn facets(&self) -> Vec<Facet> {
+        Vec::new()
+    }
+    /// Brings a document of version `from` to version `from + 1`.
+    fn upgrade(from: u8, document: serde_json::Value) -> serde_json::Value {
+        let _ = from;
+        document
+    }
+}
+
+/// The bytes of a record.
+pub(super) fn encode<R: Record>(record: &R) -> Result<Vec<u8>> {
+    let mut bytes = vec![R::VERSION];
+    serde_json::to_writer(&mut bytes, record)
+        .map_err(|error| Error::internal("A record could not be written").because(error))?;
+    Ok(bytes)
+}
+
+/// The record the bytes hold, whichever version wrote them.
+pub(super) fn decode<R: Record>(bytes: &[u8]) -> Result<R> {
+    let (version, document) = match bytes.split_first() {
+        Some((version, document)) => (*version, document),
+        None => (0, bytes),
+    };
+    if version > R::VERSION {
+        return Err(Error::new(
+            Code::CatalogFailed,
+            "The catalog was written by a newer version of Backstay",
+        )
+        .hint("Use that version"));
+    }
+    if version == R::VERSION {
+        return serde_json::from_slice(document).map_err(undecodable);
+    }
+    let mut value: serde_json::Value = serde_json::from_slice(document).map_err(undecodable)?;
+    for from in version..R::VERSION {
+        value = R::upgrade(from, value);
+    }
+    serde_json::from_value(value).map_err(undecodable)
+}

@@ -1,0 +1,313 @@
+//! The records: API documents plus what only the engine may know.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{Facet, Record, Table};
+use crate::model::{
+    Backup, BackupCreate, Connection, Database, Deletion, Repository, Restore, RestoreCreate, Run,
+    VerifyLevel,
+};
+use crate::vault::Sealed;
+
+/// Facet numbers of connections.
+pub mod connection {
+    /// Project.
+    pub const PROJECT: u8 = 0;
+    /// Environment.
+    pub const ENVIRONMENT: u8 = 1;
+    /// Database system.
+    pub const ENGINE: u8 = 2;
+}
+
+/// Facet numbers of databases.
+pub mod database {
+    /// Connection id.
+    pub const CONNECTION: u8 = 0;
+}
+
+/// Facet numbers of backups.
+pub mod backup {
+    /// Connection id.
+    pub const CONNECTION: u8 = 0;
+    /// Database name.
+    pub const DATABASE: u8 = 1;
+    /// Full, diff, incr.
+    pub const TYPE: u8 = 2;
+    /// Status.
+    pub const STATUS: u8 = 3;
+    /// Label.
+    pub const LABEL: u8 = 4;
+    /// Job id.
+    pub const JOB: u8 = 5;
+}
+
+/// Facet numbers of runs.
+pub mod run {
+    /// Kind.
+    pub const KIND: u8 = 0;
+    /// Status.
+    pub const STATUS: u8 = 1;
+    /// Connection id.
+    pub const CONNECTION: u8 = 2;
+    /// Database name.
+    pub const DATABASE: u8 = 3;
+    /// Job id.
+    pub const JOB: u8 = 4;
+}
+
+/// Facet numbers of restores.
+pub mod restore {
+    /// Backup id.
+    pub const BACKUP: u8 = 0;
+    /// Connection id.
+    pub const CONNECTION: u8 = 1;
+    /// Status.
+    pub const STATUS: u8 = 2;
+}
+
+/// A connection and its sealed secrets.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConnectionRecord {
+    /// What may be shown.
+    pub connection: Connection,
+    /// The role's password.
+    pub password: Option<Sealed>,
+    /// The tunnel's private key.
+    pub ssh_key: Option<Sealed>,
+    /// What unlocks the private key.
+    pub ssh_passphrase: Option<Sealed>,
+    /// The tunnel account's password.
+    pub ssh_password: Option<Sealed>,
+}
+
+/// A repository and what opens it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RepositoryRecord {
+    /// What may be shown.
+    pub repository: Repository,
+    /// The key file, where one is used.
+    pub key_file: Option<std::path::PathBuf>,
+    /// The passphrase, where one is used.
+    pub passphrase: Option<Sealed>,
+}
+
+/// A backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BackupRecord(pub Backup);
+
+/// A deleted backup that can be taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrashRecord {
+    /// Its number among deletions.
+    pub serial: u64,
+    /// The backup as it was.
+    pub backup: Backup,
+    /// When and until when.
+    pub deletion: Deletion,
+}
+
+/// What a run is to do, kept so that a queued run survives a restart. Secrets are not in it:
+/// work that needs one is not taken up again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// Make a backup.
+    Backup(BackupCreate),
+    /// Bring one back.
+    Restore(RestoreCreate),
+    /// Prove one.
+    Verify(VerifyLevel),
+    /// Check a repository.
+    Check {
+        /// How much of the data to read.
+        read_data_percent: u8,
+    },
+    /// Free what nothing needs.
+    Prune {
+        /// Only say what would be done.
+        dry_run: bool,
+    },
+    /// Repair the index.
+    Repair,
+    /// Recreate the catalog.
+    Rebuild,
+}
+
+/// A run and its work.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// What may be shown.
+    pub run: Run,
+    /// What it does.
+    pub work: Work,
+}
+
+/// A restore.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RestoreRecord(pub Restore);
+
+/// A database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DatabaseRecord(pub Database);
+
+impl Record for ConnectionRecord {
+    const TABLE: Table = Table::Connections;
+    const VERSION: u8 = 1;
+    fn id(&self) -> u128 {
+        self.connection.id.bits()
+    }
+    fn serial(&self) -> u64 {
+        self.connection.serial
+    }
+    fn set_serial(&mut self, serial: u64) {
+        self.connection.serial = serial;
+    }
+    fn name(&self) -> Option<String> {
+        Some(self.connection.name.clone())
+    }
+    fn facets(&self) -> Vec<Facet> {
+        vec![
+            (connection::PROJECT, self.connection.project.clone()),
+            (connection::ENVIRONMENT, self.connection.environment.clone()),
+            (connection::ENGINE, self.connection.engine.to_string()),
+        ]
+    }
+}
+
+impl Record for DatabaseRecord {
+    const TABLE: Table = Table::Databases;
+    const VERSION: u8 = 1;
+    fn id(&self) -> u128 {
+        self.0.id.bits()
+    }
+    fn serial(&self) -> u64 {
+        self.0.serial
+    }
+    fn set_serial(&mut self, serial: u64) {
+        self.0.serial = serial;
+    }
+    fn name(&self) -> Option<String> {
+        Some(database_key(self.0.connection_id, &self.0.name))
+    }
+    fn facets(&self) -> Vec<Facet> {
+        vec![(database::CONNECTION, self.0.connection_id.to_string())]
+    }
+}
+
+/// The unique name of a database record.
+pub fn database_key(connection: crate::ids::ConnectionId, name: &str) -> String {
+    format!("{connection}/{name}")
+}
+
+impl Record for RepositoryRecord {
+    const TABLE: Table = Table::Repositories;
+    const VERSION: u8 = 1;
+    fn id(&self) -> u128 {
+        self.repository.id.bits()
+    }
+    fn serial(&self) -> u64 {
+        self.repository.serial
+    }
+    fn set_serial(&mut self, serial: u64) {
+        self.repository.serial = serial;
+    }
+    fn name(&self) -> Option<String> {
+        Some(self.repository.name.clone())
+    }
+}
+
+impl Record for BackupRecord {
+    const TABLE: Table = Table::Backups;
+    const VERSION: u8 = 1;
+    fn id(&self) -> u128 {
+        self.0.id.bits()
+    }
+    fn serial(&self) -> u64 {
+        self.0.serial
+    }
+    fn set_serial(&mut self, serial: u64) {
+        self.0.serial = serial;
+    }
+    fn facets(&self) -> Vec<Facet> {
+        let mut facets = vec![
+            (backup::CONNECTION, self.0.connection_id.to_string()),
+            (backup::DATABASE, self.0.database.clone()),
+            (backup::TYPE, self.0.backup_type.to_string()),
+            (backup::STATUS, self.0.status.to_string()),
+        ];
+        facets.extend(self.0.label.clone().map(|label| (backup::LABEL, label)));
+        facets.extend(self.0.job_id.clone().map(|job| (backup::JOB, job)));
+        facets
+    }
+}
+
+impl Record for TrashRecord {
+    const TABLE: Table = Table::Trash;
+    const VERSION: u8 = 1;
+    fn id(&self) -> u128 {
+        self.backup.id.bits()
+    }
+    fn serial(&self) -> u64 {
+        self.serial
+    }
+    fn set_serial(&mut self, serial: u64) {
+        self.serial = serial;
+    }
+}
+
+impl Record for RunRecord {
+    const TABLE: Table = Table::Runs;
+    const VERSION: u8 = 1;
+    fn id(&self) -> u128 {
+        self.run.id.bits()
+    }
+    fn serial(&self) -> u64 {
+        self.run.serial
+    }
+    fn set_serial(&mut self, serial: u64) {
+        self.run.serial = serial;
+    }
+    fn facets(&self) -> Vec<Facet> {
+        let run = &self.run;
+        let mut facets = vec![
+            (run::KIND, run.kind.to_string()),
+            (run::STATUS, run.status.to_string()),
+        ];
+        facets.extend(
+            run.connection_id
+                .map(|id| (run::CONNECTION, id.to_string())),
+        );
+        facets.extend(run.database.clone().map(|name| (run::DATABASE, name)));
+        facets.extend(run.job_id.clone().map(|job| (run::JOB, job)));
+        facets
+    }
+}
+
+impl Record for RestoreRecord {
+    const TABLE: Table = Table::Restores;
+    const VERSION: u8 = 1;
+    fn id(&self) -> u128 {
+        self.0.id.bits()
+    }
+    fn serial(&self) -> u64 {
+        self.0.serial
+    }
+    fn set_serial(&mut self, serial: u64) {
+        self.0.serial = serial;
+    }
+    fn facets(&self) -> Vec<Facet> {
+        let mut facets = vec![
+            (restore::BACKUP, self.0.backup_id.to_string()),
+            (restore::STATUS, self.0.status.to_string()),
+        ];
+        facets.extend(
+            self.0
+                .connection_id
+                .map(|id| (restore::CONNECTION, id.to_string())),
+        );
+        facets
+    }
+}
