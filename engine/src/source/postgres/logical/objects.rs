@@ -5,9 +5,22 @@ use super::draft::Collected;
 use super::reader::Reader;
 use crate::error::Result;
 
+mod access_methods;
+mod aggregates;
+mod casts;
+mod collations;
+mod conversions;
+mod default_acls;
+mod event_triggers;
 mod extensions;
+mod foreign;
 mod functions;
+mod languages;
+mod operators;
+mod publications;
 mod schemas;
+mod subscriptions;
+mod text_search;
 mod types;
 
 /// What every family uses.
@@ -36,5 +49,18 @@ pub async fn read_all(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
     schemas::read(reader, out).await?;
     types::read(reader, out).await?;
     functions::read(reader, out).await?;
+    aggregates::read(reader, out).await?;
+    operators::read(reader, out).await?;
+    casts::read(reader, out).await?;
+    languages::read(reader, out).await?;
+    collations::read(reader, out).await?;
+    conversions::read(reader, out).await?;
+    text_search::read(reader, out).await?;
+    access_methods::read(reader, out).await?;
+    foreign::read(reader, out).await?;
+    default_acls::read(reader, out).await?;
+    event_triggers::read(reader, out).await?;
+    publications::read(reader, out).await?;
+    subscriptions::read(reader, out).await?;
     Ok(())
 }

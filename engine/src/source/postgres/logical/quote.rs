@@ -321,8 +321,15 @@ pub fn setting(name: &str, value: &str) -> String {
     if !LISTS.iter().any(|list| list.eq_ignore_ascii_case(name)) {
         return literal(value);
     }
-    let quoted: Vec<String> = list_elements(value).iter().map(|name| literal(name)).collect();
-    if quoted.is_empty() { literal("") } else { quoted.join(", ") }
+    let quoted: Vec<String> = list_elements(value)
+        .iter()
+        .map(|name| literal(name))
+        .collect();
+    if quoted.is_empty() {
+        literal("")
+    } else {
+        quoted.join(", ")
+    }
 }
 
 /// The names in a list such as `"$user", public`.

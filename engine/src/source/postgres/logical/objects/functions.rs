@@ -14,7 +14,11 @@ pub(super) async fn read(reader: &Reader<'_>, out: &mut Collected) -> Result<()>
 /// All functions but those that come with something else (the constructors of a range) and the
 /// built-in ones whose privileges nobody changed.
 fn query(reader: &Reader<'_>) -> String {
-    let kind = reader.if_since(11, "p.prokind", "CASE WHEN p.proiswindow THEN 'w' ELSE 'f' END");
+    let kind = reader.if_since(
+        11,
+        "p.prokind",
+        "CASE WHEN p.proiswindow THEN 'w' ELSE 'f' END",
+    );
     let not_aggregate = reader.if_since(11, "p.prokind <> 'a'", "NOT p.proisagg");
     let support = reader.if_since(12, "p.prosupport", "'-'");
     let body = reader.if_since(14, "pg_catalog.pg_get_function_sqlbody(p.oid)", "NULL");
@@ -57,12 +61,18 @@ fn function(reader: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<()> {
     let shown = format!("{name}{}", row.text("signature")?);
     let owner = Some(row.oid("proowner")?);
     let mut object = reader.object(ObjectKind::Function, place, Some(schema), &shown, owner)?;
-    let keyword = if row.char("kind")? == 'p' { "PROCEDURE" } else { "FUNCTION" };
+    let keyword = if row.char("kind")? == 'p' {
+        "PROCEDURE"
+    } else {
+        "FUNCTION"
+    };
     let full = qualified(reader.schema(schema)?, name);
     let identity = format!("{full}({})", row.text("identity")?);
     if parts.definition {
         object.create.push(definition(keyword, &full, row)?);
-        object.create.extend(reader.goes_with(place, keyword, &identity));
+        object
+            .create
+            .extend(reader.goes_with(place, keyword, &identity));
         object.drop = format!("DROP {keyword} IF EXISTS {identity}");
     }
     reader.describe(&mut object, parts, keyword, &identity);
@@ -81,7 +91,9 @@ fn function(reader: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<()> {
 fn definition(keyword: &str, name: &str, row: &Row) -> Result<String> {
     let mut text = format!("CREATE {keyword} {name}({})", row.text("arguments")?);
     // A procedure has no result here, also where the server names one for its OUT arguments.
-    if keyword == "FUNCTION" && let Some(result) = row.opt("result")? {
+    if keyword == "FUNCTION"
+        && let Some(result) = row.opt("result")?
+    {
         let _ = write!(text, " RETURNS {result}");
     }
     let language = row.text("lanname")?;
@@ -106,7 +118,11 @@ fn definition(keyword: &str, name: &str, row: &Row) -> Result<String> {
             text.push_str(words);
         }
     }
-    let usual_cost = if matches!(language, "internal" | "c") { "1" } else { "100" };
+    let usual_cost = if matches!(language, "internal" | "c") {
+        "1"
+    } else {
+        "100"
+    };
     let cost = row.text("procost")?;
     if cost != "0" && cost != usual_cost {
         let _ = write!(text, " COST {cost}");
@@ -125,7 +141,12 @@ fn definition(keyword: &str, name: &str, row: &Row) -> Result<String> {
     });
     for setting in row.list("proconfig")? {
         if let Some((name, value)) = setting.split_once('=') {
-            let _ = write!(text, "\n    SET {} TO {}", ident(name), quote::setting(name, value));
+            let _ = write!(
+                text,
+                "\n    SET {} TO {}",
+                ident(name),
+                quote::setting(name, value)
+            );
         }
     }
     let _ = write!(text, "\n    {}", body(row)?);

@@ -126,7 +126,9 @@ fn finish(
         ..Grants::default()
     };
     reader.grant(&mut draft.object, parts, grants)?;
-    let Some(number) = reader.add(out, draft) else { return Ok(None) };
+    let Some(number) = reader.add(out, draft) else {
+        return Ok(None);
+    };
     if parts.definition {
         let array = row.oid("typarray")?;
         if array != 0 {
@@ -162,9 +164,19 @@ fn composite(r: &Reader<'_>, out: &mut Collected, row: &Row, fields: &[Row]) -> 
             list.push(text);
             let column = format!("{name}.{column}");
             let sub = i32::try_from(field.int("attnum")?).unwrap_or_default();
-            r.describe_part(&mut draft.object, Parts::ALL, "COLUMN", &column, relation, sub);
+            r.describe_part(
+                &mut draft.object,
+                Parts::ALL,
+                "COLUMN",
+                &column,
+                relation,
+                sub,
+            );
         }
-        draft.object.create.push(format!("CREATE TYPE {name} AS ({}\n)", list.join(",")));
+        draft
+            .object
+            .create
+            .push(format!("CREATE TYPE {name} AS ({}\n)", list.join(",")));
         Ok(())
     })?;
     if let Some(number) = number {
@@ -190,7 +202,10 @@ fn range(r: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<()> {
             }
         }
         let options = options.join(",\n    ");
-        draft.object.create.push(format!("CREATE TYPE {name} AS RANGE (\n    {options}\n)"));
+        draft
+            .object
+            .create
+            .push(format!("CREATE TYPE {name} AS RANGE (\n    {options}\n)"));
         Ok(())
     })?;
     if let Some(number) = number {
@@ -222,7 +237,10 @@ fn shell_first(r: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<Option<
     let name = row.text("typname")?;
     let mut object = r.object(ObjectKind::ShellType, place, Some(schema), name, None)?;
     object.row = None;
-    object.create.push(format!("CREATE TYPE {}", qualified(r.schema(schema)?, name)));
+    object.create.push(format!(
+        "CREATE TYPE {}",
+        qualified(r.schema(schema)?, name)
+    ));
     Ok(Some(out.add(Draft::of(object))))
 }
 
@@ -233,7 +251,10 @@ fn base(r: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<()> {
         // The type and its functions need each other: neither can be dropped alone.
         draft.object.drop = format!("DROP TYPE IF EXISTS {name} CASCADE");
         let options = base_options(row)?.join(",\n    ");
-        draft.object.create.push(format!("CREATE TYPE {name} (\n    {options}\n)"));
+        draft
+            .object
+            .create
+            .push(format!("CREATE TYPE {name} (\n    {options}\n)"));
         Ok(())
     })?;
     Ok(())

@@ -1,4 +1,6 @@
-use super::{KEYWORDS, array, dollar, foreign_options, ident, literal, setting, storage_parameters};
+use super::{
+    KEYWORDS, array, dollar, foreign_options, ident, literal, setting, storage_parameters,
+};
 
 #[test]
 fn keywords_are_sorted() {
@@ -77,7 +79,10 @@ fn options_become_lists() {
 #[test]
 fn list_settings_are_taken_apart() {
     assert_eq!(setting("work_mem", "64MB"), "'64MB'");
-    assert_eq!(setting("search_path", r#""$user", public, "Odd, ""one""""#), r#"'$user', 'public', 'Odd, "one"'"#);
+    assert_eq!(
+        setting("search_path", r#""$user", public, "Odd, ""one""""#),
+        r#"'$user', 'public', 'Odd, "one"'"#
+    );
     assert_eq!(setting("search_path", r#""""#), "''");
     assert_eq!(setting("search_path", "a"), "'a'");
 }

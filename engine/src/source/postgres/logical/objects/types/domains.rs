@@ -30,7 +30,10 @@ pub(super) async fn read(reader: &Reader<'_>, out: &mut Collected) -> Result<()>
     );
     let mut constraints: HashMap<u32, Vec<Row>> = HashMap::new();
     for row in reader.rows(&query).await? {
-        constraints.entry(row.oid("contypid")?).or_default().push(row);
+        constraints
+            .entry(row.oid("contypid")?)
+            .or_default()
+            .push(row);
     }
     for row in domains {
         let of_domain = constraints.remove(&row.oid("oid")?).unwrap_or_default();
@@ -42,13 +45,18 @@ pub(super) async fn read(reader: &Reader<'_>, out: &mut Collected) -> Result<()>
 fn domain(r: &Reader<'_>, out: &mut Collected, row: &Row, constraints: &[Row]) -> Result<()> {
     let schema = row.oid("typnamespace")?;
     let name = qualified(r.schema(schema)?, row.text("typname")?);
-    let not_null = constraints.iter().find(|c| c.char("contype").is_ok_and(|kind| kind == 'n'));
+    let not_null = constraints
+        .iter()
+        .find(|c| c.char("contype").is_ok_and(|kind| kind == 'n'));
     let head = head(&name, row, not_null)?;
     let added = super::finish(r, out, row, "DOMAIN", |_, draft| {
         draft.object.create.push(head.clone());
         if let Some(constraint) = not_null {
             let place = catalog::row(catalog::CONSTRAINT, constraint.oid("oid")?);
-            let words = format!("CONSTRAINT {} ON DOMAIN", ident(constraint.text("conname")?));
+            let words = format!(
+                "CONSTRAINT {} ON DOMAIN",
+                ident(constraint.text("conname")?)
+            );
             r.describe_part(&mut draft.object, Parts::ALL, &words, &name, place, 0);
         }
         Ok(())
@@ -66,13 +74,25 @@ fn domain(r: &Reader<'_>, out: &mut Collected, row: &Row, constraints: &[Row]) -
             continue;
         }
         let constraint_name = constraint.text("conname")?;
-        let text = format!("CONSTRAINT {} {}", ident(constraint_name), constraint.text("definition")?);
-        let mut object =
-            r.object(ObjectKind::CheckConstraint, place, Some(schema), constraint_name, None)?;
+        let text = format!(
+            "CONSTRAINT {} {}",
+            ident(constraint_name),
+            constraint.text("definition")?
+        );
+        let mut object = r.object(
+            ObjectKind::CheckConstraint,
+            place,
+            Some(schema),
+            constraint_name,
+            None,
+        )?;
         object.of = Some(number);
-        object.create.push(format!("ALTER DOMAIN {name} ADD {text}"));
+        object
+            .create
+            .push(format!("ALTER DOMAIN {name} ADD {text}"));
         let constraint_name = ident(constraint_name);
-        object.drop = format!("ALTER DOMAIN IF EXISTS {name} DROP CONSTRAINT IF EXISTS {constraint_name}");
+        object.drop =
+            format!("ALTER DOMAIN IF EXISTS {name} DROP CONSTRAINT IF EXISTS {constraint_name}");
         let words = format!("CONSTRAINT {constraint_name} ON DOMAIN");
         r.describe_part(&mut object, Parts::ALL, &words, &name, place, 0);
         let mut draft = Draft::of(object);
@@ -89,7 +109,10 @@ fn domain(r: &Reader<'_>, out: &mut Collected, row: &Row, constraints: &[Row]) -
     if let Some(draft) = out.draft_mut(number) {
         draft.assemble = Some(Box::new(move |object, is_separate| {
             let kept = |(check, _): &&(ObjectNumber, String)| !is_separate(*check);
-            let texts = inside.iter().filter(kept).map(|(_, text)| format!("\n    {text}"));
+            let texts = inside
+                .iter()
+                .filter(kept)
+                .map(|(_, text)| format!("\n    {text}"));
             object.create = vec![head + &texts.collect::<String>()];
         }));
     }
