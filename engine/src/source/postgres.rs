@@ -5,6 +5,7 @@ pub mod failure;
 pub mod logical;
 pub mod session;
 pub mod target;
+pub mod wire;
 
 pub use failure::ServerError;
 pub use session::{Row, Sql};

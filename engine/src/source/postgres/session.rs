@@ -145,14 +145,7 @@ impl Sql {
 
     /// The rows of a query, all of them; for answers whose size the schema bounds.
     pub async fn rows(&self, query: &str) -> Result<Vec<Row>> {
-        let messages = self.send(query).await?;
-        Ok(messages
-            .into_iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => Some(Row::new(row)),
-                _ => None,
-            })
-            .collect())
+        driver::rows(self.send(query).await?)
     }
 
     /// The only row of a query that always has exactly one.

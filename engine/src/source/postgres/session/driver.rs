@@ -13,12 +13,12 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::config::{Config, SslMode, SslNegotiation};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
-use tokio_postgres::{AsyncMessage, Client, Connection};
+use tokio_postgres::{AsyncMessage, Client, Connection, SimpleQueryMessage};
 
 use super::super::connect::{self, Attempt, Stream};
 use super::super::failure::ServerError;
 use super::super::target::Target;
-use super::{NOTICES_MAX, Notice};
+use super::{NOTICES_MAX, Notice, Row};
 use crate::error::{Code, Error, Result};
 
 /// How long a cancel request that nobody awaits may take.
@@ -82,6 +82,31 @@ async fn drive(mut connection: Connection<Stream, Stream>, notices: Arc<Mutex<Ve
             Err(_) => return,
         }
     }
+}
+
+/// The rows among the messages of an answer.
+pub(super) fn rows(messages: Vec<SimpleQueryMessage>) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let mut columns: Arc<[String]> = Arc::new([]);
+    for message in messages {
+        match message {
+            SimpleQueryMessage::RowDescription(described) => {
+                columns = described.iter().map(|c| c.name().to_owned()).collect();
+            }
+            SimpleQueryMessage::Row(row) => rows.push(Row::new(
+                Arc::clone(&columns),
+                (0..row.len())
+                    .map(|at| Ok(row.try_get(at)?.map(Box::from)))
+                    .collect::<Result<_, tokio_postgres::Error>>()
+                    .map_err(|error| {
+                        Error::new(Code::SourceProtocol, "An answer is not valid UTF-8")
+                            .because(error_chain(&error))
+                    })?,
+            )),
+            _ => {}
+        }
+    }
+    Ok(rows)
 }
 
 /// The error for a login that failed.

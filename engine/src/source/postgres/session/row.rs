@@ -1,29 +1,41 @@
 //! One row of an answer, every value as the text PostgreSQL prints.
 
 use std::str::FromStr;
-
-use tokio_postgres::SimpleQueryRow;
+use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
 
 /// A row; columns are asked for by name.
-#[derive(Debug)]
-pub struct Row(SimpleQueryRow);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    columns: Arc<[String]>,
+    values: Vec<Option<Box<str>>>,
+}
 
 impl Row {
-    pub(super) fn new(row: SimpleQueryRow) -> Self {
-        Self(row)
+    /// A row of an answer whose columns have these names.
+    pub(in crate::source::postgres) fn new(
+        columns: Arc<[String]>,
+        values: Vec<Option<Box<str>>>,
+    ) -> Self {
+        Self { columns, values }
+    }
+
+    /// The names of the columns, in the order of the query.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
     }
 
     /// The value, or `None` when it is NULL.
     pub fn opt(&self, column: &str) -> Result<Option<&str>> {
-        self.0.try_get(column).map_err(|e| {
-            Error::new(
+        let position = self.columns.iter().position(|name| name == column);
+        match position.and_then(|at| self.values.get(at)) {
+            Some(value) => Ok(value.as_deref()),
+            None => Err(Error::new(
                 Code::SourceProtocol,
-                format!("The answer has no readable column {column:?}"),
-            )
-            .because(e)
-        })
+                format!("The answer has no column {column:?}"),
+            )),
+        }
     }
 
     /// The value, which must not be NULL.
