@@ -19,7 +19,7 @@ pub const BLOCK_BYTES: usize = 1024 * 1024;
 pub struct CopyOut<'a> {
     connection: &'a mut Connection,
     statement: String,
-    counter: RowCounter,
+    counter: Option<RowCounter>,
     block: BytesMut,
     /// Payload bytes of the frame at the front of the inbox that are still to come.
     frame_left: usize,
@@ -28,8 +28,8 @@ pub struct CopyOut<'a> {
 }
 
 impl Connection {
-    /// Runs a `COPY … TO STDOUT` in text format; its rows are hashed under the secret.
-    pub async fn copy_out(&mut self, sql: &str, secret: &RowSecret) -> Result<CopyOut<'_>> {
+    /// Runs a `COPY … TO STDOUT` in text format; with a secret, rows are counted and hashed.
+    pub async fn copy_out(&mut self, sql: &str, secret: Option<&RowSecret>) -> Result<CopyOut<'_>> {
         self.begin(sql).await?;
         loop {
             match self.message().await? {
@@ -42,7 +42,7 @@ impl Connection {
         Ok(CopyOut {
             connection: self,
             statement: sql.to_owned(),
-            counter: RowCounter::new(secret),
+            counter: secret.map(RowCounter::new),
             block: BytesMut::new(),
             frame_left: 0,
             ended: false,
@@ -97,13 +97,16 @@ impl CopyOut<'_> {
         }
     }
 
-    /// The tally of all rows, after the last block.
-    pub fn tally(&self) -> Result<RowTally> {
+    /// The tally of all rows, after the last block; `None` when no secret was given.
+    pub fn tally(&self) -> Result<Option<RowTally>> {
         let Some(rows) = self.rows else {
             return Err(Error::internal("Rows were tallied before their end"));
         };
-        match self.counter.tally() {
-            Some(tally) if tally.rows == rows => Ok(tally),
+        let Some(counter) = &self.counter else {
+            return Ok(None);
+        };
+        match counter.tally() {
+            Some(tally) if tally.rows == rows => Ok(Some(tally)),
             Some(tally) => Err(violation(&format!(
                 "{} rows and says that there were {rows}",
                 tally.rows
@@ -141,7 +144,9 @@ impl CopyOut<'_> {
                 break Step::More;
             };
             self.block.extend_from_slice(piece);
-            self.counter.update(piece);
+            if let Some(counter) = &mut self.counter {
+                counter.update(piece);
+            }
             self.frame_left -= count;
             rest = after;
             if self.block.len() == BLOCK_BYTES {

@@ -5,6 +5,7 @@
 //! a restored table may return its rows in another one. Inside a line PostgreSQL writes a newline as
 //! `\n`, hence a newline byte always ends a row.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_128_with_secret};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -29,14 +30,50 @@ impl std::fmt::Debug for RowSecret {
 }
 
 /// How many rows there were and what they were, whatever their order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RowTally {
     /// Rows.
     pub rows: u64,
-    /// The sum of the rows' hashes modulo 2^128.
-    pub hash: u128,
+    /// The sum of the rows' hashes modulo 2^128, written as 32 hex digits.
+    #[serde(with = "hex_u128")]
+    pub row_hash: u128,
     /// Bytes of `COPY` text, newlines included.
-    pub bytes: u64,
+    pub data_bytes: u64,
+}
+
+impl RowTally {
+    /// The tally of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            rows: self.rows + other.rows,
+            row_hash: self.row_hash.wrapping_add(other.row_hash),
+            data_bytes: self.data_bytes + other.data_bytes,
+        }
+    }
+
+    /// The hash as it is written everywhere: 32 hex digits.
+    pub fn hash_text(&self) -> String {
+        format!("{:032x}", self.row_hash)
+    }
+}
+
+mod hex_u128 {
+    //! A 128-bit number as 32 hex digits.
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(value: &u128, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&format_args!("{value:032x}"))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<u128, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(from)?;
+        if text.len() != 32 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(D::Error::custom("a row hash has 32 hex digits"));
+        }
+        u128::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
 }
 
 /// Tallies `COPY` text that arrives in pieces cut anywhere.
@@ -69,7 +106,7 @@ impl RowCounter {
 
     /// Takes the next piece.
     pub fn update(&mut self, piece: &[u8]) {
-        self.tally.bytes += piece.len() as u64;
+        self.tally.data_bytes += piece.len() as u64;
         let mut start = 0;
         for end in memchr::memchr_iter(b'\n', piece) {
             let line = piece.get(start..end).unwrap_or_default();
@@ -84,7 +121,7 @@ impl RowCounter {
                 xxh3_128_with_secret(line, &self.secret.0)
             };
             self.tally.rows += 1;
-            self.tally.hash = self.tally.hash.wrapping_add(hash);
+            self.tally.row_hash = self.tally.row_hash.wrapping_add(hash);
         }
         if let Some(rest) = piece.get(start..).filter(|rest| !rest.is_empty()) {
             self.partial.update(rest);
@@ -128,7 +165,7 @@ mod tests {
             let text = lines.join("\n") + if lines.is_empty() { "" } else { "\n" };
             let whole = tally_of(&[text.as_bytes()]).unwrap();
             prop_assert_eq!(whole.rows as usize, lines.len());
-            prop_assert_eq!(whole.bytes as usize, text.len());
+            prop_assert_eq!(whole.data_bytes as usize, text.len());
 
             let mut at: Vec<usize> = cuts.iter().map(|cut| cut.index(text.len() + 1)).collect();
             at.extend([0, text.len()]);
@@ -161,7 +198,7 @@ mod tests {
         assert_ne!(one.tally(), two.tally());
         // A sum, not a XOR: a doubled row does not vanish.
         one.update(b"a\n");
-        assert_ne!(one.tally().unwrap().hash, 0);
+        assert_ne!(one.tally().unwrap().row_hash, 0);
     }
 
     #[test]
@@ -169,5 +206,20 @@ mod tests {
         assert_eq!(tally_of(&[b"a\nb"]), None);
         assert_eq!(tally_of(&[]).map(|t| t.rows), Some(0));
         assert_eq!(tally_of(&[b"\n\n"]).map(|t| t.rows), Some(2));
+    }
+
+    #[test]
+    fn tallies_are_written_as_hex() {
+        let tally = RowTally {
+            rows: 1,
+            row_hash: 0xab,
+            data_bytes: 2,
+        };
+        let text = serde_json::to_string(&tally).unwrap();
+        let hex = "000000000000000000000000000000ab";
+        assert!(text.contains(hex), "{text}");
+        assert_eq!(tally.hash_text(), hex);
+        assert_eq!(serde_json::from_str::<RowTally>(&text).unwrap(), tally);
+        assert!(serde_json::from_str::<RowTally>(&text.replace("000ab", "0+0ab")).is_err());
     }
 }
