@@ -14,6 +14,7 @@ pub mod ids;
 pub mod model;
 pub mod monitor;
 pub mod repository;
+pub mod runs;
 pub mod secret;
 pub mod source;
 pub mod storage;

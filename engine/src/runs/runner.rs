@@ -1,0 +1,191 @@
+//! One run from its beginning to its end, whatever happens in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::finish::{self, Finish};
+use super::live::{Live, Stop};
+use super::{Executor, Runs};
+use crate::catalog::LogSink;
+use crate::error::{Code, Error, Result};
+use crate::ids::RunId;
+use crate::model::{Level, Problem, Run, RunKind, RunStatus};
+use crate::monitor::{Monitor as _, Task};
+
+/// How often followers are told.
+const TICK: Duration = Duration::from_millis(250);
+/// How many ticks between two progress events.
+const TICKS_PER_EVENT: u32 = 4;
+/// How long cancelled work may take to tidy up before it is dropped.
+const GRACE: Duration = Duration::from_millis(800);
+
+/// Carries the run out and writes how it ended.
+pub(super) async fn run(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId) {
+    if let Err(error) = begin_and_end(runs, executor, id).await {
+        // Only the catalog fails here, and it has no place left to say so.
+        tracing::error!(run = %id, error = error.report(), "a run could not be recorded");
+        runs.state.lock().live.remove(&id.bits());
+    }
+}
+
+async fn begin_and_end(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId) -> Result<()> {
+    let now = runs.clock.now();
+    let begun = runs
+        .catalog
+        .write(move |tx| finish::begun(tx, id.bits(), now))
+        .await?;
+    let Some(record) = begun else { return Ok(()) };
+    let log = LogSink::new(runs.catalog.clone(), id, 0, Arc::clone(&runs.clock));
+    let live = Arc::new(Live::new(record.run.clone(), log));
+    let credentials = {
+        let mut state = runs.state.lock();
+        state.live.insert(id.bits(), Arc::clone(&live));
+        state.credentials.remove(&id.bits())
+    };
+    runs.announce("run.started", &record.run);
+    live.log().line(Level::Info, None, &record.run.title);
+    let task = Task {
+        monitor: live.clone(),
+        cancel: live.token(),
+        clock: Arc::clone(&runs.clock),
+    };
+    let executing = {
+        let executor = Arc::clone(executor);
+        tokio::spawn(async move { executor.execute(record, credentials, task).await })
+    };
+    let outcome = watch_over(runs, &live, executing).await;
+    let ended = end(runs, &live, outcome).await?;
+    executor.ended(&ended).await;
+    Ok(())
+}
+
+/// Waits for the work, tells followers, notices stalls, and drops work that ignores its cancellation.
+async fn watch_over(
+    runs: &Runs,
+    live: &Live,
+    mut executing: JoinHandle<Result<Finish>>,
+) -> Result<Finish> {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = 0_u32;
+    let stall = runs.config.stall_timeout;
+    let token = live.token();
+    let mut give_up: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            done = &mut executing => return done.unwrap_or_else(|error| Err(broken(&error))),
+            () = token.cancelled(), if give_up.is_none() => {
+                give_up = Some(Instant::now() + GRACE);
+            }
+            () = tokio::time::sleep_until(give_up.unwrap_or_else(Instant::now)), if give_up.is_some() => {
+                executing.abort();
+                return Err(Error::cancelled());
+            }
+            _ = tick.tick() => {
+                live.publish();
+                ticks += 1;
+                if ticks.is_multiple_of(TICKS_PER_EVENT) {
+                    runs.announce("run.progress", &live.snapshot());
+                }
+                if !stall.is_zero() && live.silence() >= stall {
+                    live.stop(Stop::Stalled);
+                }
+            }
+        }
+    }
+}
+
+fn broken(error: &tokio::task::JoinError) -> Error {
+    if error.is_cancelled() {
+        Error::cancelled()
+    } else {
+        Error::internal("The run broke off by a defect of Backstay")
+            .hint("Please report it with the engine's log")
+    }
+}
+
+async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
+    let mut run = live.snapshot();
+    let now = runs.clock.now();
+    run.finished_at = Some(now);
+    let begun = run.started_at.unwrap_or(now);
+    run.duration_ms = Some((now - begun).num_milliseconds().max(0).unsigned_abs());
+    let finish = match outcome {
+        Ok(finish) => {
+            run.status = if finish.partial || run.losses_total > 0 {
+                RunStatus::Partial
+            } else {
+                RunStatus::Success
+            };
+            run.result = finish.result.clone();
+            Some(finish)
+        }
+        Err(error) => {
+            let (status, error) = failure(error, live.stopped(), runs.config.stall_timeout);
+            run.status = status;
+            run.error = Some(Problem::from(&error));
+            None
+        }
+    };
+    let text = last_line(&run);
+    let level = match run.status {
+        RunStatus::Success => Level::Info,
+        RunStatus::Cancelled => Level::Warning,
+        _ => Level::Error,
+    };
+    live.note(level, &text);
+    live.log().flush().await;
+    let ended = run.clone();
+    let saved = runs
+        .write_run(move |tx| finish::ended(tx, &ended, finish.as_ref()))
+        .await;
+    let run = match &saved {
+        Ok(saved) => saved.clone(),
+        Err(_) => run,
+    };
+    live.end(run.clone());
+    runs.state.lock().live.remove(&run.id.bits());
+    runs.announce("run.finished", &run);
+    if run.kind == RunKind::Backup && run.status.is_restorable() {
+        runs.announce("backup.committed", &run);
+    }
+    saved
+}
+
+fn failure(error: Error, stopped: Option<Stop>, stall: Duration) -> (RunStatus, Error) {
+    match stopped {
+        Some(Stop::Stalled) => (
+            RunStatus::Failed,
+            Error::new(
+                Code::Stalled,
+                format!("Nothing moved for {} seconds", stall.as_secs()),
+            )
+            .hint("See what the server is busy with, or raise stall_timeout"),
+        ),
+        Some(Stop::Engine) => (
+            RunStatus::Interrupted,
+            Error::new(
+                Code::EngineStopping,
+                "The engine was stopped in the middle of the run",
+            )
+            .hint("Start it again; what was stored already is used"),
+        ),
+        Some(Stop::Asked) if error.code() == Code::Cancelled => (RunStatus::Cancelled, error),
+        _ => (RunStatus::Failed, error),
+    }
+}
+
+fn last_line(run: &Run) -> String {
+    match (&run.error, run.losses_total) {
+        (Some(error), _) => match &error.hint {
+            Some(hint) => format!("{}. {hint}", error.message),
+            None => error.message.clone(),
+        },
+        (None, 0) if run.status == RunStatus::Success => "Done".to_owned(),
+        (None, 0) => "Done, but something is missing".to_owned(),
+        (None, lost) => format!("Done, but {lost} objects were lost"),
+    }
+}
