@@ -13,11 +13,20 @@
 //! | reader | | nothing changes in place | a missing pack makes it reload the index and look again |
 //! | collector | | | each counts no copy that another one has marked |
 
+pub(crate) mod chunker;
+pub(crate) mod codec;
+pub(crate) mod cpu;
 pub mod format;
+pub(crate) mod index;
+pub(crate) mod keys;
 pub mod kit;
 #[allow(dead_code)]
 pub(crate) mod live;
+pub(crate) mod objects;
+pub(crate) mod open;
 pub mod reader;
+pub(crate) mod refresh;
+pub(crate) mod session;
 pub mod snapshot;
 pub mod stream;
 pub mod tree;
@@ -26,13 +35,22 @@ pub mod writer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use crate::clock::SharedClock;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::ids::BackupId;
 use crate::secret::{SecretKey, SecretText};
 use crate::storage::Storage;
 
+use cpu::CpuPool;
+use format::sealed::Kind;
+use index::ChunkIndex;
+use keys::Keys;
+
 pub use format::digest::Digest;
+pub use format::slot::SlotKind;
+pub use open::{Slot, probe};
 pub use reader::StreamReader;
 pub use snapshot::{Snapshot, SnapshotDraft};
 pub use stream::{Content, StreamRef, StreamWriter};
@@ -88,44 +106,31 @@ pub struct Created {
 /// An open repository; clones share everything.
 #[derive(Clone, Debug)]
 pub struct Repository {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    uid: [u8; 16],
-    storage: Arc<dyn Storage>,
+pub(crate) struct Inner {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) keys: Keys,
+    pub(crate) index: Arc<ChunkIndex>,
+    pub(crate) cpu: CpuPool,
+    pub(crate) clock: SharedClock,
+    pub(crate) cpu_workers: usize,
+    pub(crate) verify_writes: bool,
+    /// Index segments that could not be read, by key: what they describe counts as absent.
+    pub(crate) unreadable: Mutex<std::collections::BTreeMap<String, String>>,
 }
 
-fn unfinished<T>() -> Result<T> {
-    Err(Error::internal(
-        "This part of the repository is not built yet",
-    ))
+/// The key of a snapshot's object.
+pub(crate) fn snapshot_key(id: BackupId) -> String {
+    format!("{}{}", Kind::Snapshot.prefix(), id.ulid())
 }
 
-#[allow(clippy::unused_async)]
 impl Repository {
-    /// Creates a repository at a place that holds none.
-    pub async fn create(
-        _storage: Arc<dyn Storage>,
-        _slots: &NewSlots,
-        _options: OpenOptions,
-    ) -> Result<Created> {
-        unfinished()
-    }
-
-    /// Opens the repository at `storage` and refreshes the chunk index.
-    pub async fn open(
-        _storage: Arc<dyn Storage>,
-        _credential: &Credential,
-        _options: OpenOptions,
-    ) -> Result<Self> {
-        unfinished()
-    }
-
     /// The repository's own identity, from `backstay.json`.
     pub fn uid(&self) -> [u8; 16] {
-        self.inner.uid
+        self.inner.keys.uid
     }
 
     /// Where its objects live.
@@ -135,31 +140,63 @@ impl Repository {
 
     /// The secret of the deduplication domain, to create another repository in the same one.
     pub fn domain_secret(&self) -> SecretKey {
-        SecretKey::new([0; 32])
+        self.inner.keys.domain.secret().clone()
     }
 
     /// The secret that row hashes are keyed with (XXH3-128, 192 bytes): equal within a domain.
     pub fn row_hash_secret(&self) -> [u8; 192] {
-        [0; 192]
+        self.inner.keys.domain.row_hash_secret()
+    }
+
+    /// Index segments that could not be read, as `(key, why)`; what they describe counts as absent.
+    pub fn unreadable_segments(&self) -> Vec<(String, String)> {
+        self.inner.unreadable.lock().clone().into_iter().collect()
+    }
+
+    /// Reads index segments that appeared since the last look.
+    pub async fn refresh(&self) -> Result<()> {
+        self.inner.refresh().await
     }
 
     /// Begins a session; `writer_name` says who writes (host, process, run) for people who look.
-    pub async fn begin(&self, _writer_name: &str) -> Result<Writer> {
-        unfinished()
+    pub async fn begin(&self, writer_name: &str) -> Result<Writer> {
+        Writer::begin(&self.inner, writer_name).await
     }
 
-    /// The ids of all committed backups, oldest first.
+    /// The ids of all committed backups, oldest first; deletions with undo are not looked at.
     pub async fn snapshots(&self) -> Result<Vec<BackupId>> {
-        unfinished()
+        let listed = self.inner.list_kind(Kind::Snapshot).await?;
+        let id = |key: &str| {
+            let id: BackupId = key.strip_prefix(Kind::Snapshot.prefix())?.parse().ok()?;
+            (snapshot_key(id) == key).then_some(id)
+        };
+        Ok(listed.iter().filter_map(|info| id(&info.key)).collect())
     }
 
     /// One committed backup.
-    pub async fn snapshot(&self, _id: BackupId) -> Result<Snapshot> {
-        unfinished()
+    pub async fn snapshot(&self, id: BackupId) -> Result<Snapshot> {
+        let key = snapshot_key(id);
+        let snapshot: Snapshot = match self.inner.get_record_if_there(&key).await? {
+            Some(snapshot) => snapshot,
+            None => {
+                return Err(Error::new(
+                    Code::BackupNotFound,
+                    format!("The repository has no backup {id}"),
+                ));
+            }
+        };
+        if snapshot.id != id {
+            let why = Error::new(Code::RepositoryCorrupt, "A snapshot has another's name");
+            return Err(objects::damaged(&key, why));
+        }
+        Ok(snapshot)
     }
 
     /// Reads a stream from its beginning.
     pub fn read(&self, stream: &StreamRef) -> StreamReader {
-        StreamReader::new(self.clone(), stream.clone())
+        StreamReader::new(Arc::clone(&self.inner), stream.clone())
     }
 }
+
+#[cfg(test)]
+mod tests;

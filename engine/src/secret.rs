@@ -64,3 +64,15 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
         .expect("the operating system has a random source");
     bytes
 }
+
+/// Fills `bytes` from the operating system's random source.
+///
+/// # Panics
+/// As [`random_bytes`].
+pub fn fill_random(bytes: &mut [u8]) {
+    use ring::rand::SecureRandom as _;
+    #[allow(clippy::expect_used)]
+    ring::rand::SystemRandom::new()
+        .fill(bytes)
+        .expect("the operating system has a random source");
+}

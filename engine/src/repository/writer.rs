@@ -1,12 +1,31 @@
 //! A writer: one session that adds chunks and may end in a snapshot.
+//!
+//! Streams cut and seal on the CPU pool; full packs go to one uploading task, which also writes
+//! index segments from time to time, so that a crash wastes little. A failure anywhere fails the
+//! whole session: [`Writer::commit`] then refuses.
+
+mod core;
+mod packs;
+mod upload;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::format::session::State;
 use super::snapshot::{Snapshot, SnapshotDraft};
 use super::stream::{Content, StreamWriter};
-use super::unfinished;
-use crate::error::Result;
+use super::{Inner, snapshot_key};
+use crate::error::{Code, Error, Result};
 use crate::ids::SessionId;
+use crate::storage::StorageError;
+
+pub(crate) use self::core::{Blocks, Class, Core};
+
+/// Between two signs of life.
+const HEARTBEAT: Duration = Duration::from_secs(15 * 60);
 
 /// What a session read and stored so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,34 +44,158 @@ pub struct Tally {
 
 /// A session; clones share it. Streams may be written side by side.
 #[derive(Clone, Debug)]
-pub struct Writer {}
+pub struct Writer {
+    shared: Arc<Shared>,
+}
 
-#[allow(clippy::unused_async)]
+/// What writer and streams hold; the last one to go ends the session.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) core: Arc<Core>,
+    uploader: upload::Uploader,
+    closed: AtomicBool,
+    heartbeat: tokio::task::JoinHandle<()>,
+}
+
 impl Writer {
+    pub(crate) async fn begin(inner: &Arc<Inner>, name: &str) -> Result<Self> {
+        let own = inner.begin_session(name).await?;
+        let (uploader, uploads) = upload::channel();
+        let core = Arc::new(Core::new(Arc::clone(inner), own, uploader.queue()));
+        tokio::spawn(upload::run(Arc::clone(&core), uploads));
+        let heartbeat = tokio::spawn(beat(Arc::clone(&core)));
+        let shared = Shared {
+            core,
+            uploader,
+            closed: AtomicBool::new(false),
+            heartbeat,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
     /// The session's id.
     pub fn session(&self) -> SessionId {
-        SessionId::from_bits(0)
+        self.shared.core.own.id
     }
 
     /// Begins a stream.
-    pub fn stream(&self, _content: Content) -> StreamWriter {
-        StreamWriter {}
+    pub fn stream(&self, content: Content) -> StreamWriter {
+        StreamWriter::new(Arc::clone(&self.shared), content)
     }
 
     /// What was read and stored so far.
     pub fn tally(&self) -> Tally {
-        Tally::default()
+        self.shared.core.tally()
     }
 
     /// Makes everything durable, then creates the snapshot: the only commit point.
-    /// Streams must be finished; the session takes nothing more afterwards.
-    pub async fn commit(&self, _draft: SnapshotDraft) -> Result<Snapshot> {
-        unfinished()
+    /// Streams that were not finished are lost; the session takes nothing more afterwards.
+    pub async fn commit(&self, draft: SnapshotDraft) -> Result<Snapshot> {
+        let core = &self.shared.core;
+        self.close()?;
+        if let Err(error) = self.shared.uploader.settle(core).await {
+            self.end().await;
+            return Err(error);
+        }
+        let inner = &core.inner;
+        let snapshot = Snapshot {
+            id: draft.id,
+            session: core.own.id,
+            writer: core.own.writer.clone(),
+            started_at: core.own.started_at,
+            committed_at: inner.clock.now(),
+            tree: draft.tree,
+            base: draft.base,
+            tally: core.tally(),
+            facts: draft.facts,
+        };
+        if let Err(error) = inner.check_lifetime(&core.own) {
+            self.end().await;
+            return Err(error);
+        }
+        // After a failed creation the session is not reported as ended: on some stores the object
+        // may still appear.
+        let key = snapshot_key(draft.id);
+        inner.put_record(&key, &snapshot).await?;
+        inner.storage.barrier().await?;
+        self.end().await;
+        Ok(snapshot)
     }
 
     /// Ends the session without a backup; chunks stay for reuse. Dropping the last clone does the
     /// same in the background.
     pub async fn abandon(&self) -> Result<()> {
-        unfinished()
+        self.close()?;
+        let settled = self.shared.uploader.settle(&self.shared.core).await;
+        self.end().await;
+        settled
     }
+
+    fn close(&self) -> Result<()> {
+        if self.shared.closed.swap(true, Ordering::AcqRel) {
+            return Err(Error::new(
+                Code::RepositorySession,
+                "The writer's session has ended already",
+            ));
+        }
+        Ok(())
+    }
+
+    async fn end(&self) {
+        self.shared.heartbeat.abort();
+        self.shared.core.end().await;
+    }
+}
+
+impl Shared {
+    /// Refuses new work once the session ended or failed.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::new(
+                Code::RepositorySession,
+                "The writer's session has ended already",
+            ));
+        }
+        self.core.check()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.heartbeat.abort();
+        self.uploader.leave(*self.closed.get_mut());
+    }
+}
+
+impl Core {
+    /// Says that the session has ended. Best effort: without it collectors wait for its time.
+    async fn end(&self) {
+        let number = self.heartbeats.fetch_add(1, Ordering::AcqRel) + 1;
+        let told = self.inner.report(&self.own, number, State::Ended).await;
+        if let Err(error) = told {
+            tracing::debug!(session = %self.own.id, "no end of session: {}", error.report());
+        }
+        if let Err(error) = self.inner.settle().await {
+            tracing::debug!("index cache not settled: {}", error.report());
+        }
+    }
+}
+
+/// Gives signs of life until it is aborted.
+async fn beat(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let number = core.heartbeats.fetch_add(1, Ordering::AcqRel) + 1;
+        // Nothing depends on a single one.
+        if let Err(error) = core.inner.report(&core.own, number, State::Alive).await {
+            tracing::debug!(session = %core.own.id, "no sign of life: {}", error.report());
+        }
+    }
+}
+
+/// Whether a pack creation failed because the very same pack is there.
+fn exists_already(error: &StorageError) -> bool {
+    matches!(error, StorageError::Exists { .. })
 }

@@ -1,0 +1,1 @@
+//! Golden cut points and properties of the chunker.

@@ -1,0 +1,320 @@
+//! Creating and opening a repository; its key slots.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::SubsecRound as _;
+
+use super::cpu::CpuPool;
+use super::format::derive::Role;
+use super::format::header::{self, Features, Header};
+use super::format::slot::{self, Bundle, SlotHeader, SlotKind, SlotSecret};
+use super::index::ChunkIndex;
+use super::keys::Keys;
+use super::objects::damaged;
+use super::{Created, Credential, Inner, NewSlots, OpenOptions, Repository};
+use crate::error::{Code, Error, Result};
+use crate::ids::SlotId;
+use crate::secret::{SecretKey, SecretText, random_bytes};
+use crate::storage::{Storage, StorageError};
+
+/// A key slot, as people see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Its id.
+    pub id: SlotId,
+    /// What opens it.
+    pub kind: SlotKind,
+    /// For people.
+    pub label: String,
+}
+
+impl Repository {
+    /// Creates a repository at a place that holds none.
+    pub async fn create(
+        storage: Arc<dyn Storage>,
+        slots: &NewSlots,
+        options: OpenOptions,
+    ) -> Result<Created> {
+        make_room(&*storage).await?;
+        let now = options.clock.now();
+        let uid = random_bytes();
+        let bundle = Bundle {
+            domain: slots.domain.clone().unwrap_or_else(SecretKey::random),
+            repository: SecretKey::random(),
+        };
+        let header = Header {
+            uid,
+            created_at: now.trunc_subsecs(0),
+            features: Features::default(),
+        };
+        let repository = assemble(storage, uid, bundle, options)?;
+        let key = slots.key_file.then(SecretKey::random);
+        if let Some(key) = &key {
+            let credential = Credential::KeyFile(key.clone());
+            repository.add_slot(&credential, "key file").await?;
+        }
+        if let Some(passphrase) = &slots.passphrase {
+            let credential = Credential::Passphrase(passphrase.clone());
+            repository.add_slot(&credential, "passphrase").await?;
+        }
+        let recovery_code = repository.add_recovery_code("recovery kit").await?;
+        // The header comes last: before it there is no repository.
+        let inner = &repository.inner;
+        let body = header.encode(inner.keys.role(Role::Header));
+        inner.storage.barrier().await?;
+        inner.storage.create(header::KEY, Bytes::from(body)).await?;
+        inner.storage.barrier().await?;
+        Ok(Created {
+            repository,
+            recovery_code,
+            key,
+        })
+    }
+
+    /// Opens the repository at `storage` and refreshes the chunk index.
+    pub async fn open(
+        storage: Arc<dyn Storage>,
+        credential: &Credential,
+        options: OpenOptions,
+    ) -> Result<Self> {
+        let (header, unproved) = read_header(&*storage).await?;
+        let Features {
+            read,
+            write,
+            collect,
+        } = &header.features;
+        if let Some(feature) = [read, write, collect].into_iter().flatten().next() {
+            return Err(Error::new(
+                Code::RepositoryForeign,
+                format!("The repository needs \"{feature}\", which this version does not know"),
+            )
+            .hint("Use a newer Backstay"));
+        }
+        let bundle = unlock(&*storage, &header.uid, credential).await?;
+        let repository = assemble(storage, header.uid, bundle, options)?;
+        unproved
+            .prove(&header, repository.inner.keys.role(Role::Header))
+            .map_err(|cause| damaged(header::KEY, cause))?;
+        repository.refresh().await?;
+        Ok(repository)
+    }
+
+    /// The key slots; damaged ones are errors of their own in the list.
+    pub async fn slots(&self) -> Result<Vec<Result<Slot>>> {
+        let mut slots = Vec::new();
+        for (key, bytes) in read_slots(&*self.inner.storage).await? {
+            slots.push(
+                slot_header(&key, &bytes, &self.inner.keys.uid).map(|header| Slot {
+                    id: header.id,
+                    kind: header.kind,
+                    label: header.label,
+                }),
+            );
+        }
+        Ok(slots)
+    }
+
+    /// Adds a key slot; durable when it returns.
+    pub async fn add_slot(&self, credential: &Credential, label: &str) -> Result<SlotId> {
+        let id = SlotId::generate(self.inner.clock.now());
+        let (uid, bundle) = (self.inner.keys.uid, self.inner.keys.bundle.clone());
+        let (credential, label) = (credential.clone(), label.to_owned());
+        let body = blocking(move || {
+            let secret = slot_secret(&credential)?;
+            slot::seal(id, &uid, &label, &secret, &bundle).map_err(Error::from)
+        })
+        .await?;
+        let storage = &self.inner.storage;
+        storage.create(&slot::key(id), Bytes::from(body)).await?;
+        storage.barrier().await?;
+        Ok(id)
+    }
+
+    /// Makes a new recovery code and the slot that it opens.
+    pub async fn add_recovery_code(&self, label: &str) -> Result<SecretText> {
+        let code = slot::write_code(&random_bytes());
+        self.add_slot(&Credential::RecoveryCode(code.clone()), label)
+            .await?;
+        Ok(code)
+    }
+
+    /// Removes a key slot, unless it is the last.
+    pub async fn remove_slot(&self, id: SlotId) -> Result<()> {
+        let key = slot::key(id);
+        let slots = read_slots(&*self.inner.storage).await?;
+        if !slots.iter().any(|(found, _)| *found == key) {
+            let message = format!("The repository has no key slot {id}");
+            return Err(Error::new(Code::NotFound, message));
+        }
+        let sound = |(found, bytes): &&(String, Bytes)| {
+            *found != key && slot_header(found, bytes, &self.inner.keys.uid).is_ok()
+        };
+        if !slots.iter().any(|slot| sound(&slot)) {
+            return Err(Error::new(
+                Code::Conflict,
+                "The last key slot cannot be removed: nothing would open the repository",
+            )
+            .hint("Add another slot first"));
+        }
+        self.inner.storage.delete(&key).await?;
+        Ok(self.inner.storage.barrier().await?)
+    }
+}
+
+/// Whether a credential opens a slot of the repository there; what a drill of the kit asks.
+pub async fn probe(storage: &dyn Storage, credential: &Credential) -> Result<[u8; 16]> {
+    let (header, _) = read_header(storage).await?;
+    unlock(storage, &header.uid, credential).await?;
+    Ok(header.uid)
+}
+
+fn assemble(
+    storage: Arc<dyn Storage>,
+    uid: [u8; 16],
+    bundle: Bundle,
+    options: OpenOptions,
+) -> Result<Repository> {
+    Ok(Repository {
+        inner: Arc::new(Inner {
+            storage,
+            keys: Keys::new(uid, bundle),
+            index: Arc::new(ChunkIndex::open(&options.cache_dir, &uid)?),
+            cpu: CpuPool::new(options.cpu_workers)?,
+            clock: options.clock,
+            cpu_workers: options.cpu_workers.max(1),
+            verify_writes: options.verify_writes,
+            unreadable: parking_lot::Mutex::default(),
+        }),
+    })
+}
+
+/// Refuses a place that is in use; removes the key slots of a creation that did not finish.
+async fn make_room(storage: &dyn Storage) -> Result<()> {
+    let listed = storage.list("").await?;
+    if listed.iter().any(|info| info.key == header::KEY) {
+        return Err(Error::new(
+            Code::RepositoryExists,
+            format!("There is a repository at {} already", storage.place()),
+        )
+        .hint("Open it, or choose another place"));
+    }
+    if let Some(info) = listed
+        .iter()
+        .find(|info| !info.key.starts_with(slot::PREFIX))
+    {
+        return Err(Error::new(
+            Code::RepositoryForeign,
+            format!("{} is not empty: it holds {}", storage.place(), info.key),
+        )
+        .hint("Choose an empty place"));
+    }
+    for info in listed {
+        storage.delete(&info.key).await?;
+    }
+    Ok(())
+}
+
+async fn read_header(storage: &dyn Storage) -> Result<(Header, header::Unproved)> {
+    let bytes = match storage.get(header::KEY, None).await {
+        Err(StorageError::Missing { .. }) => {
+            return Err(Error::new(
+                Code::RepositoryNotFound,
+                format!("There is no repository at {}", storage.place()),
+            ));
+        }
+        bytes => bytes?,
+    };
+    Header::decode(&bytes).map_err(|cause| {
+        Error::new(
+            Code::RepositoryForeign,
+            format!("Object {} cannot be used: {cause}", header::KEY),
+        )
+    })
+}
+
+/// The slots' keys and bytes.
+async fn read_slots(storage: &dyn Storage) -> Result<Vec<(String, Bytes)>> {
+    let mut slots = Vec::new();
+    for info in storage.list(slot::PREFIX).await? {
+        if info.size_bytes > slot::BYTES_MAX {
+            slots.push((info.key, Bytes::new()));
+            continue;
+        }
+        match storage.get(&info.key, None).await {
+            // Removed since it was listed.
+            Err(StorageError::Missing { .. }) => {}
+            bytes => slots.push((info.key, bytes?)),
+        }
+    }
+    Ok(slots)
+}
+
+fn slot_header(key: &str, bytes: &[u8], uid: &[u8; 16]) -> Result<SlotHeader> {
+    let header = slot::header(bytes).map_err(|cause| damaged(key, cause))?;
+    if header.uid == *uid && slot::key(header.id) == key {
+        Ok(header)
+    } else {
+        let why = "A key slot belongs to another place";
+        Err(damaged(key, Error::new(Code::RepositoryCorrupt, why)))
+    }
+}
+
+fn slot_secret(credential: &Credential) -> Result<SlotSecret<'_>> {
+    Ok(match credential {
+        Credential::KeyFile(key) => SlotSecret::KeyFile(key),
+        Credential::Passphrase(text) => SlotSecret::Passphrase(text),
+        Credential::RecoveryCode(text) => {
+            let code = slot::read_code(text.expose()).ok_or_else(|| {
+                Error::new(Code::RepositoryKey, "The recovery code has a typing error")
+                    .hint("It has seven groups of five letters and digits; check each")
+            })?;
+            SlotSecret::RecoveryCode(code)
+        }
+    })
+}
+
+async fn unlock(storage: &dyn Storage, uid: &[u8; 16], credential: &Credential) -> Result<Bundle> {
+    slot_secret(credential)?;
+    let mut trouble = None;
+    for (key, bytes) in read_slots(storage).await? {
+        if let Err(error) = slot_header(&key, &bytes, uid) {
+            trouble = Some(error);
+            continue;
+        }
+        let credential = credential.clone();
+        let opened = blocking(move || {
+            let secret = slot_secret(&credential)?;
+            slot::open(&bytes, &secret).map_err(|cause| damaged(&key, cause))
+        });
+        match opened.await {
+            Ok(Some(bundle)) => return Ok(bundle),
+            Ok(None) => {}
+            Err(error) => trouble = Some(error),
+        }
+    }
+    let what = match credential {
+        Credential::KeyFile(_) => "The key file",
+        Credential::Passphrase(_) => "The passphrase",
+        Credential::RecoveryCode(_) => "The recovery code",
+    };
+    let refused = Error::new(
+        Code::RepositoryKey,
+        format!("{what} does not open the repository at {}", storage.place()),
+    );
+    Err(match trouble {
+        Some(trouble) => refused
+            .hint("A key slot is damaged; try another key or the recovery code")
+            .because(trouble),
+        None => refused.hint("Try another key, or the code of the recovery kit"),
+    })
+}
+
+/// Runs slow work off the runtime's threads.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|lost| Err(Error::internal("Background work broke down").because(lost)))
+}
