@@ -5,6 +5,7 @@ pub mod catalog;
 mod comments;
 pub mod contents;
 pub mod draft;
+pub mod globals;
 pub mod large_objects;
 pub mod object;
 pub mod objects;
