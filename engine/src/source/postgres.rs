@@ -1,6 +1,7 @@
 //! PostgreSQL, versions 10 to 18.
 
 mod connect;
+pub mod facts;
 pub mod failure;
 pub mod logical;
 pub mod session;
