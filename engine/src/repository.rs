@@ -13,22 +13,27 @@
 //! | reader | | nothing changes in place | a missing pack makes it reload the index and look again |
 //! | collector | | | each counts no copy that another one has marked |
 
+pub mod check;
 pub(crate) mod chunker;
 pub(crate) mod codec;
+pub mod collect;
 pub(crate) mod cpu;
+mod exports;
 pub mod format;
 pub(crate) mod index;
 pub(crate) mod keys;
 pub mod kit;
-#[allow(dead_code)]
 pub(crate) mod live;
 pub(crate) mod objects;
 pub(crate) mod open;
 pub mod reader;
+mod references;
 pub(crate) mod refresh;
+pub mod repair;
 pub(crate) mod session;
 pub mod snapshot;
 pub mod stream;
+pub mod trash;
 pub mod tree;
 pub mod writer;
 
@@ -48,12 +53,17 @@ use format::sealed::Kind;
 use index::ChunkIndex;
 use keys::Keys;
 
+pub use check::{CheckOptions, CheckReport};
+pub use collect::{PruneOptions, PrunePlan, PruneReport};
 pub use format::digest::Digest;
+pub use format::records::Note;
 pub use format::slot::SlotKind;
 pub use open::{Slot, probe};
 pub use reader::StreamReader;
+pub use repair::RepairReport;
 pub use snapshot::{Snapshot, SnapshotDraft};
 pub use stream::{Content, StreamRef, StreamWriter};
+pub use trash::{NoteState, TrashedBackup};
 pub use tree::{TreeEntry, TreeReader, TreeWriter};
 pub use writer::{Tally, Writer};
 
@@ -118,9 +128,13 @@ pub(crate) struct Inner {
     pub(crate) clock: SharedClock,
     pub(crate) cpu_workers: usize,
     pub(crate) verify_writes: bool,
+    pub(crate) cache_dir: PathBuf,
     /// Index segments that could not be read, by key: what they describe counts as absent.
     pub(crate) unreadable: Mutex<std::collections::BTreeMap<String, String>>,
 }
+
+/// Chunks that one index segment describes, about; it bounds the memory of those who write one.
+pub(crate) const CHUNKS_PER_SEGMENT: usize = 256 << 10;
 
 /// The key of a snapshot's object.
 pub(crate) fn snapshot_key(id: BackupId) -> String {

@@ -91,37 +91,38 @@ impl LiveSet {
     pub(crate) fn sorted(mut self) -> Result<SortedIds> {
         self.buffer.sort_unstable();
         self.buffer.dedup();
-        let mut sources = vec![Source::Memory(std::mem::take(&mut self.buffer).into_iter())];
-        for mut run in std::mem::take(&mut self.runs) {
-            run.seek(SeekFrom::Start(0))
-                .map_err(|error| self.failed(error))?;
+        let mut sources = vec![Source::Memory {
+            ids: std::mem::take(&mut self.buffer),
+            at: 0,
+        }];
+        for run in std::mem::take(&mut self.runs) {
             sources.push(Source::Run(BufReader::with_capacity(READ_AHEAD_BYTES, run)));
         }
-        let mut heap = BinaryHeap::with_capacity(sources.len());
-        for (number, source) in sources.iter_mut().enumerate() {
-            if let Some(id) = source.next().map_err(|error| self.failed(error))? {
-                heap.push(Reverse((id, number)));
-            }
-        }
-        Ok(SortedIds {
+        let mut sorted = SortedIds {
             sources,
-            heap,
+            heap: BinaryHeap::new(),
             folder: self.folder,
             last: None,
-        })
+        };
+        sorted.rewind()?;
+        Ok(sorted)
     }
 }
 
 #[derive(Debug)]
 enum Source {
-    Memory(std::vec::IntoIter<Digest>),
+    Memory { ids: Vec<Digest>, at: usize },
     Run(BufReader<File>),
 }
 
 impl Source {
     fn next(&mut self) -> std::io::Result<Option<Digest>> {
         match self {
-            Self::Memory(ids) => Ok(ids.next()),
+            Self::Memory { ids, at } => {
+                let id = ids.get(*at).copied();
+                *at += 1;
+                Ok(id)
+            }
             Self::Run(reader) => {
                 let mut id = [0; Digest::LEN];
                 match reader.read_exact(&mut id) {
@@ -131,6 +132,16 @@ impl Source {
                 }
             }
         }
+    }
+
+    fn rewind(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Memory { at, .. } => *at = 0,
+            Self::Run(reader) => {
+                reader.seek(SeekFrom::Start(0))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -144,19 +155,38 @@ pub(crate) struct SortedIds {
 }
 
 impl SortedIds {
+    /// Begins again with the first id.
+    pub(crate) fn rewind(&mut self) -> Result<()> {
+        self.heap.clear();
+        self.last = None;
+        for number in 0..self.sources.len() {
+            let rewound = self.sources[number].rewind();
+            rewound.map_err(|error| self.failed(error))?;
+            self.advance(number)?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, number: usize) -> Result<()> {
+        let follower = self.sources[number].next();
+        if let Some(id) = follower.map_err(|error| self.failed(error))? {
+            self.heap.push(Reverse((id, number)));
+        }
+        Ok(())
+    }
+
+    fn failed(&self, error: std::io::Error) -> Error {
+        Error::new(
+            Code::StorageFailed,
+            format!("Cannot read a working file in {}", self.folder.display()),
+        )
+        .because(error)
+    }
+
     /// The next id.
     pub(crate) fn next(&mut self) -> Result<Option<Digest>> {
         while let Some(Reverse((id, number))) = self.heap.pop() {
-            let follower = self.sources[number].next().map_err(|error| {
-                Error::new(
-                    Code::StorageFailed,
-                    format!("Cannot read a working file in {}", self.folder.display()),
-                )
-                .because(error)
-            })?;
-            if let Some(next) = follower {
-                self.heap.push(Reverse((next, number)));
-            }
+            self.advance(number)?;
             if self.last != Some(id) {
                 self.last = Some(id);
                 return Ok(Some(id));
@@ -191,11 +221,14 @@ mod tests {
                 set.add(Digest(id)).unwrap();
             }
             let mut ids = set.sorted().unwrap();
-            let mut got = Vec::new();
-            while let Some(id) = ids.next().unwrap() {
-                got.push(id);
+            for _ in 0..2 {
+                let mut got = Vec::new();
+                while let Some(id) = ids.next().unwrap() {
+                    got.push(id);
+                }
+                prop_assert_eq!(&got, &want.iter().copied().collect::<Vec<_>>());
+                ids.rewind().unwrap();
             }
-            prop_assert_eq!(got, want.into_iter().collect::<Vec<_>>());
         }
     }
 }

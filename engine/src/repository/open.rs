@@ -115,6 +115,26 @@ impl Repository {
         Ok(slots)
     }
 
+    /// The header and key slots that are damaged, as `(key, why)`.
+    pub(crate) async fn damaged_keys(&self) -> Result<Vec<(String, String)>> {
+        let mut damaged = Vec::new();
+        let proved = match read_header(&*self.inner.storage).await {
+            Ok((header, unproved)) => unproved
+                .prove(&header, self.inner.keys.role(Role::Header))
+                .map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = proved {
+            damaged.push((header::KEY.to_owned(), error.report()));
+        }
+        for (key, bytes) in read_slots(&*self.inner.storage).await? {
+            if let Err(error) = slot_header(&key, &bytes, &self.inner.keys.uid) {
+                damaged.push((key, error.report()));
+            }
+        }
+        Ok(damaged)
+    }
+
     /// Adds a key slot; durable when it returns.
     pub async fn add_slot(&self, credential: &Credential, label: &str) -> Result<SlotId> {
         let id = SlotId::generate(self.inner.clock.now());
@@ -184,6 +204,7 @@ fn assemble(
             clock: options.clock,
             cpu_workers: options.cpu_workers.max(1),
             verify_writes: options.verify_writes,
+            cache_dir: options.cache_dir,
             unreadable: parking_lot::Mutex::default(),
         }),
     })

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::format::digest::Digest;
 use super::format::session::State;
 use super::snapshot::{Snapshot, SnapshotDraft};
 use super::stream::{Content, StreamWriter};
@@ -59,7 +61,17 @@ pub(crate) struct Shared {
 
 impl Writer {
     pub(crate) async fn begin(inner: &Arc<Inner>, name: &str) -> Result<Self> {
-        let own = inner.begin_session(name).await?;
+        Self::begin_avoiding(inner, name, &[]).await
+    }
+
+    /// Begins a session that stores again what only `packs` hold.
+    pub(crate) async fn begin_avoiding(
+        inner: &Arc<Inner>,
+        name: &str,
+        packs: &[Digest],
+    ) -> Result<Self> {
+        let mut own = inner.begin_session(name).await?;
+        own.absent.extend(packs);
         let (uploader, uploads) = upload::channel();
         let core = Arc::new(Core::new(Arc::clone(inner), own, uploader.queue()));
         tokio::spawn(upload::run(Arc::clone(&core), uploads));
@@ -83,6 +95,19 @@ impl Writer {
     /// Begins a stream.
     pub fn stream(&self, content: Content) -> StreamWriter {
         StreamWriter::new(Arc::clone(&self.shared), content)
+    }
+
+    /// Stores one chunk that no stream is made of here; for moving chunks between packs.
+    pub(crate) async fn keep_chunk(&self, chunk: Bytes) -> Result<()> {
+        let core = &self.shared.core;
+        let _permit = core.admit().await?;
+        let shared = Arc::clone(core);
+        let kept = core.inner.cpu.run(move |scratch| {
+            shared
+                .store(scratch, Class::Data, std::slice::from_ref(&chunk))
+                .map(|_| ())
+        });
+        kept.await?
     }
 
     /// What was read and stored so far.

@@ -1,0 +1,176 @@
+//! The second half of a collection: wait for older sessions, judge again, delete; and tidying up.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::format::digest::Digest;
+use super::super::format::sealed::Kind;
+use super::super::format::segment::Segment;
+use super::super::format::session::State;
+use super::super::index::{ChunkIndex, Location};
+use super::super::live::SortedIds;
+use super::super::open::blocking;
+use super::super::refresh::pack_key;
+use super::super::session::LIFETIME;
+use super::super::{Inner, Repository};
+use super::{
+    Announced, MARGIN, PruneReport, age, marked, marks, plan, sessions_before, whole_index,
+};
+use crate::error::Result;
+use crate::monitor::Task;
+use crate::storage::StorageError;
+
+/// Exports that stay, beside the newest.
+const EXPORTS_KEPT: usize = 3;
+/// Objects of ended sessions stay this long, for people who look.
+const SESSIONS_KEPT: Duration = Duration::from_secs(48 * 3600);
+
+/// Steps 4 to 6 for one mark.
+pub(super) async fn finish(
+    repository: &Repository,
+    announced: Announced,
+    report: &mut PruneReport,
+    task: &Task,
+) -> Result<()> {
+    let inner = &repository.inner;
+    task.monitor.stage("waiting for older backups");
+    let older = sessions_before(inner, announced.at).await?;
+    if !older.is_empty() {
+        report.waiting_packs += announced.mark.packs.len() as u64;
+        for session in older {
+            let name = if session.writer.is_empty() {
+                session.id.to_string()
+            } else {
+                session.writer
+            };
+            if !report.waiting_for.contains(&name) {
+                report.waiting_for.push(name);
+            }
+        }
+        return Ok(());
+    }
+    task.monitor.stage("checking that nothing is needed");
+    let doomed = judge(repository, &announced, task).await?;
+    report.kept_packs += (announced.mark.packs.len() - doomed.len()) as u64;
+    task.check()?;
+    task.monitor.stage("deleting");
+    if !doomed.is_empty() {
+        let segment = Segment {
+            tombstones: doomed.clone(),
+            ..Segment::default()
+        };
+        inner.write_segment(&segment).await?;
+        inner.storage.barrier().await?;
+    }
+    let mut retained = false;
+    for name in &doomed {
+        let size = inner
+            .index
+            .pack_number(name)
+            .and_then(|number| inner.index.pack(number));
+        match inner.storage.delete(&pack_key(name)).await {
+            Ok(()) => {
+                report.deleted_packs += 1;
+                report.freed_bytes += size.map_or(0, |pack| pack.size_bytes);
+                task.monitor.advance(1, 0, 0);
+            }
+            // An earlier attempt came this far.
+            Err(StorageError::Missing { .. }) => {}
+            Err(StorageError::Failed { source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied =>
+            {
+                report.retained_packs += 1;
+                retained = true;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    inner.storage.barrier().await?;
+    // A retained pack stays announced, so that nobody begins to use it again.
+    if !retained {
+        forget(inner, &announced.key).await?;
+    }
+    inner.refresh().await
+}
+
+/// Step 5: the announced packs that may really go. Marks are read before the index, and both
+/// before the snapshots; the module says why.
+async fn judge(repository: &Repository, announced: &Announced, task: &Task) -> Result<Vec<Digest>> {
+    let inner = &repository.inner;
+    let spoken_for = marked(&marks(inner).await?);
+    inner.refresh().await?;
+    whole_index(inner)?;
+    let live = plan::live(repository, &HashSet::new(), task).await?;
+    let index = Arc::clone(&inner.index);
+    let needed = blocking(move || needed(&index, live, &spoken_for)).await?;
+    Ok(announced
+        .mark
+        .packs
+        .iter()
+        .copied()
+        .filter(|name| !needed.contains(name))
+        .collect())
+}
+
+/// Marked packs that hold the only unmarked-for copy of a chunk in use.
+fn needed(
+    index: &ChunkIndex,
+    mut live: SortedIds,
+    spoken_for: &HashSet<Digest>,
+) -> Result<HashSet<Digest>> {
+    let packs = index.packs();
+    let name = |location: &Location| packs.get(location.pack as usize).filter(|pack| !pack.dead);
+    let safe = |_: &Digest, location: &Location| {
+        name(location).is_some_and(|pack| !spoken_for.contains(&pack.name))
+    };
+    let mut only_here = Vec::new();
+    plan::weigh(index, &mut live, safe, |id, copy| {
+        if copy.is_none() {
+            only_here.push(id);
+        }
+    })?;
+    let mut needed = HashSet::new();
+    for id in only_here {
+        for location in index.locate_all(&id)? {
+            if let Some(pack) = name(&location) {
+                needed.insert(pack.name);
+            }
+        }
+    }
+    Ok(needed)
+}
+
+async fn forget(inner: &Inner, key: &str) -> Result<()> {
+    match inner.storage.delete(key).await {
+        Ok(()) | Err(StorageError::Missing { .. }) => Ok(inner.storage.barrier().await?),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes what only ever helped people look: objects of long ended sessions, old exports.
+pub(super) async fn tidy(inner: &Inner, task: &Task) -> Result<()> {
+    let now = inner.clock.now();
+    let mut old: Vec<String> = Vec::new();
+    for session in inner.sessions().await? {
+        let over =
+            session.state == Some(State::Ended) || age(now, session.begun_at) > LIFETIME + MARGIN;
+        if over && age(now, session.seen_at) > SESSIONS_KEPT {
+            // The last object says that it ended, so it goes last.
+            old.extend(session.keys);
+        }
+    }
+    let exports = inner.list_kind(Kind::Export).await?;
+    let surplus = exports.len().saturating_sub(EXPORTS_KEPT + 1);
+    old.extend(exports.into_iter().take(surplus).map(|info| info.key));
+    for key in old {
+        task.check()?;
+        match inner.storage.delete(&key).await {
+            Ok(()) | Err(StorageError::Missing { .. }) => {}
+            Err(StorageError::Failed { source, .. })
+                if source.kind() == std::io::ErrorKind::PermissionDenied => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(inner.storage.barrier().await?)
+}
