@@ -1,1 +1,19 @@
-//! Backstay.
+//! The HTTP surface of the engine: listeners, who is asking, native routes, problem answers, events.
+//!
+//! No business rule lives here and no job runs inside a request: a handler reads its request, calls
+//! one method of the engine's façade and writes the answer. `native/` mirrors the URL tree.
+
+mod app;
+mod extract;
+mod idempotency;
+mod identity;
+mod listener;
+mod native;
+mod problem;
+mod request_id;
+mod server;
+
+pub use app::{app, serve};
+pub use identity::Peer;
+pub use listener::{SocketOptions, UnixSocket, bind_unix};
+pub use problem::Problem;

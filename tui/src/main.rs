@@ -1,2 +1,13 @@
-//! Backstay.
-fn main() {}
+//! `backstay`: the command line, and the engine behind it.
+
+mod autostart;
+mod cli;
+mod client;
+mod logging;
+mod serve;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}

@@ -1,0 +1,120 @@
+//! Puts the surface together and runs it until the engine has stopped.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use backstay_engine::model::StopRequest;
+use backstay_engine::{Engine, Error, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::idempotency::{self, Answers};
+use crate::identity::{self, Gate};
+use crate::listener::{SocketOptions, bind_unix};
+use crate::native::{self, App};
+use crate::problem::{Problem, no_such_method, no_such_path};
+use crate::{request_id, server};
+
+/// How long connections may take to finish once the engine has stopped.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The whole surface. `stop` ends the streams that would otherwise go on for ever.
+pub fn app(engine: Engine, stop: CancellationToken) -> Router {
+    let answers = Answers::new(engine.clock().clone());
+    let gate = Gate {
+        own_uid: rustix::process::geteuid().as_raw(),
+    };
+    shell(native::routes().with_state(App { engine, stop }), answers, gate)
+}
+
+/// The layers around every route, from the outside in: request id and problem answers, panics,
+/// identity, a task of its own, repeated answers.
+fn shell(routes: Router, answers: Answers, gate: Gate) -> Router {
+    routes
+        .fallback(no_such_path)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(answers, idempotency::layer))
+        .layer(from_fn(detach))
+        .layer(from_fn_with_state(gate, identity::layer))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(request_id::layer))
+}
+
+/// Lets a request that changes something finish although its client went away: hyper drops the
+/// future of a request whose connection closed.
+async fn detach(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+        Err(_) => Problem::from(Error::internal("A request's task was cancelled")).into_response(),
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    Problem::from(Error::internal(format!("A handler panicked: {text}"))).into_response()
+}
+
+/// Serves the engine on its Unix socket until it has stopped, which `SIGTERM`, `SIGINT` and
+/// `POST /api/v1/stop` bring about; a second signal cancels what still runs.
+pub async fn serve(engine: Engine) -> Result<()> {
+    let config = engine.config();
+    let socket = bind_unix(&SocketOptions {
+        path: config.socket.clone(),
+        mode: config.socket_mode,
+        group: config.socket_group.clone(),
+    })?;
+    tracing::info!(socket = %socket.path().display(), "serving");
+    let stop = CancellationToken::new();
+    let router = app(engine.clone(), stop.clone());
+    // The API answers until the very end, so that whoever follows a run sees how it ended.
+    let serving = tokio::spawn(server::serve_connections(
+        socket,
+        router,
+        stop.clone(),
+        GRACE,
+    ));
+    let signals = tokio::spawn(stop_on_signals(engine.clone()));
+    engine.stopped().await;
+    signals.abort();
+    stop.cancel();
+    serving
+        .await
+        .map_err(|error| Error::internal("The listener failed").because(error))
+}
+
+async fn stop_on_signals(engine: Engine) {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        tracing::error!("Could not listen for signals");
+        return;
+    };
+    let mut now = false;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!(now, "told to stop");
+        engine.stop(&StopRequest { now });
+        now = true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

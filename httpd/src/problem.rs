@@ -1,0 +1,162 @@
+//! Every error answer: RFC 9457 `application/problem+json`.
+//!
+//! A handler returns a [`Problem`]; the bytes are written by [`crate::request_id`], the one place
+//! that knows the request's id. A defect of Backstay answers nothing but that id: its details are in the log.
+
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use backstay_engine::error::FieldError;
+use backstay_engine::{Code, Error};
+use serde::Serialize;
+
+/// What a handler returns.
+pub type Answer<T> = Result<T, Problem>;
+
+/// An error answer before it is written.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    status: StatusCode,
+    code: Cow<'static, str>,
+    detail: String,
+    hint: Option<String>,
+    errors: Vec<FieldError>,
+    /// Kept for the log of a 5xx; never part of the answer.
+    report: Option<String>,
+}
+
+impl Problem {
+    /// An answer with a status that no [`Code`] stands for (404 of a path, 405, 413, …).
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: Cow::Borrowed(code),
+            detail: detail.into(),
+            hint: None,
+            errors: Vec::new(),
+            report: None,
+        }
+    }
+
+    /// Says what the caller can do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Names request fields that are at fault.
+    #[must_use]
+    pub fn fields(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// The answer's status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The request fields at fault.
+    #[cfg(test)]
+    pub(crate) fn field_errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
+    /// What the log should say, when this is worth a line there.
+    pub(crate) fn log_line(&self) -> Option<&str> {
+        self.report.as_deref()
+    }
+
+    /// The bytes of the answer, naming the request.
+    pub(crate) fn render(&self, request_id: &str) -> Response {
+        let internal = self.code == Code::Internal.name();
+        let detail = if internal {
+            format!("Backstay met a defect of its own; its log tells more under request {request_id}")
+        } else {
+            self.detail.clone()
+        };
+        let document = Document {
+            kind: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &detail,
+            code: &self.code,
+            hint: self.hint.as_deref().filter(|_| !internal),
+            errors: &self.errors,
+            request_id,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        response
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+    request_id: &'a str,
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let code = error.code();
+        let status = StatusCode::from_u16(code.http())
+            .ok()
+            // `Partial` is an outcome of a run; as the answer to a request it can only be a defect.
+            .filter(|status| status.is_client_error() || status.is_server_error())
+            .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self {
+            status,
+            code: Cow::Borrowed(code.name()),
+            // The chain's causes come from servers and files the caller named, so they help; an
+            // internal error's detail is replaced when it is written.
+            detail: error.report(),
+            hint: error.hint_text().map(str::to_owned),
+            errors: error.fields().to_vec(),
+            report: status.is_server_error().then(|| error.report()),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Answers a path that nothing serves.
+pub(crate) async fn no_such_path(uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        Code::NotFound.name(),
+        format!("There is nothing at {}", uri.path()),
+    )
+}
+
+/// Answers a method that the path does not have; axum adds `Allow`.
+pub(crate) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "request.method",
+        format!("{} does not answer {method}", uri.path()),
+    )
+}

@@ -1,0 +1,330 @@
+//! The command line's grammar. Help text lives here and nowhere else; every command has examples.
+
+mod backup;
+mod connection;
+mod repository;
+mod restore;
+mod run;
+mod types;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+pub(crate) use backup::{
+    BackupCommand, BackupDiff, BackupExport, BackupList, BackupObjects, BackupRun, BackupVerify,
+};
+pub(crate) use connection::{
+    ConnectionAdd, ConnectionCommand, ConnectionDatabases, ConnectionEdit, ConnectionTest,
+    ReadonlyUser, SshArgs,
+};
+pub(crate) use repository::{
+    RepositoryAdd, RepositoryCheck, RepositoryCommand, RepositoryPrune, RepositoryRebuild,
+    RepositoryRecoveryKit, RepositoryTest,
+};
+pub(crate) use restore::{RestoreCommand, RestoreList, RestoreTarget};
+pub(crate) use run::{RunCommand, RunList, RunLog};
+
+/// Backs up database servers, proves that the backups restore, and brings databases back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "backstay",
+    bin_name = "backstay",
+    version,
+    disable_help_subcommand = true,
+    max_term_width = 110,
+    after_help = "\
+Examples:
+  backstay connection add shop postgres://backup@db.example.com/shop   add a server
+  backstay backup run shop                                             back it up now
+  backstay backup list                                                 see what can be restored
+  backstay restore run shop@latest                                     restore beside the original
+
+The engine that does the work is started when a command needs it and stays; `backstay status` shows it.
+Exit codes: 0 ok, 1 failed, 2 wrong use, 3 not found, 4 not allowed, 5 partial, 6 conflict or busy,
+7 no engine answers, 130 cancelled."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+/// Flags that every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Talk to the engine at this Unix socket
+    #[arg(long, global = true, value_name = "PATH", env = "BACKSTAY_SOCKET", hide_env = true, value_hint = ValueHint::FilePath, conflicts_with = "host")]
+    pub(crate) socket: Option<PathBuf>,
+
+    /// Talk to an engine over the network; never starts one
+    #[arg(long, global = true, value_name = "URL", env = "BACKSTAY_HOST", hide_env = true, value_hint = ValueHint::Url)]
+    pub(crate) host: Option<String>,
+
+    /// File with the API key for --host
+    #[arg(long, global = true, value_name = "FILE", env = "BACKSTAY_TOKEN_FILE", hide_env = true, value_hint = ValueHint::FilePath)]
+    pub(crate) token_file: Option<PathBuf>,
+
+    /// Configuration file; by default config.toml in the configuration folder
+    #[arg(long, global = true, value_name = "FILE", env = "BACKSTAY_CONFIG", hide_env = true, value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Print JSON for programs instead of text for people
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Print results and errors only
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Tell more; twice tells everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true
+    )]
+    pub(crate) color: ColorChoice,
+
+    /// Answer yes to questions that can be undone
+    #[arg(long, short, global = true)]
+    pub(crate) yes: bool,
+
+    /// Confirm what cannot be undone by giving the name of what it destroys
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) confirm: Option<String>,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the engine in the foreground
+    #[command(after_help = "\
+Examples:
+  backstay serve                            until SIGTERM, SIGINT or `backstay stop`
+  BACKSTAY_HOME=/srv/backup backstay serve  everything under one folder
+
+The log goes to stderr; BACKSTAY_LOG=debug or -v tells more. A second engine on one home exits 6.")]
+    Serve(Serve),
+
+    /// Show whether an engine runs and how it is
+    #[command(after_help = "\
+Examples:
+  backstay status
+  backstay status --json | jq .version
+
+Never starts an engine; exits 7 when none answers.")]
+    Status,
+
+    /// End the engine; runs under way are cancelled and leave no half-written state
+    #[command(after_help = "\
+Examples:
+  backstay stop
+  backstay stop --when-idle    wait for runs under way first")]
+    Stop(Stop),
+
+    /// Check that everything Backstay needs is in order
+    #[command(after_help = "\
+Examples:
+  backstay doctor
+  backstay doctor --json | jq '.checks[] | select(.status != \"ok\")'
+
+Works without an engine too. Exits 1 when a check failed.")]
+    Doctor,
+
+    /// Show on a database server of yours what Backstay does
+    #[command(after_help = "\
+Examples:
+  backstay demo postgres://postgres@localhost
+  backstay demo 'postgres://me@/postgres?host=/var/run/postgresql' --yes
+
+Makes a scratch database on that server, backs it up twice, drops tables, restores them, proves that every
+row is back, and removes all it made. Nothing else on the server is touched.")]
+    Demo(Demo),
+
+    /// Database servers
+    #[command(subcommand, visible_alias = "conn")]
+    Connection(ConnectionCommand),
+
+    /// Places that hold backups
+    #[command(subcommand, visible_alias = "repo")]
+    Repository(RepositoryCommand),
+
+    /// Make, look at and check backups
+    #[command(subcommand)]
+    Backup(BackupCommand),
+
+    /// Bring data back
+    #[command(subcommand)]
+    Restore(RestoreCommand),
+
+    /// Executions: what is running, what happened
+    #[command(subcommand)]
+    Run(RunCommand),
+
+    /// Print what happens, one JSON document a line
+    #[command(after_help = "\
+Examples:
+  backstay events                    what happened lately
+  backstay events --follow           and what happens from now on
+  backstay events -f | jq 'select(.kind == \"run.ended\")'")]
+    Events(Events),
+
+    /// Call the engine's API
+    #[command(after_help = "\
+Examples:
+  backstay api GET /api/v1/health
+  backstay api GET '/api/v1/backups?limit=5'
+  backstay api POST /api/v1/backups --data '{\"connection\":\"shop\"}'
+  backstay api POST /api/v1/backups --data @request.json
+
+Prints the answer's body. A path without a leading slash is taken below /api/v1/.
+Exits by the answer's status: 0 for 2xx, else as the command would.")]
+    Api(Api),
+
+    /// Print the completion script of a shell
+    #[command(after_help = "\
+Examples:
+  backstay completions bash > /etc/bash_completion.d/backstay
+  backstay completions zsh > ~/.zfunc/_backstay
+  backstay completions fish > ~/.config/fish/completions/backstay.fish")]
+    Completions(Completions),
+}
+
+/// `serve`
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Log as JSON lines
+    #[arg(long)]
+    pub(crate) log_json: bool,
+
+    /// Tells the log that another command started this engine.
+    #[arg(long, hide = true)]
+    pub(crate) detached: bool,
+}
+
+/// `stop`
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    /// Wait until nothing runs any more before ending
+    #[arg(long)]
+    pub(crate) when_idle: bool,
+}
+
+/// `demo`
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The server, as in `connection add`; the role must be allowed to create databases
+    #[arg(value_name = "URL", default_value = "postgres://postgres@localhost", value_hint = ValueHint::Url)]
+    pub(crate) url: String,
+
+    /// Leave the scratch databases, the connection and the backups behind
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// `events`
+#[derive(Debug, Args)]
+pub(crate) struct Events {
+    /// Go on until interrupted
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+
+    /// Begin after the event with this id
+    #[arg(long, value_name = "ID")]
+    pub(crate) after: Option<String>,
+}
+
+/// `api`
+#[derive(Debug, Args)]
+pub(crate) struct Api {
+    /// GET, POST, PUT, PATCH or DELETE
+    #[arg(value_name = "METHOD", value_parser = types::method)]
+    pub(crate) method: String,
+
+    /// Path and query
+    #[arg(value_name = "PATH")]
+    pub(crate) path: String,
+
+    /// The request's JSON body; @FILE reads it from a file, @- from standard input
+    #[arg(long, short, value_name = "JSON")]
+    pub(crate) data: Option<String>,
+
+    /// A request header, `Name: value`; may be given several times
+    #[arg(long, short = 'H', value_name = "HEADER", value_parser = types::header)]
+    pub(crate) header: Vec<(String, String)>,
+}
+
+/// `completions`
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// How much of a list to print.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Page {
+    /// Print at most this many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) limit: u32,
+
+    /// Go on where an earlier list ended (its next_cursor)
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) cursor: Option<String>,
+}
+
+/// Names one thing.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConnectionName {
+    /// The connection's name or id
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// Names one repository.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RepositoryName {
+    /// The repository's name or id
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// Names one backup.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct BackupName {
+    /// An id, a unique prefix of one, CONNECTION[/DATABASE]@latest or CONNECTION[/DATABASE]@TIME
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: String,
+}
+
+/// Names one run.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunName {
+    /// The run's id or a unique prefix of it
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,295 @@
+//! `backup …`
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
+
+use super::types::Pin;
+use super::{BackupName, Page, types};
+
+/// `backup …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Back up a server's databases, or one of them, now
+    #[command(after_help = "\
+Examples:
+  backstay backup run shop                            every selected database of the server
+  backstay backup run shop/orders                     one database
+  backstay backup run shop/orders --schema public --exclude-table 'public.log_*'
+  backstay backup run shop --label before-upgrade --detach
+
+Shows progress until it ended; Ctrl-C cancels it and leaves no half-written state.
+Exits 5 when some objects could not be saved; `backstay backup show` says which.")]
+    Run(BackupRun),
+
+    /// List backups, newest first
+    #[command(visible_alias = "ls", after_help = "\
+Examples:
+  backstay backup list
+  backstay backup list shop/orders --limit 10
+  backstay backup list --label before-upgrade --since 2026-03-01
+  backstay backup list --json | jq -r '.items[].id'")]
+    List(BackupList),
+
+    /// Show one backup: when, what, how large, how far verified
+    #[command(after_help = "\
+Examples:
+  backstay backup show shop/orders@latest
+  backstay backup show bck_01J8Z")]
+    Show(BackupName),
+
+    /// List what a backup holds: schemas, tables, rows, sizes
+    #[command(after_help = "\
+Examples:
+  backstay backup objects shop/orders@latest
+  backstay backup objects shop/orders@latest --kind table --schema public")]
+    Objects(BackupObjects),
+
+    /// Print the log of the run that made a backup
+    #[command(after_help = "\
+Examples:
+  backstay backup log shop/orders@latest")]
+    Log(BackupName),
+
+    /// Prove that a backup is whole
+    #[command(after_help = "\
+Examples:
+  backstay backup verify shop/orders@latest                     decode everything, compare rows and hashes
+  backstay backup verify shop/orders@latest --level checked     decrypt and hash every chunk
+
+Levels: present (all objects are listed), checked (chunks decrypt and hash), decoded (the content parses,
+row counts and hashes match). A level includes the ones before it.")]
+    Verify(BackupVerify),
+
+    /// Compare what two backups hold
+    #[command(after_help = "\
+Examples:
+  backstay backup diff shop/orders@2026-03-01T00:00:00Z shop/orders@latest")]
+    Diff(BackupDiff),
+
+    /// Keep a backup whatever the retention says
+    #[command(after_help = "\
+Examples:
+  backstay backup pin shop/orders@latest                        until it is removed
+  backstay backup pin bck_01J8Z --until 2027-01-01
+  backstay backup pin bck_01J8Z --until none                    remove the pin")]
+    Pin(BackupPin),
+
+    /// Give a backup a label or a note
+    #[command(after_help = "\
+Examples:
+  backstay backup annotate shop@latest --label before-upgrade --note 'schema 41'
+  backstay backup annotate shop@latest --label ''               remove the label")]
+    Annotate(BackupAnnotate),
+
+    /// Delete a backup; it can be brought back until its space is freed
+    #[command(visible_alias = "rm", after_help = "\
+Examples:
+  backstay backup delete bck_01J8Z --yes")]
+    Delete(BackupName),
+
+    /// Write a backup as a file that the database's own tools load
+    #[command(after_help = "\
+Examples:
+  backstay backup export shop/orders@latest -o orders.sql
+  backstay backup export shop/orders@latest -o - | psql -d restored
+  backstay backup export shop/orders@latest --format tar -o orders.tar")]
+    Export(BackupExport),
+}
+
+/// `backup run`
+#[derive(Debug, Args)]
+pub(crate) struct BackupRun {
+    /// The connection, and one of its databases
+    #[arg(value_name = "CONNECTION[/DATABASE]")]
+    pub(crate) target: String,
+
+    /// Store it here instead of in the default repository
+    #[arg(long, value_name = "R")]
+    pub(crate) repository: Option<String>,
+
+    /// A word to find it by
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+
+    /// Only this schema; may be given several times, * and ? match
+    #[arg(long, short = 'n', value_name = "SCHEMA")]
+    pub(crate) schema: Vec<String>,
+
+    /// Only this table, SCHEMA.TABLE; may be given several times, * and ? match
+    #[arg(long, short, value_name = "TABLE")]
+    pub(crate) table: Vec<String>,
+
+    /// Not this table, SCHEMA.TABLE; may be given several times, * and ? match
+    #[arg(long, short = 'T', value_name = "TABLE")]
+    pub(crate) exclude_table: Vec<String>,
+
+    /// Return at once with the run's id
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+/// `backup list`
+#[derive(Debug, Args)]
+pub(crate) struct BackupList {
+    /// Only of this connection, and this database
+    #[arg(value_name = "CONNECTION[/DATABASE]")]
+    pub(crate) target: Option<String>,
+
+    /// Only in this repository
+    #[arg(long, value_name = "R")]
+    pub(crate) repository: Option<String>,
+
+    /// Only with this status
+    #[arg(long, value_name = "STATUS", value_parser = ["running", "success", "partial", "failed", "cancelled", "interrupted"])]
+    pub(crate) status: Option<String>,
+
+    /// Only with this label
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+
+    /// Only begun at or after this time
+    #[arg(long, value_name = "TIME", value_parser = types::time)]
+    pub(crate) since: Option<DateTime<Utc>>,
+
+    /// Only begun before this time
+    #[arg(long, value_name = "TIME", value_parser = types::time)]
+    pub(crate) until: Option<DateTime<Utc>>,
+
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+/// `backup objects`
+#[derive(Debug, Args)]
+pub(crate) struct BackupObjects {
+    #[command(flatten)]
+    pub(crate) backup: BackupName,
+
+    /// Only objects of this kind, like table or function
+    #[arg(long, value_name = "KIND")]
+    pub(crate) kind: Option<String>,
+
+    /// Only objects of this schema
+    #[arg(long, short = 'n', value_name = "SCHEMA")]
+    pub(crate) schema: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+/// How far a verification goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Level {
+    /// All objects are listed
+    Present,
+    /// Chunks decrypt and hash
+    Checked,
+    /// Content parses; row counts and hashes match
+    #[default]
+    Decoded,
+}
+
+impl Level {
+    /// As the API spells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Checked => "checked",
+            Self::Decoded => "decoded",
+        }
+    }
+}
+
+/// `backup verify`
+#[derive(Debug, Args)]
+pub(crate) struct BackupVerify {
+    #[command(flatten)]
+    pub(crate) backup: BackupName,
+
+    /// How far to go
+    #[arg(long, value_name = "LEVEL", default_value = "decoded")]
+    pub(crate) level: Level,
+
+    /// Return at once with the run's id
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+/// `backup diff`
+#[derive(Debug, Args)]
+pub(crate) struct BackupDiff {
+    /// The earlier backup
+    #[arg(value_name = "BACKUP")]
+    pub(crate) from: String,
+
+    /// The later backup
+    #[arg(value_name = "AGAINST")]
+    pub(crate) to: String,
+
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+/// `backup pin`
+#[derive(Debug, Args)]
+pub(crate) struct BackupPin {
+    #[command(flatten)]
+    pub(crate) backup: BackupName,
+
+    /// How long: a time, `forever`, or `none` to remove the pin
+    #[arg(long, value_name = "TIME", default_value = "forever", value_parser = types::pin)]
+    pub(crate) until: Pin,
+}
+
+/// `backup annotate`
+#[derive(Debug, Args)]
+#[group(id = "annotation", required = true, multiple = true, args = ["label", "note"])]
+pub(crate) struct BackupAnnotate {
+    #[command(flatten)]
+    pub(crate) backup: BackupName,
+
+    /// A word to find it by; empty removes it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) label: Option<String>,
+
+    /// A sentence about it; empty removes it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+}
+
+/// What an export looks like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// Plain SQL that psql loads
+    #[default]
+    Sql,
+    /// One file per table, and the schema
+    Tar,
+}
+
+impl ExportFormat {
+    /// As the API spells it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sql => "sql",
+            Self::Tar => "tar",
+        }
+    }
+}
+
+/// `backup export`
+#[derive(Debug, Args)]
+pub(crate) struct BackupExport {
+    #[command(flatten)]
+    pub(crate) backup: BackupName,
+
+    /// What it looks like
+    #[arg(long, value_name = "FORMAT", default_value = "sql")]
+    pub(crate) format: ExportFormat,
+
+    /// The file to write; `-`, the default, writes to standard output
+    #[arg(long, short, value_name = "FILE", default_value = "-", hide_default_value = true, value_hint = ValueHint::FilePath)]
+    pub(crate) output: PathBuf,
+}

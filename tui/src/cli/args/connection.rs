@@ -1,0 +1,211 @@
+//! `connection …`
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueHint};
+
+use super::{ConnectionName, Page, types};
+
+/// `connection …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionCommand {
+    /// Add a database server; it is tested before it is saved
+    #[command(after_help = "\
+Examples:
+  backstay connection add shop postgres://backup@db.example.com/shop
+  backstay connection add shop 'postgres://backup@db.example.com?sslmode=verify-full&sslrootcert=/etc/ca.pem' \\
+           --password-file /run/secrets/shop
+  backstay connection add here 'postgres://postgres@/postgres?host=/var/run/postgresql'
+  backstay connection add far postgres://backup@127.0.0.1/shop --ssh ops@bastion.example.com --ssh-key ~/.ssh/id_ed25519
+
+The password is taken from the URL, from --password-file, from BACKSTAY_PASSWORD, or asked for on a terminal
+when the server wants one. It is kept encrypted and never shown again.")]
+    Add(ConnectionAdd),
+
+    /// List the servers
+    #[command(visible_alias = "ls", after_help = "\
+Examples:
+  backstay connection list
+  backstay connection list --json | jq -r '.items[].name'")]
+    List(ConnectionList),
+
+    /// Show one server: address, version, databases, rights
+    #[command(after_help = "\
+Examples:
+  backstay connection show shop")]
+    Show(ConnectionName),
+
+    /// Change a server's address, name or credentials; what is not given stays
+    #[command(after_help = "\
+Examples:
+  backstay connection edit shop --url postgres://backup@db2.example.com/shop
+  backstay connection edit shop --name shop-eu
+  backstay connection edit shop --password-file /run/secrets/shop")]
+    Edit(ConnectionEdit),
+
+    /// Try to reach a server, and say what is missing for a backup
+    #[command(after_help = "\
+Examples:
+  backstay connection test shop
+  backstay connection test postgres://backup@db.example.com/shop    before adding it")]
+    Test(ConnectionTest),
+
+    /// Look for databases that came or went
+    #[command(after_help = "\
+Examples:
+  backstay connection discover shop")]
+    Discover(ConnectionName),
+
+    /// List a server's databases, or choose which ones are backed up
+    #[command(after_help = "\
+Examples:
+  backstay connection databases shop
+  backstay connection databases shop --deselect scratch --deselect test
+  backstay connection databases shop --select scratch")]
+    Databases(ConnectionDatabases),
+
+    /// Create a role on the server that can read everything and change nothing
+    #[command(after_help = "\
+Examples:
+  backstay connection readonly-user shop --user backstay_reader
+  backstay connection readonly-user shop --user backstay_reader --use     and let the connection use it from now on
+  backstay connection readonly-user shop --user backstay_reader --dry-run   print the SQL only
+
+The role gets a random password, which is printed once.")]
+    ReadonlyUser(ReadonlyUser),
+
+    /// Forget a server; its backups stay
+    #[command(visible_alias = "rm", after_help = "\
+Examples:
+  backstay connection remove shop --confirm shop")]
+    Remove(ConnectionName),
+}
+
+/// `connection add`
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionAdd {
+    /// What to call it
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+
+    /// postgres://user[:password]@host[:port]/[database][?sslmode=…&sslrootcert=…&host=/socket/dir]
+    #[arg(value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) url: String,
+
+    #[command(flatten)]
+    pub(crate) ssh: SshArgs,
+
+    /// Project and environment it belongs to
+    #[arg(long, value_name = "P/E", value_parser = types::environment)]
+    pub(crate) environment: Option<String>,
+
+    /// File with the database password; `-` reads standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Save it without trying to reach it
+    #[arg(long)]
+    pub(crate) no_test: bool,
+}
+
+/// The tunnel.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SshArgs {
+    /// Reach the server through SSH on this host
+    #[arg(long, value_name = "USER@HOST[:PORT]", value_parser = types::ssh)]
+    pub(crate) ssh: Option<String>,
+
+    /// File with the private key for --ssh
+    #[arg(long, value_name = "FILE", requires = "ssh", value_hint = ValueHint::FilePath)]
+    pub(crate) ssh_key: Option<PathBuf>,
+}
+
+/// `connection list`
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionList {
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+/// `connection edit`
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionEdit {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionName,
+
+    /// Call it this from now on
+    #[arg(long, value_name = "NEW")]
+    pub(crate) name: Option<String>,
+
+    /// Its new address
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) url: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) ssh: SshArgs,
+
+    /// Reach it directly from now on
+    #[arg(long, conflicts_with = "ssh")]
+    pub(crate) no_ssh: bool,
+
+    /// Project and environment it belongs to
+    #[arg(long, value_name = "P/E", value_parser = types::environment)]
+    pub(crate) environment: Option<String>,
+
+    /// File with the new password; `-` reads standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// Save it without trying to reach it
+    #[arg(long)]
+    pub(crate) no_test: bool,
+}
+
+/// `connection test`
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionTest {
+    /// A connection's name or id, or the URL of a server that was not added yet
+    #[arg(value_name = "NAME|URL")]
+    pub(crate) target: String,
+
+    #[command(flatten)]
+    pub(crate) ssh: SshArgs,
+
+    /// File with the password for a URL; `-` reads standard input
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// `connection databases`
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionDatabases {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionName,
+
+    /// Back this database up; may be given several times
+    #[arg(long, value_name = "DATABASE")]
+    pub(crate) select: Vec<String>,
+
+    /// Leave this database out; may be given several times
+    #[arg(long, value_name = "DATABASE")]
+    pub(crate) deselect: Vec<String>,
+}
+
+/// `connection readonly-user`
+#[derive(Debug, Args)]
+pub(crate) struct ReadonlyUser {
+    #[command(flatten)]
+    pub(crate) connection: ConnectionName,
+
+    /// The role to create
+    #[arg(long, value_name = "ROLE", default_value = "backstay_reader")]
+    pub(crate) user: String,
+
+    /// Let the connection use the new role from now on
+    #[arg(long = "use")]
+    pub(crate) adopt: bool,
+
+    /// Print the SQL and change nothing
+    #[arg(long, conflicts_with = "adopt")]
+    pub(crate) dry_run: bool,
+}

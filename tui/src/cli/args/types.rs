@@ -1,0 +1,109 @@
+//! Reads single values, so that a wrong one is refused with a reason before anything happens.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+/// An HTTP method.
+pub(super) fn method(text: &str) -> Result<String, String> {
+    let method = text.to_ascii_uppercase();
+    ["GET", "POST", "PUT", "PATCH", "DELETE"]
+        .contains(&method.as_str())
+        .then_some(method)
+        .ok_or_else(|| "expected GET, POST, PUT, PATCH or DELETE".to_owned())
+}
+
+/// `Name: value`.
+pub(super) fn header(text: &str) -> Result<(String, String), String> {
+    text.split_once(':')
+        .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| "expected `Name: value`".to_owned())
+}
+
+/// RFC 3339, or a day, which begins at midnight UTC.
+pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(day) = text.parse::<NaiveDate>() {
+        return Ok(day.and_time(chrono::NaiveTime::MIN).and_utc());
+    }
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.with_timezone(&Utc))
+        .map_err(|_| {
+            "expected a time with its zone, like 2026-03-01T14:30:00Z, or a day, like 2026-03-01"
+                .to_owned()
+        })
+}
+
+/// `USER@HOST[:PORT]`.
+pub(super) fn ssh(text: &str) -> Result<String, String> {
+    let (user, host) = text
+        .split_once('@')
+        .ok_or_else(|| "expected USER@HOST[:PORT]".to_owned())?;
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) if !host.is_empty() && !host.ends_with(':') && !port.contains(']') => {
+            (host, Some(port))
+        }
+        _ => (host, None),
+    };
+    if user.is_empty() || host.is_empty() {
+        return Err("expected USER@HOST[:PORT]".to_owned());
+    }
+    match port.map(str::parse::<u16>) {
+        Some(Err(_) | Ok(0)) => Err("the port is a number from 1 to 65535".to_owned()),
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// `PROJECT/ENVIRONMENT`.
+pub(super) fn environment(text: &str) -> Result<String, String> {
+    match text.split_once('/') {
+        Some((project, environment))
+            if !project.is_empty() && !environment.is_empty() && !environment.contains('/') =>
+        {
+            Ok(text.to_owned())
+        }
+        _ => Err("expected PROJECT/ENVIRONMENT, like shop/production".to_owned()),
+    }
+}
+
+/// A share of the data in per cent, with or without the sign.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    text.strip_suffix('%')
+        .unwrap_or(text)
+        .parse::<f64>()
+        .ok()
+        .filter(|percent| *percent > 0.0 && *percent <= 100.0)
+        .ok_or_else(|| "expected a share above 0 and up to 100, like 5%".to_owned())
+}
+
+/// `SCHEMA.TABLE[=NEW]`, kept as text; the engine splits it.
+pub(super) fn object(text: &str) -> Result<String, String> {
+    let (name, new) = match text.split_once('=') {
+        Some((name, new)) => (name, Some(new)),
+        None => (text, None),
+    };
+    if name.is_empty() || new.is_some_and(str::is_empty) {
+        return Err("expected SCHEMA.TABLE or SCHEMA.TABLE=NEW".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A time until which a backup is kept, `forever`, or `none`.
+pub(super) fn pin(text: &str) -> Result<Pin, String> {
+    match text {
+        "forever" => Ok(Pin::Forever),
+        "none" => Ok(Pin::None),
+        _ => time(text).map(Pin::Until).map_err(|reason| {
+            format!("{reason}, or `forever`, or `none`")
+        }),
+    }
+}
+
+/// How long a pin holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Pin {
+    /// Until it is removed.
+    Forever,
+    /// Until then.
+    Until(DateTime<Utc>),
+    /// Not at all.
+    None,
+}

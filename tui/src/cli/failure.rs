@@ -1,0 +1,39 @@
+//! How a command can end other than well.
+
+use backstay_engine::Error;
+
+/// Why a command stops early.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// It failed; main prints the sentence and the hint.
+    Error(Error),
+    /// Everything was said already; only the exit code is left.
+    Exit(u8),
+    /// Whoever read the output has seen enough.
+    PipeClosed,
+}
+
+/// What commands return.
+pub(crate) type Done<T = ()> = Result<T, Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl Failure {
+    /// From writing to standard output.
+    pub(crate) fn writing(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::BrokenPipe {
+            return Self::PipeClosed;
+        }
+        Self::Error(
+            Error::new(
+                backstay_engine::Code::Conflict,
+                "The output could not be written",
+            )
+            .because(error),
+        )
+    }
+}

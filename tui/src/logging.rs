@@ -1,0 +1,27 @@
+//! The engine's log: to standard error, for people or as JSON lines.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::ChronoUtc;
+
+/// Starts logging. `BACKSTAY_LOG` takes a level or a filter like `info,backstay_engine=debug`.
+pub(crate) fn start(verbose: u8, json: bool) {
+    let default = match verbose {
+        0 => "info",
+        1 => "info,backstay=debug,backstay_engine=debug,backstay_httpd=debug",
+        _ => "debug,backstay=trace,backstay_engine=trace,backstay_httpd=trace",
+    };
+    let filter = std::env::var("BACKSTAY_LOG")
+        .ok()
+        .filter(|text| !text.is_empty())
+        .and_then(|text| EnvFilter::try_new(text).ok())
+        .unwrap_or_else(|| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    if json {
+        builder.json().init();
+    } else {
+        builder.with_timer(ChronoUtc::rfc_3339()).init();
+    }
+}
