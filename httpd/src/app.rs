@@ -29,7 +29,11 @@ pub fn app(engine: Engine, stop: CancellationToken) -> Router {
     let gate = Gate {
         own_uid: rustix::process::geteuid().as_raw(),
     };
-    shell(native::routes().with_state(App { engine, stop }), answers, gate)
+    shell(
+        native::routes().with_state(App { engine, stop }),
+        answers,
+        gate,
+    )
 }
 
 /// The layers around every route, from the outside in: request id and problem answers, panics,

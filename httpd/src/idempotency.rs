@@ -148,7 +148,11 @@ impl Drop for Guard<'_> {
 }
 
 /// Answers a repeated POST from memory.
-pub(crate) async fn layer(State(answers): State<Answers>, request: Request, next: Next) -> Response {
+pub(crate) async fn layer(
+    State(answers): State<Answers>,
+    request: Request,
+    next: Next,
+) -> Response {
     let key = match key_of(&request) {
         Ok(Some(key)) => key,
         Ok(None) => return next.run(request).await,
@@ -173,9 +177,7 @@ pub(crate) async fn layer(State(answers): State<Answers>, request: Request, next
         answers: &answers,
         key: Some(key),
     };
-    let response = next
-        .run(Request::from_parts(parts, Body::from(body)))
-        .await;
+    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     // A refusal changed nothing, so the same key may try again.
     if !response.status().is_success() {
         return response;

@@ -15,5 +15,3 @@ mod server;
 
 pub use app::{app, serve};
 pub use identity::Peer;
-pub use listener::{SocketOptions, UnixSocket, bind_unix};
-pub use problem::Problem;

@@ -14,18 +14,18 @@ const PATH_MAX_BYTES: usize = 107;
 
 /// Where and for whom.
 #[derive(Clone, Debug)]
-pub struct SocketOptions {
+pub(crate) struct SocketOptions {
     /// The socket's file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Its permission bits.
-    pub mode: u32,
+    pub(crate) mode: u32,
     /// The group it is given to: a name of `/etc/group` or a number.
-    pub group: Option<String>,
+    pub(crate) group: Option<String>,
 }
 
 /// A bound socket; its file goes away with it.
 #[derive(Debug)]
-pub struct UnixSocket {
+pub(crate) struct UnixSocket {
     listener: UnixListener,
     path: PathBuf,
     identity: (u64, u64),
@@ -33,7 +33,7 @@ pub struct UnixSocket {
 
 impl UnixSocket {
     /// The file.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
@@ -56,7 +56,7 @@ impl Drop for UnixSocket {
 ///
 /// The socket is bound under a temporary name, given its mode and group there, and renamed into
 /// place, so nobody can connect before its permissions are right.
-pub fn bind_unix(options: &SocketOptions) -> Result<UnixSocket> {
+pub(crate) fn bind_unix(options: &SocketOptions) -> Result<UnixSocket> {
     let path = &options.path;
     let temporary = temporary_name(path);
     if temporary.as_os_str().len() > PATH_MAX_BYTES {
@@ -67,7 +67,10 @@ pub fn bind_unix(options: &SocketOptions) -> Result<UnixSocket> {
         .hint("Choose a path of at most 95 bytes with --socket or BACKSTAY_SOCKET"));
     }
     refuse_answering(path)?;
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -76,8 +79,7 @@ pub fn bind_unix(options: &SocketOptions) -> Result<UnixSocket> {
     }
     let gid = options.group.as_deref().map(group_id).transpose()?;
     let _ = std::fs::remove_file(&temporary);
-    let listener =
-        UnixListener::bind(&temporary).map_err(|error| failed(path, "bind", error))?;
+    let listener = UnixListener::bind(&temporary).map_err(|error| failed(path, "bind", error))?;
     let placed = place(&temporary, path, options.mode, gid);
     if placed.is_err() {
         let _ = std::fs::remove_file(&temporary);

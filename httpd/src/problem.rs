@@ -13,11 +13,11 @@ use backstay_engine::{Code, Error};
 use serde::Serialize;
 
 /// What a handler returns.
-pub type Answer<T> = Result<T, Problem>;
+pub(crate) type Answer<T> = Result<T, Problem>;
 
 /// An error answer before it is written.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     code: Cow<'static, str>,
     detail: String,
@@ -29,7 +29,7 @@ pub struct Problem {
 
 impl Problem {
     /// An answer with a status that no [`Code`] stands for (404 of a path, 405, 413, …).
-    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status,
             code: Cow::Borrowed(code),
@@ -42,20 +42,21 @@ impl Problem {
 
     /// Says what the caller can do about it.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
     /// Names request fields that are at fault.
     #[must_use]
-    pub fn fields(mut self, errors: Vec<FieldError>) -> Self {
+    pub(crate) fn fields(mut self, errors: Vec<FieldError>) -> Self {
         self.errors = errors;
         self
     }
 
     /// The answer's status.
-    pub fn status(&self) -> StatusCode {
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
 
@@ -74,7 +75,9 @@ impl Problem {
     pub(crate) fn render(&self, request_id: &str) -> Response {
         let internal = self.code == Code::Internal.name();
         let detail = if internal {
-            format!("Backstay met a defect of its own; its log tells more under request {request_id}")
+            format!(
+                "Backstay met a defect of its own; its log tells more under request {request_id}"
+            )
         } else {
             self.detail.clone()
         };

@@ -21,7 +21,7 @@ const CONNECTIONS_MAX: usize = 512;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves `router` on `socket` until `stop`, then drains for at most `grace`.
-pub async fn serve_connections(
+pub(crate) async fn serve_connections(
     socket: UnixSocket,
     router: Router,
     stop: CancellationToken,
@@ -58,7 +58,10 @@ pub async fn serve_connections(
     drop(socket);
     tracker.close();
     if tokio::time::timeout(grace, tracker.wait()).await.is_err() {
-        tracing::warn!("Closed {} connections that did not finish in time", tracker.len());
+        tracing::warn!(
+            "Closed {} connections that did not finish in time",
+            tracker.len()
+        );
         abort.cancel();
         tracker.wait().await;
     }

@@ -52,7 +52,10 @@ pub(crate) async fn start(config: &Config, launch: &Launch, client: &Client) -> 
         Ok(Ok(())) => Ok(pid),
         Ok(Err(Some(status))) => Err(Error::new(
             Code::EngineUnreachable,
-            format!("The engine did not start ({status}): {}", tail(&log_path, begin)),
+            format!(
+                "The engine did not start ({status}): {}",
+                tail(&log_path, begin)
+            ),
         )
         .hint(format!("Its log is {}", log_path.display()))),
         Ok(Err(None)) | Err(_) => Err(Error::new(
@@ -104,6 +107,12 @@ fn spawn(launch: &Launch, log: std::fs::File) -> Result<Child> {
     }
     if let Some(file) = &launch.config_file {
         command.arg("--config").arg(absolute(file));
+    }
+    for name in ["HOME", "CONFIG", "SOCKET", "DATA_DIR", "CACHE_DIR"] {
+        let name = format!("BACKSTAY_{name}");
+        if let Some(path) = std::env::var_os(&name).filter(|path| !path.is_empty()) {
+            command.env(name, absolute(Path::new(&path)));
+        }
     }
     for _ in 0..launch.verbose {
         command.arg("-v");
@@ -158,7 +167,9 @@ fn tail(path: &Path, begin: u64) -> String {
     let read = || -> std::io::Result<String> {
         let mut log = std::fs::File::open(path)?;
         let end = log.metadata()?.len();
-        log.seek(SeekFrom::Start(begin.max(end.saturating_sub(LOG_TAIL_BYTES))))?;
+        log.seek(SeekFrom::Start(
+            begin.max(end.saturating_sub(LOG_TAIL_BYTES)),
+        ))?;
         let mut bytes = Vec::new();
         log.take(LOG_TAIL_BYTES).read_to_end(&mut bytes)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -47,11 +47,6 @@ impl Client {
         Self { endpoint }
     }
 
-    /// Where it talks to.
-    pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
     /// Sends a request and answers what came back, whatever its status.
     pub(crate) async fn send(
         &self,
@@ -217,7 +212,6 @@ pub(crate) fn error_of(status: StatusCode, body: &[u8]) -> Error {
     }
     error
 }
-
 
 #[cfg(test)]
 mod tests;

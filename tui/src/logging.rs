@@ -1,7 +1,6 @@
 //! The engine's log: to standard error, for people or as JSON lines.
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::time::ChronoUtc;
 
 /// Starts logging. `BACKSTAY_LOG` takes a level or a filter like `info,backstay_engine=debug`.
 pub(crate) fn start(verbose: u8, json: bool) {
@@ -22,6 +21,6 @@ pub(crate) fn start(verbose: u8, json: bool) {
     if json {
         builder.json().init();
     } else {
-        builder.with_timer(ChronoUtc::rfc_3339()).init();
+        builder.init();
     }
 }

@@ -17,11 +17,8 @@ const OWN: u32 = 4711;
 fn fixture() -> Router {
     let routes = Router::new()
         .route("/api/v1/health", get(|| async { "fine" }))
-        .route("/api/v1/panic", get(|| async { panic!("the secret reason") }))
-        .route(
-            "/api/v1/panic-later",
-            post(|| async { panic!("the secret reason") }),
-        )
+        .route("/api/v1/panic", get(|| async { panicking().await }))
+        .route("/api/v1/panic-later", post(|| async { panicking().await }))
         .route(
             "/api/v1/internal",
             get(|| async { Err::<(), _>(Problem::from(Error::internal("the secret reason"))) }),
@@ -30,8 +27,11 @@ fn fixture() -> Router {
             "/api/v1/things/{id}",
             get(|| async {
                 Err::<(), _>(Problem::from(
-                    Error::new(backstay_engine::Code::ConnectionNotFound, "There is no \"x\"")
-                        .hint("List them"),
+                    Error::new(
+                        backstay_engine::Code::ConnectionNotFound,
+                        "There is no \"x\"",
+                    )
+                    .hint("List them"),
                 ))
             }),
         );
@@ -51,7 +51,11 @@ struct Answered {
 
 impl Answered {
     fn problem(&self) -> Value {
-        assert_eq!(self.content_type, "application/problem+json", "{}", self.body);
+        assert_eq!(
+            self.content_type, "application/problem+json",
+            "{}",
+            self.body
+        );
         let value: Value = serde_json::from_str(&self.body).unwrap();
         assert_eq!(value["status"], self.status.as_u16());
         assert_eq!(value["request_id"], self.request_id);
@@ -120,7 +124,11 @@ async fn a_defect_names_the_request_and_nothing_else() {
         let answered = ask(&router, Some(OWN), request).await;
         assert_eq!(answered.status, StatusCode::INTERNAL_SERVER_ERROR);
         let problem = answered.problem();
-        assert!(!answered.body.contains("secret reason"), "{}", answered.body);
+        assert!(
+            !answered.body.contains("secret reason"),
+            "{}",
+            answered.body
+        );
         assert!(
             problem["detail"]
                 .as_str()
@@ -168,6 +176,14 @@ async fn only_the_own_user_and_root_are_administrators() {
         assert_eq!(answered.status, StatusCode::UNAUTHORIZED);
         assert_eq!(answered.problem()["code"], "access.unauthenticated");
         let health = ask(&router, uid, get_request("/api/v1/health")).await;
-        assert_eq!((health.status, health.body.as_str()), (StatusCode::OK, "fine"));
+        assert_eq!(
+            (health.status, health.body.as_str()),
+            (StatusCode::OK, "fine")
+        );
     }
+}
+
+async fn panicking() -> &'static str {
+    assert_ne!(OWN, 4711, "the secret reason");
+    "unreachable"
 }

@@ -37,7 +37,8 @@ fn problem_fields(problem: &Problem) -> Vec<(String, String)> {
 
 #[test]
 fn every_unknown_field_is_named_with_its_path() {
-    let named = fields(r#"{"name":"a","colour":1,"inner":[{"kind":"x"},{"kind":"y","size":2}],"shape":3}"#);
+    let named =
+        fields(r#"{"name":"a","colour":1,"inner":[{"kind":"x"},{"kind":"y","size":2}],"shape":3}"#);
     let mut names: Vec<_> = named.iter().map(|(field, _)| field.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["colour", "inner[1].size", "shape"]);

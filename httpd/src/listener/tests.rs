@@ -22,7 +22,10 @@ async fn the_mode_is_set_and_the_file_goes_away() {
     let metadata = std::fs::symlink_metadata(&path).unwrap();
     assert!(metadata.file_type().is_socket());
     assert_eq!(metadata.permissions().mode() & 0o777, 0o660);
-    assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    assert_eq!(
+        std::fs::read_dir(path.parent().unwrap()).unwrap().count(),
+        1
+    );
     drop(socket);
     assert!(!path.exists());
 }
@@ -76,7 +79,8 @@ async fn what_is_no_socket_is_never_removed() {
 
 #[test]
 fn long_paths_and_unknown_groups_are_explained() {
-    let error = bind_unix(&options(PathBuf::from(format!("/tmp/{}", "x".repeat(120))))).unwrap_err();
+    let error =
+        bind_unix(&options(PathBuf::from(format!("/tmp/{}", "x".repeat(120))))).unwrap_err();
     assert_eq!(error.code(), Code::ConfigInvalid);
     assert!(error.hint_text().is_some());
     assert_eq!(

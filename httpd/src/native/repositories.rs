@@ -138,18 +138,11 @@ async fn prune(
     Ok(Accepted(started))
 }
 
-async fn repair(
-    State(app): State<App>,
-    Path(key): Path<String>,
-    _: Empty,
-) -> Answer<Accepted> {
+async fn repair(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Accepted> {
     Ok(Accepted(app.engine.repair_repository(&key, TRIGGER).await?))
 }
 
-async fn rebuild(
-    State(app): State<App>,
-    Json(request): Json<RebuildRequest>,
-) -> Answer<Accepted> {
+async fn rebuild(State(app): State<App>, Json(request): Json<RebuildRequest>) -> Answer<Accepted> {
     Ok(Accepted(
         app.engine.rebuild_repository(request, TRIGGER).await?,
     ))

@@ -12,18 +12,20 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use backup::{
-    BackupCommand, BackupDiff, BackupExport, BackupList, BackupObjects, BackupRun, BackupVerify,
+    BackupAnnotate, BackupCommand, BackupDelete, BackupDiff, BackupExport, BackupList,
+    BackupObjects, BackupPin, BackupRun, BackupVerify,
 };
 pub(crate) use connection::{
-    ConnectionAdd, ConnectionCommand, ConnectionDatabases, ConnectionEdit, ConnectionTest,
-    ReadonlyUser, SshArgs,
+    ConnectionAdd, ConnectionCommand, ConnectionDatabases, ConnectionEdit, ConnectionList,
+    ConnectionTest, ReadonlyUser, SshArgs,
 };
 pub(crate) use repository::{
-    RepositoryAdd, RepositoryCheck, RepositoryCommand, RepositoryPrune, RepositoryRebuild,
-    RepositoryRecoveryKit, RepositoryTest,
+    RepositoryAdd, RepositoryCommand, RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest,
+    RepositoryTrash,
 };
-pub(crate) use restore::{RestoreCommand, RestoreList, RestoreTarget};
+pub(crate) use restore::{RestoreCommand, RestoreList, RestoreRun, RestoreTarget};
 pub(crate) use run::{RunCommand, RunList, RunLog};
+pub(crate) use types::Pin;
 
 /// Backs up database servers, proves that the backups restore, and brings databases back.
 #[derive(Debug, Parser)]
@@ -136,18 +138,20 @@ Examples:
 Never starts an engine; exits 7 when none answers.")]
     Status,
 
-    /// End the engine; runs under way are cancelled and leave no half-written state
+    /// End the engine; runs under way may finish for a while first
     #[command(after_help = "\
 Examples:
   backstay stop
-  backstay stop --when-idle    wait for runs under way first")]
+  backstay stop --now    cancel what runs; no half-written state stays behind
+
+Waits until the engine is gone. It is no error when none runs.")]
     Stop(Stop),
 
     /// Check that everything Backstay needs is in order
     #[command(after_help = "\
 Examples:
   backstay doctor
-  backstay doctor --json | jq '.checks[] | select(.status != \"ok\")'
+  backstay doctor --json | jq '.checks[] | select(.outcome != \"ok\")'
 
 Works without an engine too. Exits 1 when a check failed.")]
     Doctor,
@@ -187,7 +191,7 @@ row is back, and removes all it made. Nothing else on the server is touched.")]
 Examples:
   backstay events                    what happened lately
   backstay events --follow           and what happens from now on
-  backstay events -f | jq 'select(.kind == \"run.ended\")'")]
+  backstay events -f | jq 'select(.kind == \"run.finished\")'")]
     Events(Events),
 
     /// Call the engine's API
@@ -226,9 +230,9 @@ pub(crate) struct Serve {
 /// `stop`
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
-    /// Wait until nothing runs any more before ending
+    /// Cancel runs under way at once
     #[arg(long)]
-    pub(crate) when_idle: bool,
+    pub(crate) now: bool,
 }
 
 /// `demo`

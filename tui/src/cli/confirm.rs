@@ -13,9 +13,11 @@ pub(crate) fn agree(global: &Global, question: &str) -> Done {
         return Ok(());
     }
     if !terminal() {
-        return Err(Error::new(Code::Unconfirmed, format!("Not confirmed: {question}"))
-            .hint("Answer with --yes")
-            .into());
+        return Err(
+            Error::new(Code::Unconfirmed, format!("Not confirmed: {question}"))
+                .hint("Answer with --yes")
+                .into(),
+        );
     }
     match ask(&format!("{question} [y/N] "))?.trim() {
         "y" | "Y" | "yes" | "Yes" => Ok(()),
@@ -37,11 +39,12 @@ pub(crate) fn typed(global: &Global, what: &str, name: &str) -> Done<String> {
         };
     }
     if !terminal() {
-        return Err(
-            Error::new(Code::Unconfirmed, format!("{what}, which was not confirmed"))
-                .hint(format!("Confirm it with --confirm {}", shell_word(name)))
-                .into(),
-        );
+        return Err(Error::new(
+            Code::Unconfirmed,
+            format!("{what}, which was not confirmed"),
+        )
+        .hint(format!("Confirm it with --confirm {}", shell_word(name)))
+        .into());
     }
     let given = ask(&format!("{what}. Type {name} to go on: "))?;
     if given.trim() == name {

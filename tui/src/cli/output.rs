@@ -52,6 +52,11 @@ impl Output {
         }
     }
 
+    /// Whether a person reads standard output.
+    pub(crate) fn prints_to_terminal() -> bool {
+        std::io::stdout().is_terminal()
+    }
+
     /// Writes bytes to standard output.
     pub(crate) fn raw(self, bytes: &[u8]) -> Done {
         let mut out = std::io::stdout().lock();
@@ -141,7 +146,11 @@ impl Output {
         ));
         for field in error.fields() {
             if !error.report().contains(&field.message) {
-                self.say(&format!("  {}: {}", clean(&field.field), clean(&field.message)));
+                self.say(&format!(
+                    "  {}: {}",
+                    clean(&field.field),
+                    clean(&field.message)
+                ));
             }
         }
         if let Some(hint) = error.hint_text() {

@@ -15,11 +15,8 @@ pub(crate) fn first_line(file: &Path, what: &str) -> Result<SecretText> {
     let whole = whole(file, what)?;
     let line = whole.expose().lines().next().unwrap_or_default();
     if line.is_empty() {
-        return Err(Error::invalid(format!(
-            "{} holds no {what}",
-            shown(file)
-        ))
-        .hint("Put it on the first line"));
+        return Err(Error::invalid(format!("{} holds no {what}", shown(file)))
+            .hint("Put it on the first line"));
     }
     Ok(SecretText::new(line))
 }
@@ -27,8 +24,7 @@ pub(crate) fn first_line(file: &Path, what: &str) -> Result<SecretText> {
 /// All of a file, `-` being standard input.
 pub(crate) fn whole(file: &Path, what: &str) -> Result<SecretText> {
     let failed = |error: std::io::Error| {
-        Error::invalid(format!("The {what} could not be read from {}", shown(file)))
-            .because(error)
+        Error::invalid(format!("The {what} could not be read from {}", shown(file))).because(error)
     };
     let mut text = String::new();
     let read = if file == Path::new("-") {
@@ -81,7 +77,10 @@ pub(crate) fn ask(question: &str) -> Result<Option<SecretText>> {
     let restored = tcsetattr(&stdin, OptionalActions::Flush, &before);
     let _ = writeln!(std::io::stderr().lock());
     restored.map_err(|error| failed(error.into()))?;
-    typed.map_err(failed)?.map(Some).ok_or_else(Error::cancelled)
+    typed
+        .map_err(failed)?
+        .map(Some)
+        .ok_or_else(Error::cancelled)
 }
 
 /// A line byte by byte; `None` when it was interrupted.

@@ -29,7 +29,9 @@ struct Parser {
 impl Parser {
     fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         if self.buffer.len() + self.event.data.len() + bytes.len() > EVENT_MAX_BYTES {
-            return Err(Error::internal("The engine sent an event that is too large"));
+            return Err(Error::internal(
+                "The engine sent an event that is too large",
+            ));
         }
         self.buffer.extend_from_slice(bytes);
         Ok(())

@@ -24,12 +24,15 @@ Exits 5 when some objects could not be saved; `backstay backup show` says which.
     Run(BackupRun),
 
     /// List backups, newest first
-    #[command(visible_alias = "ls", after_help = "\
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
 Examples:
   backstay backup list
   backstay backup list shop/orders --limit 10
   backstay backup list --label before-upgrade --since 2026-03-01
-  backstay backup list --json | jq -r '.items[].id'")]
+  backstay backup list --json | jq -r '.items[].id'"
+    )]
     List(BackupList),
 
     /// Show one backup: when, what, how large, how far verified
@@ -62,10 +65,11 @@ Levels: present (all objects are listed), checked (chunks decrypt and hash), dec
 row counts and hashes match). A level includes the ones before it.")]
     Verify(BackupVerify),
 
-    /// Compare what two backups hold
+    /// Say how a backup differs from an older one
     #[command(after_help = "\
 Examples:
-  backstay backup diff shop/orders@2026-03-01T00:00:00Z shop/orders@latest")]
+  backstay backup diff shop/orders@latest                                  from the one before it
+  backstay backup diff shop/orders@latest shop/orders@2026-03-01T00:00:00Z")]
     Diff(BackupDiff),
 
     /// Keep a backup whatever the retention says
@@ -84,10 +88,16 @@ Examples:
     Annotate(BackupAnnotate),
 
     /// Delete a backup; it can be brought back until its space is freed
-    #[command(visible_alias = "rm", after_help = "\
+    #[command(
+        visible_alias = "rm",
+        after_help = "\
 Examples:
-  backstay backup delete bck_01J8Z --yes")]
-    Delete(BackupName),
+  backstay backup delete bck_01J8Z --yes
+  backstay backup delete bck_01J8Z --force --yes     although it is pinned, or the last good one
+
+`backstay repository trash` lists what can be brought back and brings it back."
+    )]
+    Delete(BackupDelete),
 
     /// Write a backup as a file that the database's own tools load
     #[command(after_help = "\
@@ -113,6 +123,10 @@ pub(crate) struct BackupRun {
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
 
+    /// A sentence about it
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+
     /// Only this schema; may be given several times, * and ? match
     #[arg(long, short = 'n', value_name = "SCHEMA")]
     pub(crate) schema: Vec<String>,
@@ -136,10 +150,6 @@ pub(crate) struct BackupList {
     /// Only of this connection, and this database
     #[arg(value_name = "CONNECTION[/DATABASE]")]
     pub(crate) target: Option<String>,
-
-    /// Only in this repository
-    #[arg(long, value_name = "R")]
-    pub(crate) repository: Option<String>,
 
     /// Only with this status
     #[arg(long, value_name = "STATUS", value_parser = ["running", "success", "partial", "failed", "cancelled", "interrupted"])]
@@ -220,16 +230,12 @@ pub(crate) struct BackupVerify {
 /// `backup diff`
 #[derive(Debug, Args)]
 pub(crate) struct BackupDiff {
-    /// The earlier backup
-    #[arg(value_name = "BACKUP")]
-    pub(crate) from: String,
-
-    /// The later backup
-    #[arg(value_name = "AGAINST")]
-    pub(crate) to: String,
-
     #[command(flatten)]
-    pub(crate) page: Page,
+    pub(crate) backup: BackupName,
+
+    /// The older backup; by default the one before it
+    #[arg(value_name = "OLDER")]
+    pub(crate) older: Option<String>,
 }
 
 /// `backup pin`
@@ -257,6 +263,17 @@ pub(crate) struct BackupAnnotate {
     /// A sentence about it; empty removes it
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
+}
+
+/// `backup delete`
+#[derive(Debug, Args)]
+pub(crate) struct BackupDelete {
+    #[command(flatten)]
+    pub(crate) backup: BackupName,
+
+    /// Delete it although it is pinned, or the last good one of its database
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// What an export looks like.

@@ -23,10 +23,13 @@ when the server wants one. It is kept encrypted and never shown again.")]
     Add(ConnectionAdd),
 
     /// List the servers
-    #[command(visible_alias = "ls", after_help = "\
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
 Examples:
   backstay connection list
-  backstay connection list --json | jq -r '.items[].name'")]
+  backstay connection list --json | jq -r '.items[].name'"
+    )]
     List(ConnectionList),
 
     /// Show one server: address, version, databases, rights
@@ -67,17 +70,20 @@ Examples:
     /// Create a role on the server that can read everything and change nothing
     #[command(after_help = "\
 Examples:
-  backstay connection readonly-user shop --user backstay_reader
-  backstay connection readonly-user shop --user backstay_reader --use     and let the connection use it from now on
-  backstay connection readonly-user shop --user backstay_reader --dry-run   print the SQL only
+  backstay connection readonly-user shop
+  backstay connection readonly-user shop --user shop_backup --no-switch
 
-The role gets a random password, which is printed once.")]
+The connection must log in as a role that may create roles. The new role gets a random password, which is
+printed once; the connection uses it from now on unless --no-switch is given.")]
     ReadonlyUser(ReadonlyUser),
 
     /// Forget a server; its backups stay
-    #[command(visible_alias = "rm", after_help = "\
+    #[command(
+        visible_alias = "rm",
+        after_help = "\
 Examples:
-  backstay connection remove shop --confirm shop")]
+  backstay connection remove shop --confirm shop"
+    )]
     Remove(ConnectionName),
 }
 
@@ -103,6 +109,10 @@ pub(crate) struct ConnectionAdd {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) password_file: Option<PathBuf>,
 
+    /// Leave databases out that appear later
+    #[arg(long)]
+    pub(crate) no_new_databases: bool,
+
     /// Save it without trying to reach it
     #[arg(long)]
     pub(crate) no_test: bool,
@@ -123,6 +133,10 @@ pub(crate) struct SshArgs {
 /// `connection list`
 #[derive(Debug, Args)]
 pub(crate) struct ConnectionList {
+    /// Only of this project, or of its environment: PROJECT[/ENVIRONMENT]
+    #[arg(long, value_name = "P[/E]")]
+    pub(crate) environment: Option<String>,
+
     #[command(flatten)]
     pub(crate) page: Page,
 }
@@ -134,8 +148,8 @@ pub(crate) struct ConnectionEdit {
     pub(crate) connection: ConnectionName,
 
     /// Call it this from now on
-    #[arg(long, value_name = "NEW")]
-    pub(crate) name: Option<String>,
+    #[arg(long = "name", value_name = "NEW")]
+    pub(crate) new_name: Option<String>,
 
     /// Its new address
     #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
@@ -155,6 +169,10 @@ pub(crate) struct ConnectionEdit {
     /// File with the new password; `-` reads standard input
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) password_file: Option<PathBuf>,
+
+    /// Whether databases that appear later are backed up too
+    #[arg(long, value_name = "true|false")]
+    pub(crate) new_databases: Option<bool>,
 
     /// Save it without trying to reach it
     #[arg(long)]
@@ -198,14 +216,10 @@ pub(crate) struct ReadonlyUser {
     pub(crate) connection: ConnectionName,
 
     /// The role to create
-    #[arg(long, value_name = "ROLE", default_value = "backstay_reader")]
+    #[arg(long, value_name = "ROLE", default_value = "backstay")]
     pub(crate) user: String,
 
-    /// Let the connection use the new role from now on
-    #[arg(long = "use")]
-    pub(crate) adopt: bool,
-
-    /// Print the SQL and change nothing
-    #[arg(long, conflicts_with = "adopt")]
-    pub(crate) dry_run: bool,
+    /// Go on with the role the connection uses now
+    #[arg(long)]
+    pub(crate) no_switch: bool,
 }

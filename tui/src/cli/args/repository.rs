@@ -21,9 +21,12 @@ Without a passphrase a key file is made beside the engine's data. Take the recov
     Add(RepositoryAdd),
 
     /// List the repositories
-    #[command(visible_alias = "ls", after_help = "\
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
 Examples:
-  backstay repository list")]
+  backstay repository list"
+    )]
     List(RepositoryList),
 
     /// Show one repository: place, size, savings, keys
@@ -93,9 +96,12 @@ Examples:
     Trash(RepositoryTrash),
 
     /// Forget a repository; what it holds stays where it is
-    #[command(visible_alias = "rm", after_help = "\
+    #[command(
+        visible_alias = "rm",
+        after_help = "\
 Examples:
-  backstay repository remove disk --confirm disk")]
+  backstay repository remove disk --confirm disk"
+    )]
     Remove(RepositoryName),
 }
 
@@ -150,7 +156,7 @@ pub(crate) struct RepositoryCheck {
 
     /// Read, decrypt and hash this share of the data as well
     #[arg(long, value_name = "P%", value_parser = types::percent)]
-    pub(crate) read_data: Option<f64>,
+    pub(crate) read_data: Option<u8>,
 
     /// Return at once with the run's id
     #[arg(long)]
@@ -231,7 +237,4 @@ pub(crate) struct RepositoryTrash {
     /// Bring this backup back
     #[arg(long, value_name = "BACKUP")]
     pub(crate) undo: Option<String>,
-
-    #[command(flatten)]
-    pub(crate) page: Page,
 }

@@ -31,10 +31,13 @@ Takes the flags of `restore run` and changes nothing.")]
     Plan(RestorePlan),
 
     /// List restores, newest first
-    #[command(visible_alias = "ls", after_help = "\
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
 Examples:
   backstay restore list
-  backstay restore list --status failed")]
+  backstay restore list --status failed"
+    )]
     List(RestoreList),
 
     /// Show one restore
@@ -89,6 +92,10 @@ pub(crate) struct RestoreTarget {
     /// Leave out CREATE EXTENSION
     #[arg(long)]
     pub(crate) no_extensions: bool,
+
+    /// Bring missing roles and tablespaces back too
+    #[arg(long)]
+    pub(crate) globals: bool,
 }
 
 /// `restore run`

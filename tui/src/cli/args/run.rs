@@ -9,11 +9,14 @@ use super::{Page, RunName, types};
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunCommand {
     /// List runs, newest first
-    #[command(visible_alias = "ls", after_help = "\
+    #[command(
+        visible_alias = "ls",
+        after_help = "\
 Examples:
   backstay run list
   backstay run list --status running
-  backstay run list --kind backup --since 2026-03-01")]
+  backstay run list --kind backup --since 2026-03-01"
+    )]
     List(RunList),
 
     /// Show one run: state, progress, outcome, what was lost

@@ -65,13 +65,13 @@ pub(super) fn environment(text: &str) -> Result<String, String> {
 }
 
 /// A share of the data in per cent, with or without the sign.
-pub(super) fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<u8, String> {
     text.strip_suffix('%')
         .unwrap_or(text)
-        .parse::<f64>()
+        .parse::<u8>()
         .ok()
-        .filter(|percent| *percent > 0.0 && *percent <= 100.0)
-        .ok_or_else(|| "expected a share above 0 and up to 100, like 5%".to_owned())
+        .filter(|percent| (1..=100).contains(percent))
+        .ok_or_else(|| "expected a whole number from 1 to 100, like 5%".to_owned())
 }
 
 /// `SCHEMA.TABLE[=NEW]`, kept as text; the engine splits it.
@@ -91,9 +91,9 @@ pub(super) fn pin(text: &str) -> Result<Pin, String> {
     match text {
         "forever" => Ok(Pin::Forever),
         "none" => Ok(Pin::None),
-        _ => time(text).map(Pin::Until).map_err(|reason| {
-            format!("{reason}, or `forever`, or `none`")
-        }),
+        _ => time(text)
+            .map(Pin::Until)
+            .map_err(|reason| format!("{reason}, or `forever`, or `none`")),
     }
 }
 

@@ -66,7 +66,8 @@ impl Table {
 
     /// Adds a name and its value.
     pub(crate) fn fact(&mut self, name: &str, value: impl Into<String>) -> &mut Self {
-        self.row([name.to_owned(), value.into()]).tone(0, Tone::Faint)
+        self.row([name.to_owned(), value.into()])
+            .tone(0, Tone::Faint)
     }
 
     /// Adds a name and its value, if there is one.
@@ -91,7 +92,10 @@ impl Table {
             .collect();
         let mut lines = Vec::with_capacity(self.rows.len() + 1);
         if self.columns.iter().any(|(name, _)| !name.is_empty()) {
-            let heading = self.columns.iter().map(|(name, _)| (*name, Some(Tone::Strong)));
+            let heading = self
+                .columns
+                .iter()
+                .map(|(name, _)| (*name, Some(Tone::Strong)));
             lines.push(self.line(&widths, paint, heading));
         }
         for row in &self.rows {

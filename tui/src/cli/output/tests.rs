@@ -3,10 +3,16 @@
 use super::*;
 
 fn table() -> Table {
-    let mut table = Table::new(&[("NAME", Align::Left), ("ROWS", Align::Right), ("NOTE", Align::Left)]);
+    let mut table = Table::new(&[
+        ("NAME", Align::Left),
+        ("ROWS", Align::Right),
+        ("NOTE", Align::Left),
+    ]);
     table.row(["orders".to_owned(), "1,204".to_owned(), "x".to_owned()]);
     table.row(["数据库".to_owned(), "7".to_owned(), none()]);
-    table.row(["é́".to_owned(), String::new(), String::new()]).tone(0, Tone::Good);
+    table
+        .row(["é́".to_owned(), String::new(), String::new()])
+        .tone(0, Tone::Good);
     table
 }
 

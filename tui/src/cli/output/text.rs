@@ -37,7 +37,8 @@ pub(crate) fn time(time: Time) -> String {
 
 /// The text without what a terminal would obey: names come from servers that others control.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let obeyed =
+        |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if !text.contains(obeyed) {
         return Cow::Borrowed(text);
     }

@@ -25,10 +25,7 @@ fn the_first_line_of_a_file_is_the_secret() {
     std::fs::write(&file, "pass word\r\nsecond\n").unwrap();
     assert_eq!(first_line(&file, "password").unwrap().expose(), "pass word");
     std::fs::write(&file, "\nsecond\n").unwrap();
-    assert_eq!(
-        first_line(&file, "password").unwrap_err().code().exit(),
-        2
-    );
+    assert_eq!(first_line(&file, "password").unwrap_err().code().exit(), 2);
     std::fs::write(&file, vec![b'x'; 100_000]).unwrap();
     assert!(first_line(&file, "password").is_err());
     let missing = first_line(&folder.path().join("none"), "password").unwrap_err();
