@@ -15,7 +15,7 @@ impl Dump {
     /// two runs on one database are left out: the `\restrict` token, versions, times.
     pub fn read(output: &[u8]) -> Self {
         let mut schema = String::new();
-        let mut tables = BTreeMap::new();
+        let mut tables = BTreeMap::<String, Vec<Vec<u8>>>::new();
         let mut lines = output.split(|byte| *byte == b'\n');
         while let Some(line) = lines.next() {
             let text = String::from_utf8_lossy(line);
@@ -25,14 +25,11 @@ impl Dump {
             schema.push_str(&text);
             schema.push('\n');
             if text.starts_with("COPY ") && text.ends_with(" FROM stdin;") {
-                let mut rows: Vec<_> = lines
-                    .by_ref()
-                    .take_while(|row| *row != b"\\.")
-                    .map(<[u8]>::to_vec)
-                    .collect();
+                // Partitions that are loaded through their root come one by one.
+                let rows: &mut Vec<_> = tables.entry(text.into_owned()).or_default();
+                let data = lines.by_ref().take_while(|row| *row != b"\\.");
+                rows.extend(data.map(<[u8]>::to_vec));
                 rows.sort_unstable();
-                let before = tables.insert(text.into_owned(), rows);
-                assert!(before.is_none(), "a table was dumped twice");
             }
         }
         Self { schema, tables }

@@ -24,7 +24,7 @@ pub fn cache() -> PathBuf {
 /// # Panics
 /// When the server is missing: a missing server is a failure, not a skip.
 pub fn server_programs(version: u32) -> PathBuf {
-    let debian = PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
+    let debian = cache().join(format!("postgres/debian/lib/postgresql/{version}/bin"));
     let fetched = cache().join(format!("postgres/{version}/bin"));
     [debian, fetched]
         .into_iter()
