@@ -2,28 +2,48 @@
 //!
 //! An [`Engine`] is a handle that clones cheaply. Methods take and answer the documents of
 //! [`crate::model`] and return as soon as the operation is done; long work answers
-//! [`crate::model::Started`] and goes on as a run. Records are named by id (either spelling) or name.
+//! [`crate::model::Started`] and goes on as a run. Records are named by id (either spelling), by a
+//! unique prefix of an id, or by name.
 
 mod backups;
 mod connections;
 mod databases;
 mod doctor;
 mod events;
+mod execute;
+mod exports;
+mod lookup;
+mod names;
+mod opening;
+mod pool;
+mod probe;
+mod readonly_user;
 mod repositories;
 mod restores;
 mod runs;
+mod servers;
+mod status;
 
 pub use backups::Export;
+pub use doctor::offline as doctor_offline;
 pub use events::EventStream;
 pub use runs::RunWatch;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::catalog::Catalog;
 use crate::clock::SharedClock;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::EventBus;
-use crate::model::{Health, Status, StopRequest};
+use crate::model::{StopRequest, Time};
+use crate::runs::Runs;
+use pool::Pool;
 
 /// A running engine.
 #[derive(Clone, Debug)]
@@ -33,23 +53,24 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     config: Config,
     clock: SharedClock,
+    started_at: Time,
+    started_boot: Duration,
     events: Arc<EventBus>,
-}
-
-fn not_yet<T>() -> Result<T> {
-    Err(Error::internal("This operation is not built yet"))
+    catalog: Catalog,
+    runs: Arc<Runs>,
+    pool: Pool,
+    stopping: CancellationToken,
+    stopped: CancellationToken,
+    stop_now: AtomicBool,
+    /// Wakes whoever writes the catalog into the repositories.
+    export: Notify,
 }
 
 impl Engine {
     /// Opens catalog, keys and repositories, makes them at the first start, marks runs that a
     /// crash left behind, and begins to work off the queue.
     pub async fn open(config: Config, clock: SharedClock) -> Result<Self> {
-        let events = EventBus::new(Arc::clone(&clock));
-        Ok(Self(Arc::new(Inner {
-            config,
-            clock,
-            events,
-        })))
+        opening::open(config, clock).await
     }
 
     /// The configuration it runs with.
@@ -62,36 +83,37 @@ impl Engine {
         &self.0.clock
     }
 
-    /// The state in brief.
-    pub async fn status(&self) -> Result<Status> {
-        not_yet()
-    }
-
-    /// What anyone may know.
-    pub async fn health(&self) -> Health {
-        Health {
-            status: "ok".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            uptime_ms: 0,
-            catalog: "ok".to_owned(),
-            scheduler: "ok".to_owned(),
-            repositories: "ok".to_owned(),
-        }
-    }
-
     /// Takes no new work, lets runs finish within the drain time (or cancels them at once), then
     /// closes everything. Returns at once; [`Engine::stopped`] waits for the end.
     pub fn stop(&self, request: &StopRequest) {
-        let _ = request;
+        self.0.stop_now.fetch_or(request.now, Ordering::SeqCst);
+        self.0.stopping.cancel();
     }
 
     /// Returns when a stop began: time to close listeners.
     pub async fn stopping(&self) {
-        std::future::pending().await
+        self.0.stopping.cancelled().await;
     }
 
-    /// Returns when the engine has stopped.
+    /// Returns when the engine has stopped: no run is left and everything is written.
     pub async fn stopped(&self) {
-        std::future::pending().await
+        self.0.stopped.cancelled().await;
+    }
+
+    fn publish(&self, kind: &str, subject: impl ToString, record: &impl serde::Serialize) {
+        let data = serde_json::to_value(record).unwrap_or_default();
+        self.0.events.publish(kind, Some(subject.to_string()), data);
+    }
+
+    /// Something a rebuild should bring back has changed.
+    fn changed(&self) {
+        self.0.export.notify_one();
+    }
+
+    fn now(&self) -> Time {
+        self.0.clock.now()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -96,6 +96,8 @@ struct State {
     queue: Queue,
     live: HashMap<u128, Arc<Live>>,
     credentials: HashMap<u128, Credentials>,
+    /// Followers of runs that have not begun yet.
+    followers: HashMap<u128, watch::Sender<Run>>,
 }
 
 impl Runs {
@@ -262,6 +264,25 @@ impl Runs {
         self.state.lock().live.get(&id.bits()).cloned()
     }
 
+    /// Every change of a run from now on; the present state is in the receiver.
+    pub fn follow(&self, id: RunId) -> Result<watch::Receiver<Run>> {
+        let mut state = self.state.lock();
+        if let Some(live) = state.live.get(&id.bits()) {
+            live.publish();
+            return Ok(live.follow());
+        }
+        // A run leaves `live` only after its final state is in the catalog.
+        let record = self.catalog.get::<RunRecord>(id.bits())?;
+        let run = record.ok_or_else(|| not_found(&id.to_string()))?.run;
+        if run.status.is_final() {
+            return Ok(watch::channel(run).1);
+        }
+        let sender = state.followers.entry(id.bits());
+        Ok(sender
+            .or_insert_with(|| watch::Sender::new(run))
+            .subscribe())
+    }
+
     /// The run as it is at this moment.
     pub fn refreshed(&self, run: Run) -> Run {
         self.live(run.id).map_or(run, |live| live.snapshot())
@@ -307,6 +328,9 @@ impl Runs {
             .catalog
             .write(move |tx| finish::cancelled_while_waiting(tx, id.bits(), now, &problem))
             .await?;
+        if let Some(sender) = self.state.lock().followers.remove(&id.bits()) {
+            sender.send_replace(run.clone());
+        }
         self.announce("run.finished", &run);
         Ok(run)
     }

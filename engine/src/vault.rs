@@ -6,7 +6,9 @@
 
 mod master;
 
+pub use master::create_private;
 pub use master::load as load_master_key;
+pub(crate) use master::{parse as parse_key, read as read_private};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use serde::{Deserialize, Serialize};

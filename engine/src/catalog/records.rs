@@ -89,6 +89,8 @@ pub struct RepositoryRecord {
     pub key_file: Option<std::path::PathBuf>,
     /// The passphrase, where one is used.
     pub passphrase: Option<Sealed>,
+    /// The recovery code, for the kit.
+    pub recovery_code: Option<Sealed>,
 }
 
 /// A backup.

@@ -1,90 +1,86 @@
 //! Backups: make, find, look into, prove, compare, annotate, delete, export.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
+mod contents;
+mod export;
+mod resolve;
+mod trash;
 
-use bytes::Bytes;
-use tokio::sync::mpsc;
+pub use export::Export;
 
-use super::{Engine, not_yet};
-use crate::error::Result;
-use crate::model::{
-    Backup, BackupCreate, BackupDelete, BackupDiff, BackupEdit, BackupList, BackupObject,
-    BackupStats, Deletion, ExportRequest, LogLine, LogQuery, ObjectList, Page, Started, Trigger,
-    VerifyRequest,
+use super::{Engine, names};
+use crate::catalog::Query;
+use crate::catalog::records::{
+    BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, Work, backup,
 };
-
-/// An export on its way; a [`futures_util::Stream`] of blocks. Dropping it stops the export.
-#[derive(Debug)]
-pub struct Export {
-    /// A name for the file.
-    pub file_name: String,
-    /// Its media type.
-    pub content_type: &'static str,
-    blocks: mpsc::Receiver<Result<Bytes>>,
-}
-
-impl Export {
-    /// The next block; an error ends the stream, and what came before it is not a whole export.
-    pub async fn next(&mut self) -> Option<Result<Bytes>> {
-        self.blocks.recv().await
-    }
-}
-
-impl futures_util::Stream for Export {
-    type Item = Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.blocks.poll_recv(context)
-    }
-}
+use crate::error::{Code, Error, Result};
+use crate::ids::{BackupId, RunId};
+use crate::model::{
+    Backup, BackupCreate, BackupKind, BackupList, BackupStats, BackupType, LogLine, LogQuery, Page,
+    Progress, Run, RunKind, RunStatus, Started, Trigger, VerifyLevel, VerifyRequest,
+};
+use crate::runs::NewRun;
 
 impl Engine {
     /// Backups, newest first.
     pub async fn backups(&self, list: &BackupList) -> Result<Page<Backup>> {
-        let _ = list;
-        not_yet()
+        let connection = self.connection_filter(list.connection.as_deref())?;
+        let query = Query::page(list.limit, list.cursor.as_deref())?
+            .only(backup::CONNECTION, connection)
+            .only(backup::DATABASE, list.database.as_ref())
+            .only(backup::JOB, list.job.as_ref())
+            .only(backup::TYPE, list.backup_type)
+            .only(backup::STATUS, list.status)
+            .only(backup::LABEL, list.label.as_ref())
+            .within(list.from, list.to);
+        let slice = self.0.catalog.list::<BackupRecord>(&query)?;
+        Ok(slice.page(|record| record.0))
     }
 
     /// One backup: an id, a unique prefix of one, `CONNECTION[/DATABASE]@latest` or `…@TIME`.
     pub async fn backup(&self, spelling: &str) -> Result<Backup> {
-        let _ = spelling;
-        not_yet()
+        self.resolve_backup(spelling)
     }
 
     /// Queues backups: of one database, or of every selected one of a server.
     pub async fn run_backup(&self, create: BackupCreate, trigger: Trigger) -> Result<Started> {
-        let _ = (create, trigger);
-        not_yet()
-    }
-
-    /// Changes label, note and pin; the repository keeps them too.
-    pub async fn edit_backup(&self, spelling: &str, edit: &BackupEdit) -> Result<Backup> {
-        let _ = (spelling, edit);
-        not_yet()
-    }
-
-    /// Puts a backup into the trash, from which it can be taken back for some days. A pinned one
-    /// and the last good one of its database need `force`.
-    pub async fn delete_backup(&self, spelling: &str, delete: &BackupDelete) -> Result<Deletion> {
-        let _ = (spelling, delete);
-        not_yet()
-    }
-
-    /// What is inside, in the order a restore makes it.
-    pub async fn backup_objects(
-        &self,
-        spelling: &str,
-        list: &ObjectList,
-    ) -> Result<Page<BackupObject>> {
-        let _ = (spelling, list);
-        not_yet()
+        if create.kind == Some(BackupKind::Physical) {
+            return Err(Error::invalid("This version makes logical backups only")
+                .field("kind", "must be logical"));
+        }
+        if create
+            .backup_type
+            .is_some_and(|chosen| chosen != BackupType::Full)
+        {
+            return Err(Error::invalid(
+                "A logical backup is always full; unchanged data costs nothing",
+            )
+            .field("type", "must be full"));
+        }
+        let selection = super::execute::selection(&create);
+        selection.compile()?;
+        let label = names::remark("label", create.label.as_deref().unwrap_or_default())?;
+        let note = names::remark("note", create.note.as_deref().unwrap_or_default())?;
+        let repository = self.chosen_repository(create.repository.as_deref())?;
+        let (connection, databases) = self.what_to_back_up(&create).await?;
+        let mut runs = Vec::new();
+        for database in databases {
+            let work = BackupCreate {
+                database: Some(database.clone()),
+                label: label.clone(),
+                note: note.clone(),
+                ..create.clone()
+            };
+            runs.push(self.new_backup(&connection, &repository, &database, work, trigger));
+        }
+        self.start(runs).await
     }
 
     /// The log of the run that made it.
     pub async fn backup_log(&self, spelling: &str, query: &LogQuery) -> Result<Page<LogLine>> {
-        let _ = (spelling, query);
-        not_yet()
+        match self.resolve_backup(spelling)?.run_id {
+            Some(run) => self.run_log(&run.to_string(), query).await,
+            None => Ok(Page::whole(Vec::new())),
+        }
     }
 
     /// Starts a proof.
@@ -94,24 +90,221 @@ impl Engine {
         request: &VerifyRequest,
         trigger: Trigger,
     ) -> Result<Started> {
-        let _ = (spelling, request, trigger);
-        not_yet()
-    }
-
-    /// How `spelling` differs from the older `against`; the one before it when left out.
-    pub async fn diff_backups(&self, spelling: &str, against: Option<&str>) -> Result<BackupDiff> {
-        let _ = (spelling, against);
-        not_yet()
-    }
-
-    /// Streams a backup as a plain file.
-    pub async fn export_backup(&self, spelling: &str, request: &ExportRequest) -> Result<Export> {
-        let _ = (spelling, request);
-        not_yet()
+        let level = request.level.unwrap_or(VerifyLevel::Decoded);
+        if matches!(level, VerifyLevel::None | VerifyLevel::Restored) {
+            return Err(
+                Error::invalid(format!("A verification cannot reach \"{level}\""))
+                    .field("level", "must be present, checked or decoded"),
+            );
+        }
+        let backup = self.restorable_backup(spelling)?;
+        let title = format!("Verification of {}/{}", backup.connection, backup.database);
+        let mut run = self.new_run(RunKind::Verify, title, trigger);
+        run.connection_id = Some(backup.connection_id);
+        run.connection = Some(backup.connection.clone());
+        run.database = Some(backup.database.clone());
+        run.repository_id = Some(backup.repository_id);
+        run.repository = Some(backup.repository.clone());
+        run.backup_id = Some(backup.id);
+        self.start(vec![NewRun {
+            record: RunRecord {
+                run,
+                work: Work::Verify(level),
+            },
+            backup: None,
+            restore: None,
+            credentials: None,
+        }])
+        .await
     }
 
     /// Numbers over all backups.
     pub async fn backup_stats(&self) -> Result<BackupStats> {
-        not_yet()
+        let mut stats = BackupStats::default();
+        self.0
+            .catalog
+            .each::<BackupRecord>(|BackupRecord(backup)| {
+                if !backup.status.is_restorable() {
+                    return Ok(());
+                }
+                stats.backups += 1;
+                stats.partial += u64::from(backup.status == RunStatus::Partial);
+                stats.source_bytes += backup.source_bytes;
+                stats.stored_bytes += backup.stored_bytes;
+                stats.oldest_at = stats.oldest_at.or(Some(backup.created_at));
+                stats.newest_at = Some(backup.created_at);
+                let level = backup.verify_level.to_string();
+                *stats.verified.entry(level).or_default() += 1;
+                Ok(())
+            })?;
+        stats.ratio = stats.source_bytes.checked_div(stats.stored_bytes);
+        Ok(stats)
+    }
+
+    /// The connection and its databases a request means. A server is asked anew, so that databases
+    /// made since are taken too; where it does not answer, the run that fails says so.
+    async fn what_to_back_up(
+        &self,
+        create: &BackupCreate,
+    ) -> Result<(ConnectionRecord, Vec<String>)> {
+        let named = create.connection.as_str();
+        let (key, in_key) = match self.find_connection(named) {
+            Ok(record) => (record, None),
+            Err(error) => match named.split_once('/') {
+                Some((connection, database)) => {
+                    (self.find_connection(connection)?, Some(database.to_owned()))
+                }
+                None => return Err(error),
+            },
+        };
+        let database = create
+            .database
+            .clone()
+            .or(in_key)
+            .filter(|name| !name.is_empty());
+        if let Some(database) = database {
+            return Ok((key, vec![database]));
+        }
+        let found = super::probe::databases(&self.target(&key)?.maintenance().await?).await?;
+        let known = self.remember_databases(&key.connection, found).await?;
+        let selected: Vec<String> = known
+            .into_iter()
+            .filter(|database| database.selected && database.present)
+            .map(|database| database.name)
+            .collect();
+        if selected.is_empty() {
+            return Err(Error::new(
+                Code::DatabaseNotFound,
+                format!("No database of \"{}\" is selected", key.connection.name),
+            )
+            .hint("Name one as CONNECTION/DATABASE, or select some"));
+        }
+        Ok((key, selected))
+    }
+
+    fn new_backup(
+        &self,
+        connection: &ConnectionRecord,
+        repository: &RepositoryRecord,
+        database: &str,
+        work: BackupCreate,
+        trigger: Trigger,
+    ) -> NewRun {
+        let (connection, repository) = (&connection.connection, &repository.repository);
+        let title = format!("Backup of {}/{database}", connection.name);
+        let mut run = self.new_run(RunKind::Backup, title, trigger);
+        let id = BackupId::generate(run.created_at);
+        run.connection_id = Some(connection.id);
+        run.connection = Some(connection.name.clone());
+        run.database = Some(database.to_owned());
+        run.repository_id = Some(repository.id);
+        run.repository = Some(repository.name.clone());
+        run.backup_id = Some(id);
+        let mut backup = blank_backup(id, connection, database, repository);
+        backup.run_id = Some(run.id);
+        backup.label.clone_from(&work.label);
+        backup.note.clone_from(&work.note);
+        NewRun {
+            record: RunRecord {
+                run,
+                work: Work::Backup(work),
+            },
+            backup: Some(BackupRecord(backup)),
+            restore: None,
+            credentials: None,
+        }
+    }
+
+    /// A run that waits to be filled in.
+    pub(super) fn new_run(&self, kind: RunKind, title: String, trigger: Trigger) -> Run {
+        let now = self.now();
+        Run {
+            id: RunId::generate(now),
+            serial: 0,
+            kind,
+            status: RunStatus::Pending,
+            trigger,
+            title,
+            job_id: None,
+            connection_id: None,
+            connection: None,
+            database: None,
+            repository_id: None,
+            repository: None,
+            backup_id: None,
+            restore_id: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+            duration_ms: None,
+            progress: Progress::default(),
+            error: None,
+            losses: Vec::new(),
+            losses_total: 0,
+            cancel_requested: false,
+            result: serde_json::Value::Null,
+        }
+    }
+
+    /// Queues runs and says what was started.
+    pub(super) async fn start(&self, runs: Vec<NewRun>) -> Result<Started> {
+        let runs = self.0.runs.submit(runs).await?;
+        let first = runs
+            .first()
+            .ok_or_else(|| Error::internal("No run was started"))?;
+        Ok(Started {
+            run_id: first.id,
+            run_ids: runs.iter().map(|run| run.id).collect(),
+            backup_ids: runs
+                .iter()
+                .filter(|run| run.kind == RunKind::Backup)
+                .filter_map(|run| run.backup_id)
+                .collect(),
+            restore_id: first.restore_id,
+        })
+    }
+}
+
+/// A backup of which nothing is known yet.
+pub(super) fn blank_backup(
+    id: BackupId,
+    connection: &crate::model::Connection,
+    database: &str,
+    repository: &crate::model::Repository,
+) -> Backup {
+    Backup {
+        id,
+        serial: 0,
+        connection_id: connection.id,
+        connection: connection.name.clone(),
+        engine: connection.engine,
+        database: database.to_owned(),
+        kind: BackupKind::Logical,
+        backup_type: BackupType::Full,
+        status: RunStatus::Pending,
+        repository_id: repository.id,
+        repository: repository.name.clone(),
+        run_id: None,
+        job_id: None,
+        label: None,
+        note: None,
+        pinned_until: None,
+        created_at: id.created_at(),
+        started_at: None,
+        finished_at: None,
+        point_at: None,
+        duration_ms: None,
+        source_bytes: 0,
+        new_bytes: 0,
+        stored_bytes: 0,
+        objects: 0,
+        tables: 0,
+        rows: 0,
+        server_version: None,
+        checksum: None,
+        verify_level: VerifyLevel::None,
+        verified: Vec::new(),
+        losses: Vec::new(),
+        error: None,
     }
 }

@@ -1,62 +1,333 @@
 //! Connections: add, edit, test, remove.
 
-use super::{Engine, not_yet};
-use crate::error::Result;
+use super::Engine;
+use super::probe::{self, Probe};
+use super::servers::{self, PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
+use super::{names, servers::ssh_info};
+use crate::catalog::Query;
+use crate::catalog::records::{ConnectionRecord, DatabaseRecord, connection};
+use crate::error::{Code, Error, Result};
+use crate::ids::ConnectionId;
 use crate::model::{
-    Connection, ConnectionCreate, ConnectionEdit, ConnectionList, ConnectionTest, Page,
-    ReadonlyUser, ReadonlyUserCreate,
+    Connection, ConnectionCreate, ConnectionEdit, ConnectionList, ConnectionTest, Page, ServerKind,
+    TestSummary,
 };
+use crate::secret::SecretText;
+use crate::source::postgres::Target;
+use crate::vault::Sealed;
+
+const DEFAULT_GROUP: &str = "default";
+const DEFAULT_DATABASE: &str = "postgres";
 
 impl Engine {
     /// Saved connections, newest first.
     pub async fn connections(&self, list: &ConnectionList) -> Result<Page<Connection>> {
-        let _ = list;
-        not_yet()
+        let query = Query::page(list.limit, list.cursor.as_deref())?
+            .only(connection::PROJECT, list.project.as_ref())
+            .only(connection::ENVIRONMENT, list.environment.as_ref())
+            .only(connection::ENGINE, list.engine);
+        let slice = self.0.catalog.list::<ConnectionRecord>(&query)?;
+        Ok(slice.page(|record| record.connection))
     }
 
     /// One connection, by id or name.
     pub async fn connection(&self, key: &str) -> Result<Connection> {
-        let _ = key;
-        not_yet()
+        Ok(self.find_connection(key)?.connection)
     }
 
     /// Saves a connection; it is tested first unless the request says otherwise.
     pub async fn add_connection(&self, create: ConnectionCreate) -> Result<Connection> {
-        let _ = create;
-        not_yet()
+        names::check("connection", &create.name)?;
+        if self
+            .0
+            .catalog
+            .by_name::<ConnectionRecord>(&create.name)?
+            .is_some()
+        {
+            return Err(exists(&create.name));
+        }
+        let target = self.target_of_request(&create)?;
+        let mut record = self.new_record(&create, &target)?;
+        let probe = if create.test.unwrap_or(true) {
+            Some(self.must_work(&target).await?)
+        } else {
+            None
+        };
+        self.take_over(&mut record.connection, probe.as_ref());
+        let name = create.name.clone();
+        let saved = self
+            .0
+            .catalog
+            .put(record)
+            .await
+            .map_err(|error| match error.code() {
+                Code::Conflict => exists(&name),
+                _ => error,
+            })?;
+        if let Some(probe) = probe {
+            self.remember_databases(&saved.connection, probe.databases)
+                .await?;
+        }
+        self.publish("connection.added", saved.connection.id, &saved.connection);
+        self.changed();
+        Ok(saved.connection)
     }
 
     /// Changes a connection; it is tested first unless the request says otherwise.
     pub async fn edit_connection(&self, key: &str, edit: ConnectionEdit) -> Result<Connection> {
-        let _ = (key, edit);
-        not_yet()
+        let mut record = self.find_connection(key)?;
+        let id = record.connection.id;
+        let reaches_elsewhere = edit.url.is_some()
+            || edit.password.is_some()
+            || edit.ssh.is_some()
+            || edit.remove_ssh == Some(true);
+        self.apply(&mut record, &edit)?;
+        if reaches_elsewhere && edit.test.unwrap_or(true) {
+            let target = self.target(&record)?;
+            let probe = self.must_work(&target).await?;
+            self.take_over(&mut record.connection, Some(&probe));
+        }
+        record.connection.updated_at = self.now();
+        let name = record.connection.name.clone();
+        let saved = self
+            .0
+            .catalog
+            .write(move |tx| {
+                if tx.get::<ConnectionRecord>(id.bits())?.is_none() {
+                    return Err(Error::new(
+                        Code::ConnectionNotFound,
+                        "The connection is gone",
+                    ));
+                }
+                let mut record = record.clone();
+                tx.put(&mut record)?;
+                Ok(record)
+            })
+            .await
+            .map_err(|error| match error.code() {
+                Code::Conflict => exists(&name),
+                _ => error,
+            })?;
+        self.publish("connection.changed", id, &saved.connection);
+        self.changed();
+        Ok(saved.connection)
     }
 
     /// Removes a connection; its backups stay. Refused while a run works on it.
     pub async fn remove_connection(&self, key: &str) -> Result<()> {
-        let _ = key;
-        not_yet()
+        let record = self.find_connection(key)?;
+        let id = record.connection.id;
+        if self.0.runs.touches(id) {
+            return Err(Error::new(
+                Code::RunBusy,
+                format!("A run works on connection \"{}\"", record.connection.name),
+            )
+            .hint("Wait for it or cancel it; `backstay run list` shows it"));
+        }
+        let databases: Vec<u128> = self
+            .databases_of(id)?
+            .iter()
+            .map(|record| record.0.id.bits())
+            .collect();
+        self.0
+            .catalog
+            .write(move |tx| {
+                tx.remove::<ConnectionRecord>(id.bits())?;
+                for database in &databases {
+                    tx.remove::<DatabaseRecord>(*database)?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.publish("connection.removed", id, &record.connection);
+        self.changed();
+        Ok(())
     }
 
     /// Tries a saved connection. An unreachable server is an answer with `ok: false`, not an error.
     pub async fn test_connection(&self, key: &str) -> Result<ConnectionTest> {
-        let _ = key;
-        not_yet()
+        let record = self.find_connection(key)?;
+        let target = self.target(&record)?;
+        let (test, probe) = match probe::probe(&target, &self.0.clock).await {
+            Ok(probe) => (probe.test.clone(), Some(probe)),
+            Err(error) => (probe::failed_test(&error), None),
+        };
+        let summary = self.summary(&test);
+        let version = test.server_version.clone();
+        self.0
+            .catalog
+            .write(move |tx| {
+                tx.change::<ConnectionRecord>(record.connection.id.bits(), |record| {
+                    record.connection.last_test = Some(summary.clone());
+                    if version.is_some() {
+                        record.connection.server_version.clone_from(&version);
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        if let Some(probe) = probe {
+            let connection = self.find_connection(key)?.connection;
+            self.remember_databases(&connection, probe.databases)
+                .await?;
+        }
+        Ok(test)
     }
 
     /// Tries a connection before it is saved.
     pub async fn test_new_connection(&self, create: ConnectionCreate) -> Result<ConnectionTest> {
-        let _ = create;
-        not_yet()
+        let target = self.target_of_request(&create)?;
+        Ok(match probe::probe(&target, &self.0.clock).await {
+            Ok(probe) => probe.test,
+            Err(error) => probe::failed_test(&error),
+        })
     }
 
-    /// Makes a least-privilege backup role on the server.
-    pub async fn create_readonly_user(
-        &self,
-        key: &str,
-        create: ReadonlyUserCreate,
-    ) -> Result<ReadonlyUser> {
-        let _ = (key, create);
-        not_yet()
+    async fn must_work(&self, target: &Target) -> Result<Probe> {
+        probe::probe(target, &self.0.clock).await.map_err(|error| {
+            if error.hint_text().is_some() {
+                return error;
+            }
+            error.hint("Mend it, or save the connection as it is with --no-test")
+        })
     }
+
+    fn summary(&self, test: &ConnectionTest) -> TestSummary {
+        TestSummary {
+            at: self.now(),
+            ok: test.ok,
+            message: test.message.clone(),
+        }
+    }
+
+    fn take_over(&self, connection: &mut Connection, probe: Option<&Probe>) {
+        if let Some(probe) = probe {
+            connection.last_test = Some(self.summary(&probe.test));
+            connection
+                .server_version
+                .clone_from(&probe.test.server_version);
+        }
+    }
+
+    fn seal(
+        &self,
+        id: ConnectionId,
+        field: &str,
+        secret: Option<&SecretText>,
+    ) -> Result<Option<Sealed>> {
+        let vault = self.0.catalog.vault();
+        secret
+            .filter(|secret| !secret.expose().is_empty())
+            .map(|secret| vault.seal(&id.to_string(), field, secret))
+            .transpose()
+    }
+
+    fn new_record(&self, create: &ConnectionCreate, target: &Target) -> Result<ConnectionRecord> {
+        let now = self.now();
+        let id = ConnectionId::generate(now);
+        let group = |field: &str, name: &Option<String>| {
+            let name = name.clone().unwrap_or_else(|| DEFAULT_GROUP.to_owned());
+            names::check_group(field, &name).map(|()| name)
+        };
+        let (host, port) = servers::place(target);
+        let ssh = create.ssh.as_ref();
+        Ok(ConnectionRecord {
+            connection: Connection {
+                id,
+                serial: 0,
+                name: create.name.clone(),
+                engine: ServerKind::Postgres,
+                url: target.to_url(),
+                host,
+                port,
+                user: target.user.clone(),
+                database: database_name(target),
+                has_password: target.password.is_some(),
+                tls_mode: target.tls.mode.name().to_owned(),
+                ssh: ssh.map(ssh_info).transpose()?,
+                project: group("project", &create.project)?,
+                environment: group("environment", &create.environment)?,
+                include_new_databases: create.include_new_databases.unwrap_or(true),
+                server_version: None,
+                last_test: None,
+                created_at: now,
+                updated_at: now,
+            },
+            password: self.seal(id, PASSWORD, target.password.as_ref())?,
+            ssh_key: self.seal(id, SSH_KEY, ssh.and_then(|s| s.private_key.as_ref()))?,
+            ssh_passphrase: self.seal(
+                id,
+                SSH_PASSPHRASE,
+                ssh.and_then(|s| s.passphrase.as_ref()),
+            )?,
+            ssh_password: self.seal(id, SSH_PASSWORD, ssh.and_then(|s| s.password.as_ref()))?,
+        })
+    }
+
+    fn apply(&self, record: &mut ConnectionRecord, edit: &ConnectionEdit) -> Result<()> {
+        let id = record.connection.id;
+        if let Some(name) = &edit.name {
+            names::check("connection", name)?;
+            record.connection.name.clone_from(name);
+        }
+        if let Some(project) = &edit.project {
+            names::check_group("project", project)?;
+            record.connection.project.clone_from(project);
+        }
+        if let Some(environment) = &edit.environment {
+            names::check_group("environment", environment)?;
+            record.connection.environment.clone_from(environment);
+        }
+        if let Some(include) = edit.include_new_databases {
+            record.connection.include_new_databases = include;
+        }
+        if let Some(url) = &edit.url {
+            let target = servers::read_url(url)?;
+            let connection = &mut record.connection;
+            (connection.host, connection.port) = servers::place(&target);
+            connection.url = target.to_url();
+            connection.user.clone_from(&target.user);
+            connection.database = database_name(&target);
+            target.tls.mode.name().clone_into(&mut connection.tls_mode);
+            if target.password.is_some() {
+                record.password = self.seal(id, PASSWORD, target.password.as_ref())?;
+            }
+        }
+        if let Some(password) = &edit.password {
+            record.password = self.seal(id, PASSWORD, Some(password))?;
+        }
+        record.connection.has_password = record.password.is_some();
+        if edit.remove_ssh == Some(true) {
+            record.connection.ssh = None;
+            record.ssh_key = None;
+            record.ssh_passphrase = None;
+            record.ssh_password = None;
+        }
+        if let Some(ssh) = &edit.ssh {
+            record.connection.ssh = Some(ssh_info(ssh)?);
+            for (field, secret, place) in [
+                (SSH_KEY, &ssh.private_key, &mut record.ssh_key),
+                (SSH_PASSPHRASE, &ssh.passphrase, &mut record.ssh_passphrase),
+                (SSH_PASSWORD, &ssh.password, &mut record.ssh_password),
+            ] {
+                if secret.is_some() {
+                    *place = self.seal(id, field, secret.as_ref())?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn database_name(target: &Target) -> String {
+    let named = target.database.clone();
+    named.unwrap_or_else(|| DEFAULT_DATABASE.to_owned())
+}
+
+fn exists(name: &str) -> Error {
+    Error::new(
+        Code::ConnectionExists,
+        format!("There is a connection \"{name}\" already"),
+    )
+    .hint("Choose another name, or change that one with `backstay connection edit`")
 }

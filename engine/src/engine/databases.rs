@@ -1,25 +1,100 @@
 //! Databases of a connection: discovery and selection.
 
-use super::{Engine, not_yet};
+use super::Engine;
+use super::probe::{self, Found};
+use crate::catalog::Query;
+use crate::catalog::records::{DatabaseRecord, database, database_key};
 use crate::error::Result;
-use crate::model::{Database, DatabaseEdit, Page, PageRequest};
+use crate::ids::{ConnectionId, DatabaseId};
+use crate::model::{Connection, Database, DatabaseEdit, Page, PageRequest};
 
 impl Engine {
     /// Asks the server which databases it has, and remembers them.
     pub async fn discover(&self, connection: &str) -> Result<Page<Database>> {
-        let _ = connection;
-        not_yet()
+        let record = self.find_connection(connection)?;
+        let sql = self.target(&record)?.maintenance().await?;
+        let found = probe::databases(&sql).await?;
+        let known = self.remember_databases(&record.connection, found).await?;
+        self.changed();
+        Ok(Page::whole(known))
     }
 
     /// The databases known of a connection.
     pub async fn databases(&self, connection: &str, page: &PageRequest) -> Result<Page<Database>> {
-        let _ = (connection, page);
-        not_yet()
+        let id = self.find_connection(connection)?.connection.id;
+        let query =
+            Query::page(page.limit, page.cursor.as_deref())?.only(database::CONNECTION, Some(id));
+        let slice = self.0.catalog.list::<DatabaseRecord>(&query)?;
+        Ok(slice.page(|record| record.0))
     }
 
     /// Selects a database, by id, for whole-server backups, or not.
     pub async fn edit_database(&self, id: &str, edit: &DatabaseEdit) -> Result<Database> {
-        let _ = (id, edit);
-        not_yet()
+        let mut record = self.find_database(id)?;
+        record.0.selected = edit.selected;
+        let saved = self.0.catalog.put(record).await?;
+        self.publish("database.changed", saved.0.id, &saved.0);
+        self.changed();
+        Ok(saved.0)
+    }
+
+    /// Every database known of a connection, oldest first.
+    pub(super) fn databases_of(&self, id: ConnectionId) -> Result<Vec<DatabaseRecord>> {
+        let query = Query::newest(100_000).only(database::CONNECTION, Some(id));
+        let mut records = self.0.catalog.list::<DatabaseRecord>(&query)?.records;
+        records.reverse();
+        Ok(records)
+    }
+
+    /// Brings what is known in line with what a server lists; answers what is known now.
+    pub(super) async fn remember_databases(
+        &self,
+        connection: &Connection,
+        found: Vec<Found>,
+    ) -> Result<Vec<Database>> {
+        let now = self.now();
+        let (id, include) = (connection.id, connection.include_new_databases);
+        let known = self.databases_of(id)?;
+        self.0
+            .catalog
+            .write(move |tx| {
+                let mut all = Vec::new();
+                for found in &found {
+                    let old = tx.by_name::<DatabaseRecord>(&database_key(id, &found.name))?;
+                    let mut record = old.unwrap_or_else(|| {
+                        DatabaseRecord(Database {
+                            id: DatabaseId::generate(now),
+                            serial: 0,
+                            connection_id: id,
+                            name: found.name.clone(),
+                            selected: include,
+                            owner: None,
+                            encoding: None,
+                            size_bytes: None,
+                            present: true,
+                            discovered_at: now,
+                            seen_at: now,
+                        })
+                    });
+                    let database = &mut record.0;
+                    database.owner.clone_from(&found.owner);
+                    database.encoding.clone_from(&found.encoding);
+                    database.size_bytes = found.size_bytes;
+                    database.present = true;
+                    database.seen_at = now;
+                    tx.put(&mut record)?;
+                    all.push(record.0);
+                }
+                for record in &known {
+                    if !found.iter().any(|found| found.name == record.0.name) {
+                        let mut record = record.clone();
+                        record.0.present = false;
+                        tx.put(&mut record)?;
+                        all.push(record.0);
+                    }
+                }
+                Ok(all)
+            })
+            .await
     }
 }

@@ -1,12 +1,215 @@
 //! The doctor: looks at everything and says what to do.
 
-use super::{Engine, not_yet};
-use crate::error::Result;
-use crate::model::DoctorReport;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::{Engine, probe};
+use crate::catalog::records::{ConnectionRecord, RepositoryRecord};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::model::{CheckOutcome, DoctorCheck, DoctorReport};
+use crate::storage::Capacity;
+use crate::units::format_bytes;
+
+/// Less free space than this is worth a warning.
+const LOW_SPACE_BYTES: u64 = 1 << 30;
+
+/// What can be checked while no engine answers: folders, space, keys, the socket.
+pub fn offline(config: &Config) -> DoctorReport {
+    let mut checks = files(config);
+    let socket = &config.socket;
+    checks.push(if socket.exists() {
+        check(
+            "engine",
+            CheckOutcome::Warning,
+            format!("Nobody answers on {}", socket.display()),
+            Some("Start the engine with `backstay serve`; it replaces a stale socket"),
+        )
+    } else {
+        check("engine", CheckOutcome::Ok, "It is not running", None)
+    });
+    report(checks)
+}
 
 impl Engine {
-    /// Checks catalog, keys, repositories, connections, space and clocks.
+    /// Checks catalog, keys, repositories, connections, space.
     pub async fn doctor(&self) -> Result<DoctorReport> {
-        not_yet()
+        let mut checks = files(&self.0.config);
+        let repositories = self.0.catalog.all::<RepositoryRecord>();
+        checks.push(match &repositories {
+            Ok(_) => check("catalog", CheckOutcome::Ok, "It can be read", None),
+            Err(error) => failed("catalog", error),
+        });
+        let repositories = repositories.unwrap_or_default();
+        if !repositories
+            .iter()
+            .any(|record| record.repository.is_default)
+        {
+            checks.push(check(
+                "repositories",
+                CheckOutcome::Failed,
+                "There is no default repository",
+                Some("Add one with `backstay repository add NAME LOCATION`"),
+            ));
+        }
+        for record in &repositories {
+            self.look_at_repository(record, &mut checks).await;
+        }
+        for record in self.0.catalog.all::<ConnectionRecord>()? {
+            checks.push(self.look_at_connection(&record).await);
+        }
+        Ok(report(checks))
+    }
+
+    async fn look_at_repository(&self, record: &RepositoryRecord, checks: &mut Vec<DoctorCheck>) {
+        let name = format!("repository {}", record.repository.name);
+        match self.open_repository(record).await {
+            Err(error) => checks.push(failed(&name, &error)),
+            Ok(repository) => match repository.storage().capacity().await {
+                Err(error) => checks.push(failed(&name, &error.into())),
+                Ok(capacity) => checks.push(room(&name, capacity)),
+            },
+        }
+        if record.repository.kit_taken_at.is_none() {
+            checks.push(check(
+                &name,
+                CheckOutcome::Warning,
+                "Its recovery kit was never taken",
+                Some("Run `backstay repository recovery-kit` and keep the file elsewhere"),
+            ));
+        }
+    }
+
+    async fn look_at_connection(&self, record: &ConnectionRecord) -> DoctorCheck {
+        let name = format!("connection {}", record.connection.name);
+        let tried = match self.target(record) {
+            Ok(target) => probe::probe(&target, &self.0.clock).await,
+            Err(error) => Err(error),
+        };
+        match tried {
+            Err(error) => failed(&name, &error),
+            Ok(found) if found.test.warnings.is_empty() => {
+                check(&name, CheckOutcome::Ok, found.test.message, None)
+            }
+            Ok(found) => check(
+                &name,
+                CheckOutcome::Warning,
+                found.test.warnings.join("; "),
+                Some("Use a role that may read everything: `backstay connection readonly-user`"),
+            ),
+        }
+    }
+}
+
+fn room(name: &str, capacity: Option<Capacity>) -> DoctorCheck {
+    match capacity {
+        Some(room) if room.free_bytes < LOW_SPACE_BYTES => check(
+            name,
+            CheckOutcome::Warning,
+            format!("Only {} are free", format_bytes(room.free_bytes)),
+            Some("Free space there, or run `backstay repository prune`"),
+        ),
+        Some(room) => check(
+            name,
+            CheckOutcome::Ok,
+            format!("It opens; {} are free", format_bytes(room.free_bytes)),
+            None,
+        ),
+        None => check(name, CheckOutcome::Ok, "It opens", None),
+    }
+}
+
+fn files(config: &Config) -> Vec<DoctorCheck> {
+    let mut checks = Vec::new();
+    for (name, folder) in [
+        ("data folder", &config.paths.data),
+        ("cache folder", &config.paths.cache),
+    ] {
+        checks.push(folder_check(name, folder));
+    }
+    if config.master_key.is_none() && config.master_passphrase_file.is_none() {
+        checks.push(key_check(&config.master_key_file));
+    }
+    checks
+}
+
+fn folder_check(name: &str, folder: &Path) -> DoctorCheck {
+    let place = folder.display();
+    match std::fs::metadata(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => check(
+            name,
+            CheckOutcome::Ok,
+            format!("{place} will be made by the first start"),
+            None,
+        ),
+        Err(error) => check(
+            name,
+            CheckOutcome::Failed,
+            format!("{place}: {error}"),
+            Some("Make it readable and writable for the engine"),
+        ),
+        Ok(facts) if !facts.is_dir() => check(
+            name,
+            CheckOutcome::Failed,
+            format!("{place} is not a folder"),
+            Some("Move it away"),
+        ),
+        Ok(_) => check(name, CheckOutcome::Ok, format!("{place} is there"), None),
+    }
+}
+
+fn key_check(path: &Path) -> DoctorCheck {
+    let place = path.display();
+    match std::fs::metadata(path) {
+        Ok(facts) if facts.permissions().mode() & 0o077 != 0 => check(
+            "master key",
+            CheckOutcome::Failed,
+            format!("Others can read {place}"),
+            Some("Take their rights away with chmod 600"),
+        ),
+        Ok(_) => check(
+            "master key",
+            CheckOutcome::Ok,
+            format!("{place} is private"),
+            None,
+        ),
+        Err(_) => check(
+            "master key",
+            CheckOutcome::Ok,
+            format!("{place} will be made by the first start"),
+            None,
+        ),
+    }
+}
+
+fn check(
+    name: &str,
+    outcome: CheckOutcome,
+    message: impl Into<String>,
+    advice: Option<&str>,
+) -> DoctorCheck {
+    DoctorCheck {
+        name: name.to_owned(),
+        outcome,
+        message: message.into(),
+        advice: advice.map(ToOwned::to_owned),
+    }
+}
+
+fn failed(name: &str, error: &Error) -> DoctorCheck {
+    check(
+        name,
+        CheckOutcome::Failed,
+        error.report(),
+        error.hint_text(),
+    )
+}
+
+fn report(checks: Vec<DoctorCheck>) -> DoctorReport {
+    DoctorReport {
+        ok: checks
+            .iter()
+            .all(|check| check.outcome != CheckOutcome::Failed),
+        checks,
     }
 }

@@ -1,66 +1,329 @@
 //! Repositories: create, check, prune, repair, rebuild, recovery kit.
 
-use super::{Engine, not_yet};
-use crate::error::Result;
+mod maintenance;
+
+use super::pool::{PASSPHRASE, RECOVERY_CODE, local_path, storage_at};
+use super::{Engine, names};
+use crate::catalog::Query;
+use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord};
+use crate::error::{Code, Error, Result};
+use crate::ids::{NoteId, RepositoryId};
 use crate::model::{
-    CheckRequest, Deletion, KeySlot, Page, PageRequest, PruneReport, PruneRequest, RebuildRequest,
-    RecoveryKit, Repository, RepositoryCreate, RepositoryCreated, RepositoryEdit, RepositoryFile,
-    RepositoryStats, RepositoryTest, Started, Trigger,
+    KeyKind, Page, PageRequest, RecoveryKit, Repository, RepositoryCreate, RepositoryCreated,
+    RepositoryEdit, RepositoryFile, RepositoryStats, RepositoryTest, checked_limit,
 };
+use crate::repository::format::digest::hex;
+use crate::repository::{Credential, NewSlots};
+use crate::secret::SecretText;
+use crate::storage::StorageError;
+use crate::vault::create_private;
+
+/// The object every repository begins with.
+const HEADER: &str = "backstay.json";
+
+/// A repository that was just made or opened.
+struct Joined {
+    repository: crate::repository::Repository,
+    key: KeyKind,
+    key_file: Option<std::path::PathBuf>,
+    recovery_code: Option<SecretText>,
+    made: bool,
+}
 
 impl Engine {
     /// Repositories, newest first.
     pub async fn repositories(&self, page: &PageRequest) -> Result<Page<Repository>> {
-        let _ = page;
-        not_yet()
+        let query = Query::page(page.limit, page.cursor.as_deref())?;
+        let slice = self.0.catalog.list::<RepositoryRecord>(&query)?;
+        Ok(slice.page(|record| record.repository))
     }
 
     /// One repository, by id or name.
     pub async fn repository(&self, key: &str) -> Result<Repository> {
-        let _ = key;
-        not_yet()
+        Ok(self.find_repository(key)?.repository)
     }
 
-    /// Creates a repository, or adds the one that is at the place already.
+    /// Creates a repository, or adds the one that is at the place already; that one needs its
+    /// passphrase or recovery code.
     pub async fn add_repository(&self, create: RepositoryCreate) -> Result<RepositoryCreated> {
-        let _ = create;
-        not_yet()
+        names::check("repository", &create.name)?;
+        let place = local_path(&create.location)?;
+        let all = self.0.catalog.all::<RepositoryRecord>()?;
+        let location = place.display().to_string();
+        for record in &all {
+            let other = &record.repository;
+            if other.name == create.name || other.location == location {
+                return Err(exists(&other.name, &other.location));
+            }
+        }
+        let id = RepositoryId::generate(self.now());
+        let joined = self.join(id, &location, &create).await?;
+        let record = self.record_of(id, &location, &create, &joined, all.is_empty())?;
+        let saved = self.save_repository(record).await?;
+        self.0.pool.keep(id.bits(), joined.repository).await;
+        self.publish("repository.added", id, &saved);
+        self.changed();
+        Ok(RepositoryCreated {
+            repository: saved,
+            recovery_code: joined
+                .recovery_code
+                .filter(|_| joined.made)
+                .map(|code| code.expose().to_owned()),
+        })
+    }
+
+    async fn join(
+        &self,
+        id: RepositoryId,
+        location: &str,
+        create: &RepositoryCreate,
+    ) -> Result<Joined> {
+        let storage = storage_at(location).await?;
+        if header_exists(&*storage).await? {
+            let credential = match (&create.passphrase, &create.recovery_code) {
+                (Some(passphrase), _) => Credential::Passphrase(passphrase.clone()),
+                (None, Some(code)) => Credential::RecoveryCode(code.clone()),
+                (None, None) => {
+                    return Err(Error::new(
+                        Code::RepositoryExists,
+                        format!("There is a repository at {location} already"),
+                    )
+                    .hint(
+                        "Give its passphrase or recovery code to add it, or choose another place",
+                    ));
+                }
+            };
+            let repository =
+                crate::repository::Repository::open(storage, &credential, self.open_options())
+                    .await?;
+            return Ok(Joined {
+                repository,
+                key: KeyKind::Passphrase,
+                key_file: None,
+                recovery_code: create.recovery_code.clone(),
+                made: false,
+            });
+        }
+        let domain = match &create.same_domain_as {
+            Some(other) => {
+                let other = self.find_repository(other)?;
+                Some(self.open_repository(&other).await?.domain_secret())
+            }
+            None => None,
+        };
+        let slots = NewSlots {
+            key_file: create.passphrase.is_none(),
+            passphrase: create.passphrase.clone(),
+            domain,
+        };
+        let made =
+            crate::repository::Repository::create(storage, &slots, self.open_options()).await?;
+        let key_file = match &made.key {
+            Some(key) => {
+                let path = self.key_file(id);
+                let text = format!("{}\n", hex(key.expose()));
+                create_private(&path, text.as_bytes())?;
+                Some(path)
+            }
+            None => None,
+        };
+        Ok(Joined {
+            repository: made.repository,
+            key: if key_file.is_some() {
+                KeyKind::KeyFile
+            } else {
+                KeyKind::Passphrase
+            },
+            key_file,
+            recovery_code: Some(made.recovery_code),
+            made: true,
+        })
+    }
+
+    fn record_of(
+        &self,
+        id: RepositoryId,
+        location: &str,
+        create: &RepositoryCreate,
+        joined: &Joined,
+        first: bool,
+    ) -> Result<RepositoryRecord> {
+        let vault = self.0.catalog.vault();
+        let seal = |field: &str, secret: Option<&SecretText>| {
+            secret
+                .map(|secret| vault.seal(&id.to_string(), field, secret))
+                .transpose()
+        };
+        Ok(RepositoryRecord {
+            repository: Repository {
+                id,
+                serial: 0,
+                name: create.name.clone(),
+                location: location.to_owned(),
+                uid: NoteId::from_bytes(joined.repository.uid()).uuid(),
+                is_default: create.default || first,
+                key: joined.key,
+                kit_taken_at: None,
+                created_at: self.now(),
+                checked_at: None,
+                pruned_at: None,
+            },
+            key_file: joined.key_file.clone(),
+            passphrase: seal(PASSPHRASE, create.passphrase.as_ref())?,
+            recovery_code: seal(RECOVERY_CODE, joined.recovery_code.as_ref())?,
+        })
+    }
+
+    /// Saves a repository; when it is the default, the others are not any more.
+    async fn save_repository(&self, record: RepositoryRecord) -> Result<Repository> {
+        let others = self.0.catalog.all::<RepositoryRecord>()?;
+        self.0
+            .catalog
+            .write(move |tx| {
+                let mut record = record.clone();
+                tx.put(&mut record)?;
+                for other in &others {
+                    let differs = other.repository.id != record.repository.id;
+                    if record.repository.is_default && other.repository.is_default && differs {
+                        tx.change::<RepositoryRecord>(other.repository.id.bits(), |other| {
+                            other.repository.is_default = false;
+                            Ok(())
+                        })?;
+                    }
+                }
+                Ok(record.repository)
+            })
+            .await
+            .map_err(|error| match error.code() {
+                Code::Conflict => {
+                    Error::new(Code::RepositoryExists, "A repository of that name exists")
+                }
+                _ => error,
+            })
     }
 
     /// Changes a repository's name.
     pub async fn edit_repository(&self, key: &str, edit: RepositoryEdit) -> Result<Repository> {
-        let _ = (key, edit);
-        not_yet()
+        let mut record = self.find_repository(key)?;
+        if let Some(name) = edit.name {
+            names::check("repository", &name)?;
+            record.repository.name = name;
+        }
+        let saved = self.save_repository(record).await?;
+        self.publish("repository.changed", saved.id, &saved);
+        self.changed();
+        Ok(saved)
     }
 
-    /// Forgets a repository; its objects stay where they are. Refused for the default one.
+    /// Forgets a repository and its backups; its objects and its key file stay where they are.
+    /// Refused for the default one and while a run works on it.
     pub async fn remove_repository(&self, key: &str) -> Result<()> {
-        let _ = key;
-        not_yet()
+        let record = self.find_repository(key)?;
+        let (id, name) = (record.repository.id, record.repository.name.clone());
+        if record.repository.is_default {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("\"{name}\" is the default repository"),
+            )
+            .hint("Make another one the default first: `backstay repository set-default`"));
+        }
+        if self.0.runs.active() > 0 {
+            return Err(Error::new(Code::RunBusy, "Runs are in progress")
+                .hint("Wait for them or cancel them; `backstay run list` shows them"));
+        }
+        let mut backups = Vec::new();
+        self.0.catalog.each::<BackupRecord>(|backup| {
+            if backup.0.repository_id == id {
+                backups.push(backup.0.id.bits());
+            }
+            Ok(())
+        })?;
+        self.0
+            .catalog
+            .write(move |tx| {
+                for backup in &backups {
+                    tx.remove::<BackupRecord>(*backup)?;
+                }
+                tx.remove::<RepositoryRecord>(id.bits())
+            })
+            .await?;
+        self.0.pool.forget(id.bits()).await;
+        self.publish("repository.removed", id, &record.repository);
+        Ok(())
     }
 
     /// Makes it the one backups go to when nothing else is said.
     pub async fn set_default_repository(&self, key: &str) -> Result<Repository> {
-        let _ = key;
-        not_yet()
+        let mut record = self.find_repository(key)?;
+        record.repository.is_default = true;
+        let saved = self.save_repository(record).await?;
+        self.publish("repository.changed", saved.id, &saved);
+        self.changed();
+        Ok(saved)
     }
 
-    /// Writes, reads and deletes an object there.
+    /// Opens it and looks how much room there is.
     pub async fn test_repository(&self, key: &str) -> Result<RepositoryTest> {
-        let _ = key;
-        not_yet()
+        let record = self.find_repository(key)?;
+        let tried = async {
+            let repository = self.open_repository(&record).await?;
+            repository.snapshots().await?;
+            Ok::<_, Error>(repository.storage().capacity().await?)
+        };
+        Ok(match tried.await {
+            Ok(capacity) => test_answer("It opens and can be read", true, capacity),
+            Err(error) => failed_test(&error, true),
+        })
     }
 
     /// Looks at a place before it is added.
     pub async fn test_new_repository(&self, create: RepositoryCreate) -> Result<RepositoryTest> {
-        let _ = create;
-        not_yet()
+        let tried = async {
+            let storage = storage_at(&create.location).await?;
+            let there = header_exists(&*storage).await?;
+            Ok::<_, Error>((there, storage.capacity().await?))
+        };
+        Ok(match tried.await {
+            Ok((true, capacity)) => test_answer("A repository is there", true, capacity),
+            Ok((false, capacity)) => test_answer("A repository can be made there", false, capacity),
+            Err(error) => failed_test(&error, false),
+        })
     }
 
-    /// Numbers about it.
+    /// Numbers about it. Lists all its objects, so it takes a while on a large one.
     pub async fn repository_stats(&self, key: &str) -> Result<RepositoryStats> {
-        let _ = key;
-        not_yet()
+        let record = self.find_repository(key)?;
+        let id = record.repository.id;
+        let repository = self.open_repository(&record).await?;
+        let (mut backups, mut source_bytes, mut trash) = (0, 0, 0);
+        self.0
+            .catalog
+            .each::<BackupRecord>(|BackupRecord(backup)| {
+                if backup.repository_id == id && backup.status.is_restorable() {
+                    backups += 1;
+                    source_bytes += backup.source_bytes;
+                }
+                Ok(())
+            })?;
+        self.0.catalog.each::<TrashRecord>(|record| {
+            trash += u64::from(record.backup.repository_id == id);
+            Ok(())
+        })?;
+        let files = repository.storage().list("").await?;
+        let capacity = repository.storage().capacity().await?;
+        let packs = || files.iter().filter(|file| file.key.starts_with("packs/"));
+        Ok(RepositoryStats {
+            id,
+            backups,
+            source_bytes,
+            stored_bytes: files.iter().map(|file| file.size_bytes).sum(),
+            objects: files.len() as u64,
+            packs: packs().count() as u64,
+            pack_bytes: packs().map(|file| file.size_bytes).sum(),
+            trash,
+            total_bytes: capacity.map(|room| room.total_bytes),
+            free_bytes: capacity.map(|room| room.free_bytes),
+        })
     }
 
     /// Its stored objects, in key order.
@@ -69,76 +332,112 @@ impl Engine {
         key: &str,
         page: &PageRequest,
     ) -> Result<Page<RepositoryFile>> {
-        let _ = (key, page);
-        not_yet()
+        let limit = checked_limit(page.limit)?;
+        let repository = self.open_repository(&self.find_repository(key)?).await?;
+        let files = repository.storage().list("").await?;
+        let after = page.cursor.as_deref().unwrap_or_default();
+        let start = files.partition_point(|file| file.key.as_str() <= after);
+        let rest = &files[start..];
+        let items: Vec<_> = rest
+            .iter()
+            .take(limit)
+            .map(|file| RepositoryFile {
+                path: file.key.clone(),
+                size_bytes: file.size_bytes,
+                modified_at: file.modified_at,
+            })
+            .collect();
+        let next_cursor = items
+            .last()
+            .filter(|_| rest.len() > limit)
+            .map(|file| file.path.clone());
+        Ok(Page { items, next_cursor })
     }
 
-    /// The ways into it.
-    pub async fn repository_keys(&self, key: &str) -> Result<Page<KeySlot>> {
-        let _ = key;
-        not_yet()
-    }
-
-    /// Starts a check.
-    pub async fn check_repository(
-        &self,
-        key: &str,
-        request: &CheckRequest,
-        trigger: Trigger,
-    ) -> Result<Started> {
-        let _ = (key, request, trigger);
-        not_yet()
-    }
-
-    /// What a prune would do.
-    pub async fn plan_prune(&self, key: &str) -> Result<PruneReport> {
-        let _ = key;
-        not_yet()
-    }
-
-    /// Starts a prune; with `dry_run` the run only reports.
-    pub async fn prune_repository(
-        &self,
-        key: &str,
-        request: &PruneRequest,
-        trigger: Trigger,
-    ) -> Result<Started> {
-        let _ = (key, request, trigger);
-        not_yet()
-    }
-
-    /// Starts a repair of the index.
-    pub async fn repair_repository(&self, key: &str, trigger: Trigger) -> Result<Started> {
-        let _ = (key, trigger);
-        not_yet()
-    }
-
-    /// Starts to recreate the catalog from a repository: backups, runs, connections with secrets.
-    pub async fn rebuild_repository(
-        &self,
-        request: RebuildRequest,
-        trigger: Trigger,
-    ) -> Result<Started> {
-        let _ = (request, trigger);
-        not_yet()
-    }
-
-    /// A ZIP with everything needed to open the repository elsewhere. Makes a new recovery code,
-    /// because codes are not kept.
+    /// A ZIP with everything needed to open the repository elsewhere. Makes a new recovery code
+    /// where none is known here.
     pub async fn recovery_kit(&self, key: &str) -> Result<RecoveryKit> {
-        let _ = key;
-        not_yet()
+        let record = self.find_repository(key)?;
+        let repository = &record.repository;
+        let id = repository.id.to_string();
+        let vault = self.0.catalog.vault();
+        let (code, fresh) = match &record.recovery_code {
+            Some(sealed) => (vault.open(&id, RECOVERY_CODE, sealed)?, None),
+            None => {
+                let open = self.open_repository(&record).await?;
+                let code = open.add_recovery_code("recovery kit").await?;
+                let sealed = vault.seal(&id, RECOVERY_CODE, &code)?;
+                (code, Some(sealed))
+            }
+        };
+        let uid: crate::ids::NoteId = repository.uid.parse()?;
+        let kit = crate::repository::kit::RecoveryKit {
+            name: repository.name.clone(),
+            location: repository.location.clone(),
+            uid: uid.to_bytes(),
+            recovery_code: code,
+        };
+        let bytes = kit.zip()?;
+        let (id, now) = (repository.id, self.now());
+        self.0
+            .catalog
+            .write(move |tx| {
+                tx.change::<RepositoryRecord>(id.bits(), |record| {
+                    record.repository.kit_taken_at = Some(now);
+                    if fresh.is_some() {
+                        record.recovery_code.clone_from(&fresh);
+                    }
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok(RecoveryKit {
+            file_name: format!("backstay-{}-recovery-kit.zip", repository.name),
+            bytes: bytes.into(),
+        })
     }
+}
 
-    /// Deleted backups that can be undone.
-    pub async fn repository_trash(&self, key: &str) -> Result<Page<Deletion>> {
-        let _ = key;
-        not_yet()
+async fn header_exists(storage: &dyn crate::storage::Storage) -> Result<bool> {
+    match storage.get(HEADER, None).await {
+        Ok(_) => Ok(true),
+        Err(StorageError::Missing { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
     }
+}
 
-    /// Brings a deleted backup back.
-    pub async fn undo_delete(&self, key: &str, backup: &str) -> Result<crate::model::Backup> {
-        let _ = (key, backup);
-        not_yet()
+fn exists(name: &str, location: &str) -> Error {
+    Error::new(
+        Code::RepositoryExists,
+        format!("Repository \"{name}\" exists already, at {location}"),
+    )
+    .hint("Choose another name and another place")
+}
+
+fn test_answer(
+    message: &str,
+    exists: bool,
+    room: Option<crate::storage::Capacity>,
+) -> RepositoryTest {
+    RepositoryTest {
+        ok: true,
+        message: message.to_owned(),
+        hint: None,
+        code: None,
+        exists,
+        total_bytes: room.map(|room| room.total_bytes),
+        free_bytes: room.map(|room| room.free_bytes),
+    }
+}
+
+fn failed_test(error: &Error, exists: bool) -> RepositoryTest {
+    RepositoryTest {
+        ok: false,
+        message: error.report(),
+        hint: error.hint_text().map(ToOwned::to_owned),
+        code: Some(error.code().name().to_owned()),
+        exists,
+        total_bytes: None,
+        free_bytes: None,
     }
 }

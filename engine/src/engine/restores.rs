@@ -1,36 +1,158 @@
 //! Restores: plan, run, look back.
 
-use super::{Engine, not_yet};
-use crate::error::Result;
-use crate::model::{Page, Restore, RestoreCreate, RestoreList, RestorePlan, Started, Trigger};
+use super::Engine;
+use crate::catalog::Query;
+use crate::catalog::records::{ConnectionRecord, RestoreRecord, RunRecord, Work, restore};
+use crate::error::{Code, Error, Result};
+use crate::ids::{BackupId, RestoreId};
+use crate::model::{
+    Backup, Page, Restore, RestoreCreate, RestoreList, RestorePlan, RunKind, RunStatus, Started,
+    Trigger,
+};
+use crate::runs::NewRun;
 
 impl Engine {
     /// What a restore of that backup would do; nothing is changed.
     pub async fn plan_restore(&self, backup: &str, create: &RestoreCreate) -> Result<RestorePlan> {
-        let _ = (backup, create);
-        not_yet()
+        refuse_physical(create)?;
+        let backup = self.restorable_backup(backup)?;
+        let connection = self.restore_target(&backup, create)?;
+        self.plan_of(&backup, &connection, create).await
     }
 
-    /// Queues a restore of that backup.
+    /// Queues a restore of that backup, once its plan shows that it can be done and what it destroys
+    /// was confirmed.
     pub async fn run_restore(
         &self,
         backup: &str,
         create: RestoreCreate,
         trigger: Trigger,
     ) -> Result<Started> {
-        let _ = (backup, create, trigger);
-        not_yet()
+        refuse_physical(&create)?;
+        let backup = self.restorable_backup(backup)?;
+        let connection = self.restore_target(&backup, &create)?;
+        let plan = self.plan_of_refusing(&backup, &connection, &create).await?;
+        if plan.destroys && create.confirm.as_deref() != Some(plan.database.as_str()) {
+            return Err(Error::new(
+                Code::Unconfirmed,
+                format!(
+                    "Restoring would destroy what database \"{}\" holds",
+                    plan.database
+                ),
+            )
+            .hint(format!("Confirm it with `--confirm {}`", plan.database))
+            .field("confirm", "must be the name of the database"));
+        }
+        let named = create
+            .database
+            .clone()
+            .unwrap_or_else(|| plan.database.clone());
+        let title = format!(
+            "Restore of {}/{} into {}/{}",
+            backup.connection, backup.database, connection.connection.name, plan.database
+        );
+        let mut run = self.new_run(RunKind::Restore, title, trigger);
+        let id = RestoreId::generate(run.created_at);
+        run.connection_id = Some(connection.connection.id);
+        run.connection = Some(connection.connection.name.clone());
+        run.database = Some(named.clone());
+        run.repository_id = Some(backup.repository_id);
+        run.repository = Some(backup.repository.clone());
+        run.backup_id = Some(backup.id);
+        run.restore_id = Some(id);
+        let record = Restore {
+            id,
+            serial: 0,
+            backup_id: backup.id,
+            run_id: run.id,
+            status: RunStatus::Pending,
+            connection_id: run.connection_id,
+            connection: run.connection.clone(),
+            database: Some(named.clone()),
+            directory: None,
+            in_place: create.in_place,
+            kept_database: None,
+            created_at: run.created_at,
+            started_at: None,
+            finished_at: None,
+            duration_ms: None,
+            objects: 0,
+            rows: 0,
+            proved_tables: 0,
+            losses: Vec::new(),
+            error: None,
+        };
+        // What was planned is what will be made: a new database keeps the name that was shown.
+        let work = RestoreCreate {
+            database: if create.in_place {
+                create.database
+            } else {
+                Some(named)
+            },
+            to: Some(connection.connection.id.to_string()),
+            ..create
+        };
+        self.start(vec![NewRun {
+            record: RunRecord {
+                run,
+                work: Work::Restore(work),
+            },
+            backup: None,
+            restore: Some(RestoreRecord(record)),
+            credentials: None,
+        }])
+        .await
     }
 
     /// Restores, newest first.
     pub async fn restores(&self, list: &RestoreList) -> Result<Page<Restore>> {
-        let _ = list;
-        not_yet()
+        let connection = self.connection_filter(list.connection.as_deref())?;
+        let backup = list.backup.as_deref().filter(|key| !key.is_empty());
+        let backup: Option<BackupId> = backup.map(str::parse).transpose()?;
+        let query = Query::page(list.limit, list.cursor.as_deref())?
+            .only(restore::BACKUP, backup)
+            .only(restore::CONNECTION, connection)
+            .only(restore::STATUS, list.status)
+            .within(list.from, list.to);
+        let slice = self.0.catalog.list::<RestoreRecord>(&query)?;
+        Ok(slice.page(|record| record.0))
     }
 
     /// One restore, by id.
     pub async fn restore(&self, key: &str) -> Result<Restore> {
-        let _ = key;
-        not_yet()
+        Ok(self.find_restore(key)?.0)
     }
+
+    /// The connection to restore to: the one named, or the one the backup came from.
+    pub(super) fn restore_target(
+        &self,
+        backup: &Backup,
+        create: &RestoreCreate,
+    ) -> Result<ConnectionRecord> {
+        if let Some(to) = create.to.as_deref().filter(|to| !to.is_empty()) {
+            return self.find_connection(to);
+        }
+        let own = backup.connection_id.to_string();
+        self.find_connection(&own).map_err(|_| {
+            Error::new(
+                Code::ConnectionNotFound,
+                format!(
+                    "The connection \"{}\" of this backup is gone",
+                    backup.connection
+                ),
+            )
+            .hint("Say where to restore with --to CONNECTION")
+        })
+    }
+}
+
+fn refuse_physical(create: &RestoreCreate) -> Result<()> {
+    if create.directory.is_some() {
+        return Err(
+            Error::invalid("A logical backup cannot be restored into a folder")
+                .hint("Name a database, or export the backup with `backstay backup export`")
+                .field("directory", "belongs to physical backups"),
+        );
+    }
+    Ok(())
 }

@@ -1,9 +1,16 @@
 //! Runs: list, follow, cancel.
 
-use super::{Engine, not_yet};
-use crate::error::Result;
-use crate::model::{LogLine, LogQuery, Page, Run, RunList};
 use tokio::sync::watch;
+
+use super::Engine;
+use crate::catalog::Query;
+use crate::catalog::records::{RunRecord, run};
+use crate::error::{Error, Result};
+use crate::model::{LogLine, LogQuery, Page, Run, RunList};
+
+/// Lines of a log answered at once, at most and when the caller does not say.
+const MAX_LINES: u32 = 1000;
+const DEFAULT_LINES: u32 = 200;
 
 /// Follows one run.
 #[derive(Debug)]
@@ -37,31 +44,71 @@ impl RunWatch {
 impl Engine {
     /// Runs, newest first.
     pub async fn runs(&self, list: &RunList) -> Result<Page<Run>> {
-        let _ = list;
-        not_yet()
+        let connection = self.connection_filter(list.connection.as_deref())?;
+        let query = Query::page(list.limit, list.cursor.as_deref())?
+            .only(run::KIND, list.kind)
+            .only(run::STATUS, list.status)
+            .only(run::JOB, list.job.as_ref())
+            .only(run::CONNECTION, connection)
+            .only(run::DATABASE, list.database.as_ref())
+            .within(list.from, list.to);
+        let slice = self.0.catalog.list::<RunRecord>(&query)?;
+        Ok(slice.page(|record| self.0.runs.refreshed(record.run)))
     }
 
     /// One run, by id or a unique prefix of one.
     pub async fn run(&self, key: &str) -> Result<Run> {
-        let _ = key;
-        not_yet()
+        let record = self.find_run(key)?;
+        Ok(self.0.runs.refreshed(record.run))
     }
 
     /// Lines of its log, oldest first.
     pub async fn run_log(&self, key: &str, query: &LogQuery) -> Result<Page<LogLine>> {
-        let _ = (key, query);
-        not_yet()
+        let limit = query.limit.unwrap_or(DEFAULT_LINES);
+        if !(1..=MAX_LINES).contains(&limit) {
+            return Err(Error::invalid(format!("A log cannot answer {limit} lines"))
+                .field("limit", format!("must be 1 to {MAX_LINES}")));
+        }
+        let id = self.find_run(key)?.run.id.bits();
+        let after = query.after.unwrap_or(0);
+        let lines = self.0.catalog.log_lines(id, after, limit as usize)?;
+        let full = lines.len() == limit as usize;
+        let last = lines.last().map(|line| line.number.to_string());
+        Ok(Page {
+            items: lines,
+            next_cursor: last.filter(|_| full),
+        })
     }
 
     /// Tells it to stop; it does so within a second. A run that has ended stays as it is.
     pub async fn cancel_run(&self, key: &str) -> Result<Run> {
-        let _ = key;
-        not_yet()
+        let id = self.find_run(key)?.run.id;
+        self.0.runs.cancel(id).await
     }
 
     /// Follows it until it ends.
     pub async fn watch_run(&self, key: &str) -> Result<RunWatch> {
-        let _ = key;
-        not_yet()
+        let id = self.find_run(key)?.run.id;
+        let mut updates = self.0.runs.follow(id)?;
+        let first = updates.borrow_and_update().clone();
+        Ok(RunWatch {
+            first: Some(first),
+            updates: Some(updates),
+        })
+    }
+
+    /// The id of the connection a list asks for, by id or name. One that is gone, but was given by
+    /// id, still filters: its runs and backups stay.
+    pub(super) fn connection_filter(&self, key: Option<&str>) -> Result<Option<String>> {
+        let Some(key) = key.filter(|key| !key.is_empty()) else {
+            return Ok(None);
+        };
+        match self.find_connection(key) {
+            Ok(record) => Ok(Some(record.connection.id.to_string())),
+            Err(error) => match key.parse::<crate::ids::ConnectionId>() {
+                Ok(id) => Ok(Some(id.to_string())),
+                Err(_) => Err(error),
+            },
+        }
     }
 }

@@ -46,10 +46,14 @@ struct State {
 
 impl Live {
     /// A run that begins now.
-    pub fn new(run: Run, log: LogSink) -> Self {
+    ///
+    /// `updates` has the followers that came before it began.
+    pub fn new(run: Run, log: LogSink, updates: Option<watch::Sender<Run>>) -> Self {
         let begun = Instant::now();
+        let updates = updates.unwrap_or_else(|| watch::Sender::new(run.clone()));
+        updates.send_replace(run.clone());
         Self {
-            updates: watch::Sender::new(run.clone()),
+            updates,
             state: Mutex::new(State {
                 run,
                 tracker: Tracker::default(),

@@ -27,7 +27,9 @@ pub(super) async fn run(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunI
     if let Err(error) = begin_and_end(runs, executor, id).await {
         // Only the catalog fails here, and it has no place left to say so.
         tracing::error!(run = %id, error = error.report(), "a run could not be recorded");
-        runs.state.lock().live.remove(&id.bits());
+        let mut state = runs.state.lock();
+        state.live.remove(&id.bits());
+        state.followers.remove(&id.bits());
     }
 }
 
@@ -39,11 +41,12 @@ async fn begin_and_end(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId
         .await?;
     let Some(record) = begun else { return Ok(()) };
     let log = LogSink::new(runs.catalog.clone(), id, 0, Arc::clone(&runs.clock));
-    let live = Arc::new(Live::new(record.run.clone(), log));
-    let credentials = {
+    let (live, credentials) = {
         let mut state = runs.state.lock();
+        let followers = state.followers.remove(&id.bits());
+        let live = Arc::new(Live::new(record.run.clone(), log, followers));
         state.live.insert(id.bits(), Arc::clone(&live));
-        state.credentials.remove(&id.bits())
+        (live, state.credentials.remove(&id.bits()))
     };
     runs.announce("run.started", &record.run);
     live.log().line(Level::Info, None, &record.run.title);

@@ -56,7 +56,7 @@ pub fn load(config: &Config, catalog_exists: bool) -> Result<SecretKey> {
 }
 
 /// Writes a new file that only its owner can read, with its folder, durably.
-pub(crate) fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn create_private(path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |error: std::io::Error| {
         Error::new(Code::Conflict, format!("Cannot create {}", path.display())).because(error)
     };

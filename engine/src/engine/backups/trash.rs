@@ -1,0 +1,202 @@
+//! Remarks, deletions and their undoing. The repository keeps them too.
+
+use chrono::TimeDelta;
+
+use super::super::{Engine, names};
+use crate::catalog::Query;
+use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord, backup};
+use crate::error::{Code, Error, Result};
+use crate::ids::BackupId;
+use crate::model::{Backup, BackupDelete, BackupEdit, Deletion, RunStatus};
+
+impl Engine {
+    /// Changes label, note and pin; the repository keeps them too.
+    pub async fn edit_backup(&self, spelling: &str, edit: &BackupEdit) -> Result<Backup> {
+        let backup = self.resolve_backup(spelling)?;
+        let label = edit
+            .label
+            .as_deref()
+            .map(|text| names::remark("label", text))
+            .transpose()?;
+        let note = edit
+            .note
+            .as_deref()
+            .map(|text| names::remark("note", text))
+            .transpose()?;
+        if edit.unpin == Some(true) && edit.pinned_until.is_some() {
+            return Err(
+                Error::invalid("A backup cannot be pinned and unpinned at once")
+                    .field("unpin", "contradicts pinned_until"),
+            );
+        }
+        self.note_in_repository(&backup, edit).await?;
+        let pinned = edit.pinned_until;
+        let unpin = edit.unpin == Some(true);
+        let id = backup.id;
+        let saved = self
+            .0
+            .catalog
+            .write(move |tx| {
+                tx.change::<BackupRecord>(id.bits(), |record| {
+                    if let Some(label) = &label {
+                        record.0.label.clone_from(label);
+                    }
+                    if let Some(note) = &note {
+                        record.0.note.clone_from(note);
+                    }
+                    if unpin || pinned.is_some() {
+                        record.0.pinned_until = pinned;
+                    }
+                    Ok(())
+                })
+            })
+            .await?
+            .ok_or_else(|| gone(id))?;
+        self.publish("backup.changed", id, &saved.0);
+        self.changed();
+        Ok(saved.0)
+    }
+
+    /// Puts a backup into the trash, from which it can be taken back for some days. A pinned one
+    /// and the last good one of its database need `force`.
+    pub async fn delete_backup(&self, spelling: &str, delete: &BackupDelete) -> Result<Deletion> {
+        let backup = self.resolve_backup(spelling)?;
+        if !backup.status.is_final() {
+            return Err(Error::new(
+                Code::RunBusy,
+                format!("Backup {} is still being made", backup.id),
+            )
+            .hint("Cancel its run first: `backstay run cancel`"));
+        }
+        if !delete.force {
+            self.refuse_protected(&backup)?;
+        }
+        let now = self.now();
+        let undo = TimeDelta::from_std(self.0.config.undo_window).unwrap_or_default();
+        let deletion = Deletion {
+            backup_id: backup.id,
+            source: format!("{}/{}", backup.connection, backup.database),
+            deleted_at: now,
+            purge_after: if backup.status.is_restorable() {
+                now + undo
+            } else {
+                now
+            },
+        };
+        if backup.status.is_restorable() {
+            self.trash_in_repository(&backup).await?;
+        }
+        let (id, kept) = (backup.id, deletion.clone());
+        let keep = backup.status.is_restorable();
+        self.0
+            .catalog
+            .write(move |tx| {
+                let Some(removed) = tx.remove::<BackupRecord>(id.bits())? else {
+                    return Err(gone(id));
+                };
+                if keep {
+                    let mut record = TrashRecord {
+                        serial: 0,
+                        backup: removed.0,
+                        deletion: kept.clone(),
+                    };
+                    tx.put(&mut record)?;
+                }
+                Ok(())
+            })
+            .await?;
+        self.publish("backup.deleted", id, &deletion);
+        self.changed();
+        Ok(deletion)
+    }
+
+    /// The deleted backup of that id, or prefix of an id.
+    pub(in super::super) fn find_trashed(&self, key: &str) -> Result<TrashRecord> {
+        if let Ok(id) = key.parse::<BackupId>()
+            && let Some(found) = self.0.catalog.get::<TrashRecord>(id.bits())?
+        {
+            return Ok(found);
+        }
+        let mut found = Vec::new();
+        self.0.catalog.each::<TrashRecord>(|record| {
+            if record.backup.id.to_string().starts_with(key) {
+                found.push(record);
+            }
+            Ok(())
+        })?;
+        match (found.pop(), found.is_empty()) {
+            (Some(record), true) => Ok(record),
+            _ => Err(Error::new(
+                Code::BackupNotFound,
+                format!("\"{key}\" is not in the trash"),
+            )
+            .hint("`backstay repository show --trash` lists what can be taken back")),
+        }
+    }
+
+    /// Takes a backup out of the trash.
+    pub(in super::super) async fn take_back(
+        &self,
+        repository: &RepositoryRecord,
+        trashed: TrashRecord,
+    ) -> Result<Backup> {
+        let id = trashed.backup.id;
+        self.untrash_in_repository(repository, id).await?;
+        let backup = self
+            .0
+            .catalog
+            .write(move |tx| {
+                tx.remove::<TrashRecord>(id.bits())?;
+                let mut record = BackupRecord(trashed.backup.clone());
+                tx.put(&mut record)?;
+                Ok(record.0)
+            })
+            .await?;
+        self.publish("backup.restored_from_trash", id, &backup);
+        self.changed();
+        Ok(backup)
+    }
+
+    fn refuse_protected(&self, doomed: &Backup) -> Result<()> {
+        let refused = |why: String| {
+            Err(Error::new(Code::BackupProtected, why).hint("Delete it all the same with --force"))
+        };
+        if doomed.pinned_until.is_some_and(|until| until > self.now()) {
+            return refused(format!("Backup {} is pinned", doomed.id));
+        }
+        if doomed.status != RunStatus::Success {
+            return Ok(());
+        }
+        let query = Query::newest(2)
+            .only(backup::CONNECTION, Some(doomed.connection_id))
+            .only(backup::DATABASE, Some(&doomed.database))
+            .only(backup::STATUS, Some(RunStatus::Success));
+        let good = self.0.catalog.list::<BackupRecord>(&query)?.records;
+        if good.iter().any(|record| record.0.id != doomed.id) {
+            return Ok(());
+        }
+        refused(format!(
+            "Backup {} is the last good one of {}/{}",
+            doomed.id, doomed.connection, doomed.database
+        ))
+    }
+}
+
+fn gone(id: BackupId) -> Error {
+    Error::new(Code::BackupNotFound, format!("Backup {id} is gone"))
+}
+
+#[allow(clippy::unused_async)]
+impl Engine {
+    async fn note_in_repository(&self, _: &Backup, _: &BackupEdit) -> Result<()> {
+        Ok(())
+    }
+
+    async fn trash_in_repository(&self, _: &Backup) -> Result<()> {
+        Ok(())
+    }
+
+    async fn untrash_in_repository(&self, _: &RepositoryRecord, _: BackupId) -> Result<()> {
+        Ok(())
+    }
+}

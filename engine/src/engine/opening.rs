@@ -1,0 +1,126 @@
+//! The start of an engine, and its end.
+
+use std::os::unix::fs::DirBuilderExt as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::execute::Workshop;
+use super::pool::Pool;
+use super::{Engine, Inner};
+use crate::catalog::Catalog;
+use crate::catalog::records::RepositoryRecord;
+use crate::clock::SharedClock;
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::event::EventBus;
+use crate::model::RepositoryCreate;
+use crate::runs::Runs;
+use crate::vault::{Vault, load_master_key};
+
+/// Name of the repository that the first start makes.
+const LOCAL: &str = "local";
+const CATALOG: &str = "catalog.redb";
+
+pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
+    for folder in [
+        &config.paths.data,
+        &config.paths.cache,
+        &config.paths.runtime,
+    ] {
+        make_private_folder(folder)?;
+    }
+    let path = config.paths.data.join(CATALOG);
+    let first_start = !path.exists();
+    let vault = Vault::new(&load_master_key(&config, !first_start)?)?;
+    let catalog = Catalog::open(&path, vault, &clock).await?;
+    let events = EventBus::new(Arc::clone(&clock));
+    let stopping = CancellationToken::new();
+    let runs = Runs::new(
+        catalog.clone(),
+        Arc::clone(&events),
+        Arc::clone(&clock),
+        &config,
+        stopping.clone(),
+    );
+    let engine = Engine(Arc::new(Inner {
+        started_at: clock.now(),
+        started_boot: clock.boot(),
+        config,
+        clock,
+        events,
+        catalog,
+        runs,
+        pool: Pool::default(),
+        stopping,
+        stopped: CancellationToken::new(),
+        stop_now: AtomicBool::new(false),
+        export: Notify::new(),
+    }));
+    engine.make_local_repository().await;
+    let cut_off = engine.0.runs.recover().await?;
+    engine.adopt_committed(&cut_off).await;
+    engine.work();
+    Ok(engine)
+}
+
+fn make_private_folder(folder: &std::path::Path) -> Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(|error| {
+            Error::new(
+                Code::ConfigInvalid,
+                format!("The folder {} cannot be made", folder.display()),
+            )
+            .hint("Make it, or set BACKSTAY_HOME to a folder that can be written")
+            .because(error)
+        })
+}
+
+impl Engine {
+    /// The first start makes a repository. When that fails the engine works all the same: the
+    /// doctor tells, and the next start tries again.
+    async fn make_local_repository(&self) {
+        let none = match self.0.catalog.all::<RepositoryRecord>() {
+            Ok(all) => all.is_empty(),
+            Err(_) => false,
+        };
+        if !none {
+            return;
+        }
+        let location = self.0.config.paths.data.join("repository");
+        let create = RepositoryCreate {
+            name: LOCAL.to_owned(),
+            location: location.display().to_string(),
+            passphrase: None,
+            recovery_code: None,
+            default: true,
+            same_domain_as: None,
+        };
+        if let Err(error) = self.add_repository(create).await {
+            tracing::error!(error = error.report(), "the first repository was not made");
+        }
+    }
+
+    /// Everything that goes on in the background until the stop.
+    fn work(&self) {
+        let workshop = Arc::new(Workshop(Engine(Arc::clone(&self.0))));
+        tokio::spawn(Arc::clone(&self.0.runs).dispatch(workshop));
+        let exporting = tokio::spawn(self.clone().keep_exports());
+        let engine = self.clone();
+        tokio::spawn(async move {
+            engine.0.stopping.cancelled().await;
+            let now = engine.0.stop_now.load(Ordering::SeqCst);
+            engine.0.runs.drain(now).await;
+            if let Err(error) = exporting.await {
+                tracing::error!(%error, "the catalog's export broke off");
+            }
+            engine.0.pool.close().await;
+            engine.0.stopped.cancel();
+        });
+    }
+}

@@ -1,0 +1,129 @@
+//! Open repositories, and where repositories can be.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Engine;
+use crate::catalog::records::RepositoryRecord;
+use crate::error::{Code, Error, Result};
+use crate::model::KeyKind;
+use crate::repository::{Credential, OpenOptions, Repository};
+use crate::storage::Storage;
+use crate::storage::local::LocalStorage;
+use crate::vault::{parse_key, read_private};
+
+/// Name of the sealed fields.
+pub(super) const PASSPHRASE: &str = "passphrase";
+pub(super) const RECOVERY_CODE: &str = "recovery_code";
+
+/// Repositories that are open; each is opened when it is first needed.
+#[derive(Debug, Default)]
+pub(super) struct Pool(tokio::sync::Mutex<HashMap<u128, Repository>>);
+
+impl Pool {
+    pub(super) async fn keep(&self, id: u128, repository: Repository) {
+        self.0.lock().await.insert(id, repository);
+    }
+
+    pub(super) async fn forget(&self, id: u128) {
+        self.0.lock().await.remove(&id);
+    }
+
+    pub(super) async fn close(&self) {
+        self.0.lock().await.clear();
+    }
+}
+
+impl Engine {
+    /// The repository, open.
+    pub(super) async fn open_repository(&self, record: &RepositoryRecord) -> Result<Repository> {
+        let id = record.repository.id.bits();
+        let mut open = self.0.pool.0.lock().await;
+        if let Some(repository) = open.get(&id) {
+            return Ok(repository.clone());
+        }
+        let storage = storage_at(&record.repository.location).await?;
+        let credential = self.credential(record)?;
+        let repository = Repository::open(storage, &credential, self.open_options())
+            .await
+            .map_err(|error| error.context(format!("Repository \"{}\"", record.repository.name)))?;
+        open.insert(id, repository.clone());
+        Ok(repository)
+    }
+
+    pub(super) fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            cache_dir: self.0.config.paths.cache.join("repositories"),
+            clock: Arc::clone(&self.0.clock),
+            cpu_workers: self.0.config.cpu_workers,
+            verify_writes: self.0.config.verify_writes,
+        }
+    }
+
+    /// Where the key file of a repository lies.
+    pub(super) fn key_file(&self, id: crate::ids::RepositoryId) -> PathBuf {
+        let keys = self.0.config.paths.data.join("keys");
+        keys.join(format!("{id}.key"))
+    }
+
+    fn credential(&self, record: &RepositoryRecord) -> Result<Credential> {
+        let vault = self.0.catalog.vault();
+        let id = record.repository.id.to_string();
+        match (&record.repository.key, &record.key_file, &record.passphrase) {
+            (KeyKind::KeyFile, Some(path), _) => read_key_file(path).map(Credential::KeyFile),
+            (KeyKind::Passphrase, _, Some(sealed)) => vault
+                .open(&id, PASSPHRASE, sealed)
+                .map(Credential::Passphrase),
+            _ => match &record.recovery_code {
+                Some(sealed) => vault
+                    .open(&id, RECOVERY_CODE, sealed)
+                    .map(Credential::RecoveryCode),
+                None => Err(Error::new(
+                    Code::RepositoryKey,
+                    format!(
+                        "No key of repository \"{}\" is known",
+                        record.repository.name
+                    ),
+                )),
+            },
+        }
+    }
+}
+
+fn read_key_file(path: &Path) -> Result<crate::secret::SecretKey> {
+    let text = read_private(path)?;
+    parse_key(&text).ok_or_else(|| {
+        Error::new(
+            Code::RepositoryKey,
+            format!("The key file {} does not hold a key", path.display()),
+        )
+        .hint("Put the key file back, or open the repository with its recovery code")
+    })
+}
+
+/// The storage a location names.
+pub(super) async fn storage_at(location: &str) -> Result<Arc<dyn Storage>> {
+    let path = local_path(location)?;
+    Ok(Arc::new(LocalStorage::open(path).await?))
+}
+
+/// The folder a location names.
+pub(super) fn local_path(location: &str) -> Result<PathBuf> {
+    let refused = |why: &str| {
+        Error::invalid(format!("\"{location}\" cannot hold a repository: {why}"))
+            .field("location", why.to_owned())
+    };
+    if let Some((scheme, _)) = location.split_once("://")
+        && scheme != "file"
+    {
+        return Err(refused(
+            "this version keeps repositories in local folders only",
+        ));
+    }
+    let path = PathBuf::from(location.strip_prefix("file://").unwrap_or(location));
+    if !path.is_absolute() {
+        return Err(refused("the path must begin with /"));
+    }
+    Ok(path)
+}

@@ -1,0 +1,98 @@
+//! The engine's state in brief.
+
+use super::Engine;
+use crate::catalog::Query;
+use crate::catalog::records::{BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, run};
+use crate::error::Result;
+use crate::model::{Backup, Health, Run, RunStatus, Status};
+
+/// Runs shown at most.
+const RUNS: usize = 50;
+
+impl Engine {
+    /// The state in brief.
+    pub async fn status(&self) -> Result<Status> {
+        let repositories = self.0.catalog.all::<RepositoryRecord>()?;
+        let stats = self.backup_stats().await?;
+        let mut warnings = Vec::new();
+        for record in &repositories {
+            if record.repository.kit_taken_at.is_none() {
+                let name = &record.repository.name;
+                warnings.push(format!(
+                    "The recovery kit of repository \"{name}\" was never taken: \
+                     `backstay repository recovery-kit {name} -o FILE`, and keep it elsewhere"
+                ));
+            }
+        }
+        if repositories.is_empty() {
+            warnings.push("There is no repository; `backstay doctor` says more".to_owned());
+        }
+        Ok(Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started_at: self.0.started_at,
+            uptime_ms: self.uptime_ms(),
+            data_dir: self.0.config.paths.data.display().to_string(),
+            stopping: self.0.stopping.is_cancelled(),
+            connections: self.0.catalog.all::<ConnectionRecord>()?.len() as u64,
+            repositories: repositories.len() as u64,
+            backups: stats.backups,
+            runs: self.active_runs()?,
+            last_backup: self.last_backup()?,
+            warnings,
+        })
+    }
+
+    /// What anyone may know.
+    pub async fn health(&self) -> Health {
+        let repositories = self.0.catalog.all::<RepositoryRecord>();
+        let catalog = if repositories.is_ok() { "ok" } else { "failed" };
+        let some = repositories.is_ok_and(|all| !all.is_empty());
+        let stopping = self.0.stopping.is_cancelled();
+        let text = |good: bool, well: &str, ill: &str| if good { well } else { ill }.to_owned();
+        Health {
+            status: text(catalog == "ok" && some, "ok", "degraded"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_ms: self.uptime_ms(),
+            catalog: catalog.to_owned(),
+            scheduler: text(!stopping, "ok", "stopping"),
+            repositories: text(some, "ok", "degraded"),
+        }
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        let up = self.0.clock.boot().saturating_sub(self.0.started_boot);
+        up.as_millis() as u64
+    }
+
+    fn active_runs(&self) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        for status in [RunStatus::Running, RunStatus::Pending] {
+            let query = Query::newest(RUNS).only(run::STATUS, Some(status));
+            let records = self.0.catalog.list::<RunRecord>(&query)?.records;
+            runs.extend(
+                records
+                    .into_iter()
+                    .map(|record| self.0.runs.refreshed(record.run)),
+            );
+        }
+        runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+        runs.truncate(RUNS);
+        Ok(runs)
+    }
+
+    fn last_backup(&self) -> Result<Option<Backup>> {
+        let mut newest: Option<Backup> = None;
+        for status in [RunStatus::Success, RunStatus::Partial] {
+            let query =
+                Query::newest(1).only(crate::catalog::records::backup::STATUS, Some(status));
+            let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
+            if let Some(BackupRecord(found)) = found
+                && newest.as_ref().is_none_or(|known| known.id < found.id)
+            {
+                newest = Some(found);
+            }
+        }
+        Ok(newest)
+    }
+}
