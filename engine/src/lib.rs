@@ -13,6 +13,7 @@ pub mod event;
 pub mod ids;
 pub mod model;
 pub mod monitor;
+pub mod pipeline;
 pub mod repository;
 pub mod runs;
 pub mod secret;

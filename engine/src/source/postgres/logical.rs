@@ -5,6 +5,7 @@ pub mod catalog;
 mod comments;
 pub mod contents;
 pub mod copy;
+pub mod database;
 pub mod draft;
 pub mod large_objects;
 pub mod object;

@@ -7,6 +7,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::object::ObjectNumber;
+use super::selection::Selection;
+pub use crate::source::postgres::wire::RowTally;
 use crate::error::{Error, Result};
 
 /// Kind and path of the entry about the database itself.
@@ -24,30 +26,6 @@ pub const RANGE: &str = "range";
 /// Kind and first path component of the large objects' bytes: `["large_objects", n]`.
 pub const LARGE_OBJECTS: &str = "large_objects";
 
-/// Rows as they were counted and hashed on the way.
-///
-/// The hash is XXH3-128 of each COPY text line without its newline, under a 192-byte secret that
-/// only the repository's dedup domain knows, summed modulo 2^128: the order of rows does not matter.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RowSum {
-    /// How many rows.
-    pub rows: u64,
-    /// Sum of the rows' hashes, 32 hexadecimal digits.
-    #[serde(with = "hex128")]
-    pub row_hash: u128,
-    /// Bytes of COPY text, newlines included.
-    pub data_bytes: u64,
-}
-
-impl RowSum {
-    /// Adds what another range of the same table held.
-    pub fn add(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.row_hash = self.row_hash.wrapping_add(other.row_hash);
-        self.data_bytes += other.data_bytes;
-    }
-}
-
 /// 128-bit numbers as 32 hexadecimal digits, because JSON numbers cannot hold them.
 mod hex128 {
     use serde::{Deserialize as _, Deserializer, Serializer};
@@ -61,28 +39,6 @@ mod hex128 {
     ) -> Result<u128, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         u128::from_str_radix(&text, 16).map_err(serde::de::Error::custom)
-    }
-}
-
-/// What was backed up of a database.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Scope {
-    /// Only these schemas; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub schemas: Vec<String>,
-    /// Only these tables, `schema.table` as given; empty means all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tables: Vec<String>,
-    /// Not these tables.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exclude_tables: Vec<String>,
-}
-
-impl Scope {
-    /// Whether the whole database was meant: then large objects and extensions belong to it.
-    pub fn is_whole(&self) -> bool {
-        self.schemas.is_empty() && self.tables.is_empty()
     }
 }
 
@@ -160,23 +116,32 @@ pub struct DatabaseFacts {
     pub grants: Option<Vec<DatabaseGrant>>,
     /// What was chosen of it.
     #[serde(default)]
-    pub scope: Scope,
+    pub selection: Selection,
 }
 
 /// A table whose rows were to be copied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableEntry {
-    /// Number of the table among the objects.
+    /// Number of the table among the objects; of an extension's own table, the extension.
     pub number: ObjectNumber,
+    /// OID in the source.
+    pub oid: u32,
+    /// OIDs of tables whose rows must be loaded before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<u32>,
     /// Columns in the order of the COPY text, unquoted; generated ones are not among them.
     pub columns: Vec<String>,
     /// The statement that read the whole table: the same rows again prove a restore.
     pub statement: String,
     /// The statement that loads the rows.
     pub load: String,
+    /// The partitioned table that the rows are loaded through, when they may belong to other
+    /// partitions on another server: schema and name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through: Option<(String, String)>,
     /// All rows of all ranges.
     #[serde(flatten)]
-    pub sum: RowSum,
+    pub sum: RowTally,
     /// Why rows are missing, when some could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
@@ -192,19 +157,22 @@ pub struct RangeEntry {
     pub end_block: Option<u32>,
     /// Its rows.
     #[serde(flatten)]
-    pub sum: RowSum,
+    pub sum: RowTally,
 }
 
 /// Some large objects' bytes; see [`super::large_objects`] for the framing of the stream.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LargeObjectsEntry {
     /// How many large objects.
     pub objects: u64,
-    /// Sum over the objects of XXH3-128(oid, big-endian, then the bytes), as in [`RowSum`].
+    /// Sum over the objects of XXH3-128(oid, big-endian, then the bytes), as in [`RowTally`].
     #[serde(with = "hex128")]
     pub hash: u128,
     /// Their bytes, framing not included.
     pub data_bytes: u64,
+    /// Objects that could not be read to their end; they count in neither number nor hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<u32>,
 }
 
 /// One entry's facts from its JSON value; `what` names the entry in the error.

@@ -1,4 +1,8 @@
 //! The parts of a logical restore that know PostgreSQL: what runs when, in which session.
 
 pub mod choose;
+pub mod databases;
+pub mod inspect;
+pub mod maker;
 pub mod schedule;
+pub mod session;

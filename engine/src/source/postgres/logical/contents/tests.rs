@@ -4,12 +4,12 @@ use super::*;
 
 #[test]
 fn sums_are_written_as_hexadecimal_and_wrap() {
-    let mut sum = RowSum {
+    let sum = RowTally {
         rows: 2,
         row_hash: u128::MAX,
         data_bytes: 10,
-    };
-    sum.add(RowSum {
+    }
+    .plus(RowTally {
         rows: 1,
         row_hash: 3,
         data_bytes: 5,

@@ -1,0 +1,302 @@
+//! A logical backup of one PostgreSQL database, from its snapshot to the repository's commit.
+//!
+//! One session (the leader) exports a snapshot, reads the schema and holds the locks; workers join
+//! the snapshot and copy ranges of tables, the largest first, each range into a stream of its own.
+//! Rows a worker cannot read cost their table and make the backup partial; whatever breaks the
+//! snapshot or the repository fails it. Nothing is visible before the commit at the end.
+
+mod large_objects;
+mod rows;
+mod tree;
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+use crate::ids::BackupId;
+use super::gathering::Gathering;
+use crate::monitor::{Level, Loss, Task};
+use crate::repository::{Repository, Snapshot, SnapshotDraft, Tally, Writer};
+use crate::source::postgres::logical::contents::DatabaseFacts;
+use crate::source::postgres::logical::globals::{self, Global};
+use crate::source::postgres::logical::database;
+use crate::source::postgres::logical::schema::Schema;
+use crate::source::postgres::logical::selection::Selection;
+use crate::source::postgres::logical::snapshot::{Leader, LeaderOptions};
+use crate::source::postgres::target::Target;
+use crate::source::postgres::wire::RowSecret;
+
+/// What to back up and how.
+#[derive(Clone, Debug)]
+pub struct BackupRequest {
+    /// The server.
+    pub target: Target,
+    /// The database.
+    pub database: String,
+    /// What of it.
+    pub selection: Selection,
+    /// The backup's id.
+    pub id: BackupId,
+    /// Who writes, for people who look at the repository.
+    pub writer_name: String,
+    /// Sessions that copy rows; the leader is one more.
+    pub workers: NonZeroUsize,
+    /// How long to wait for each lock.
+    pub lock_timeout: Duration,
+    /// Give up when the snapshot is older than this: it keeps the server from cleaning up.
+    pub snapshot_age_max: Option<Duration>,
+    /// The backup this one is compared with, for people.
+    pub base: Option<BackupId>,
+    /// What the caller keeps beside the source's facts, under `run`.
+    pub run_facts: serde_json::Value,
+}
+
+/// Whether everything is in the backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything.
+    Success,
+    /// Everything but what the losses name.
+    Partial,
+}
+
+impl Outcome {
+    /// What losses mean.
+    pub fn of(losses: &[Loss]) -> Self {
+        if losses.is_empty() {
+            Self::Success
+        } else {
+            Self::Partial
+        }
+    }
+}
+
+/// What a backup holds, kept in its snapshot: listing backups reads only this.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BackupFacts {
+    /// Always `postgresql`.
+    pub source: String,
+    /// Always `logical`.
+    pub kind: String,
+    /// Name of the database.
+    pub database: String,
+    /// `server_version` as the server says it.
+    pub server_version: String,
+    /// `server_version_num`.
+    pub server_version_num: u32,
+    /// Identifies the cluster, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_identifier: Option<String>,
+    /// The moment whose state this is, by the server's clock.
+    pub snapshot_at: String,
+    /// How long the snapshot was held.
+    pub snapshot_age_ms: u64,
+    /// What was chosen.
+    pub selection: Selection,
+    /// Objects with statements.
+    pub objects: u64,
+    /// Tables whose rows are in it.
+    pub tables: u64,
+    /// Rows in all.
+    pub rows: u64,
+    /// Bytes of rows and large objects as the server sent them.
+    pub data_bytes: u64,
+    /// Large objects.
+    pub large_objects: u64,
+    /// `pg_database_size` of the source.
+    pub database_bytes: u64,
+    /// Whether it is whole.
+    pub outcome: Outcome,
+    /// What is missing; at most [`LOSSES_KEPT_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
+    /// What the caller keeps.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    pub run: serde_json::Value,
+}
+
+/// Losses kept in a snapshot; the run's log has all.
+pub const LOSSES_KEPT_MAX: usize = 1000;
+
+/// A committed backup.
+#[derive(Clone, Debug)]
+pub struct BackupOutcome {
+    /// Whether everything is in it.
+    pub status: Outcome,
+    /// What is not.
+    pub losses: Vec<Loss>,
+    /// What was read and stored.
+    pub tally: Tally,
+    /// The commit.
+    pub snapshot: Snapshot,
+    /// What it holds.
+    pub facts: BackupFacts,
+}
+
+/// Backs a database up. An error means that nothing was committed.
+pub async fn run(
+    repository: &Repository,
+    request: &BackupRequest,
+    task: &Task,
+) -> Result<BackupOutcome> {
+    task.or_cancelled(run_uncancelled(repository, request, task)).await
+}
+
+async fn run_uncancelled(
+    repository: &Repository,
+    request: &BackupRequest,
+    task: &Task,
+) -> Result<BackupOutcome> {
+    task.monitor.stage("taking the snapshot");
+    let source = Source::open(request, task).await?;
+    let writer = repository.begin(&request.writer_name).await?;
+    let copied = tokio::select! {
+        copied = copy(&writer, repository, &source, request, task) => copied,
+        error = too_old(request.snapshot_age_max) => Err(error),
+    };
+    let committed = match copied {
+        Ok((tree, facts)) => {
+            drop(source);
+            commit(&writer, request, tree, facts, task).await
+        }
+        Err(error) => Err(error),
+    };
+    if committed.is_err() {
+        // The first error is the one to report; chunks stay for the next try.
+        if let Err(error) = writer.abandon().await {
+            task.monitor.note(Level::Warning, &format!("The session was not closed: {}", error.report()));
+        }
+    }
+    committed
+}
+
+/// Never returns without a limit.
+async fn too_old(limit: Option<Duration>) -> Error {
+    match limit {
+        None => std::future::pending().await,
+        Some(limit) => {
+            tokio::time::sleep(limit).await;
+            Error::new(
+                Code::Stalled,
+                format!("The snapshot was held for {} seconds, its limit", limit.as_secs()),
+            )
+            .hint("Raise the limit, use more workers, or back up in parts")
+        }
+    }
+}
+
+/// The source, held still.
+struct Source {
+    leader: Arc<Leader>,
+    database: DatabaseFacts,
+    globals: Vec<Global>,
+    schema: Schema,
+    /// What of the schema could not be read.
+    losses: Vec<Loss>,
+}
+
+impl Source {
+    async fn open(request: &BackupRequest, task: &Task) -> Result<Self> {
+        let options = LeaderOptions {
+            lock_timeout: request.lock_timeout,
+        };
+        let leader = Leader::open(&request.target, &request.database, &options).await?;
+        let database = database::read(leader.sql(), &request.selection).await?;
+        task.monitor.stage("reading the schema");
+        let globals = globals::read(leader.sql(), task).await?;
+        let gathering = Gathering::of(task);
+        let schema = Schema::read(leader.sql(), &request.selection, &gathering.task).await?;
+        task.monitor.stage("locking tables");
+        leader.lock(&schema.tables).await?;
+        Ok(Self {
+            leader: Arc::new(leader),
+            database,
+            globals,
+            schema,
+            losses: gathering.losses(),
+        })
+    }
+}
+
+async fn copy(
+    writer: &Writer,
+    repository: &Repository,
+    source: &Source,
+    request: &BackupRequest,
+    task: &Task,
+) -> Result<(crate::repository::StreamRef, BackupFacts)> {
+    let mut tree = tree::Tree::begin(writer, source).await?;
+    task.monitor.stage("copying rows");
+    task.monitor.expect(Some(source.schema.tables.len() as u64), None);
+    let secret = repository.row_hash_secret();
+    let rows_secret = Arc::new(RowSecret::new(secret));
+    let copied = rows::copy(rows::Work::plan(writer, source, request, &rows_secret, task)).await?;
+    let large = if request.selection.is_whole() {
+        task.monitor.stage("copying large objects");
+        large_objects::copy(writer, &source.leader, &secret, task).await?
+    } else {
+        large_objects::Copied::default()
+    };
+    source.leader.still_holds().await?;
+    task.monitor.stage("finishing");
+    let mut losses = source.losses.clone();
+    losses.extend(tree.add_tables(&source.schema.tables, copied, &source.database.encoding).await?);
+    losses.extend(large.losses.iter().cloned());
+    tree.add_large_objects(&large).await?;
+    let totals = tree.totals();
+    let facts = BackupFacts {
+        source: "postgresql".to_owned(),
+        kind: "logical".to_owned(),
+        database: source.database.name.clone(),
+        server_version: source.database.server_version_text.clone(),
+        server_version_num: source.database.server_version,
+        system_identifier: source.database.system_identifier.clone(),
+        snapshot_at: source.database.snapshot_at.clone(),
+        snapshot_age_ms: source.leader.age().as_millis() as u64,
+        selection: request.selection.clone(),
+        objects: source.schema.objects.len() as u64,
+        tables: source.schema.tables.len() as u64,
+        rows: totals.rows,
+        data_bytes: totals.data_bytes + large.entry.data_bytes,
+        large_objects: large.entry.objects,
+        database_bytes: source.database.size_bytes,
+        outcome: Outcome::of(&losses),
+        losses,
+        run: request.run_facts.clone(),
+    };
+    Ok((tree.finish().await?, facts))
+}
+
+async fn commit(
+    writer: &Writer,
+    request: &BackupRequest,
+    tree: crate::repository::StreamRef,
+    mut facts: BackupFacts,
+    task: &Task,
+) -> Result<BackupOutcome> {
+    task.check()?;
+    task.monitor.stage("committing");
+    let losses = facts.losses.clone();
+    facts.losses.truncate(LOSSES_KEPT_MAX);
+    let kept = serde_json::to_value(&facts)
+        .map_err(|error| Error::internal("The backup's facts cannot be written").because(error))?;
+    let snapshot = writer
+        .commit(SnapshotDraft {
+            id: request.id,
+            tree,
+            base: request.base,
+            facts: kept,
+        })
+        .await?;
+    Ok(BackupOutcome {
+        status: facts.outcome,
+        losses,
+        tally: writer.tally(),
+        snapshot,
+        facts,
+    })
+}

@@ -1,0 +1,313 @@
+//! Copying the bytes of large objects, many small ones at a time, large ones piece by piece.
+//!
+//! `lo_get` works for every role that may read an object; reading `pg_largeobject` would need a
+//! superuser. The bytes travel as hexadecimal text of a `COPY`, so that no answer is ever larger
+//! than a few pieces.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use xxhash_rust::xxh3::{Xxh3, Xxh3Builder};
+
+use crate::error::{Code, Error, Result};
+use crate::monitor::{Loss, Task};
+use crate::repository::{Content, StreamRef, StreamWriter, Writer};
+use crate::source::postgres::logical::contents::LargeObjectsEntry;
+use crate::source::postgres::logical::large_objects::{PIECE_BYTES_MAX, put_piece};
+use crate::source::postgres::logical::snapshot::Leader;
+use crate::source::postgres::wire::Connection;
+
+/// Objects asked for in one statement.
+const BATCH_OBJECTS: usize = 500;
+/// Objects up to this size travel in one row.
+const SMALL_BYTES_MAX: usize = 256 << 10;
+/// Bytes of pieces gathered before they are handed to the stream.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// What came of the large objects.
+#[derive(Debug, Default)]
+pub(super) struct Copied {
+    pub(super) entry: LargeObjectsEntry,
+    /// None when there are no large objects.
+    pub(super) stream: Option<StreamRef>,
+    pub(super) losses: Vec<Loss>,
+}
+
+/// Copies every large object of the database.
+pub(super) async fn copy(
+    writer: &Writer,
+    leader: &Arc<Leader>,
+    secret: &[u8; 192],
+    task: &Task,
+) -> Result<Copied> {
+    let mut copying = Copying {
+        leader,
+        secret,
+        task,
+        session: None,
+        stream: None,
+        writer,
+        block: BytesMut::new(),
+        done: HashSet::new(),
+        copied: Copied::default(),
+    };
+    let mut after: Option<u32> = None;
+    loop {
+        let bound = after.map_or(String::new(), |oid| format!("WHERE oid > {oid} "));
+        let rows = leader
+            .sql()
+            .rows(&format!(
+                "SELECT oid FROM pg_catalog.pg_largeobject_metadata {bound}ORDER BY oid LIMIT {BATCH_OBJECTS}"
+            ))
+            .await?;
+        let oids = rows.iter().map(|row| row.oid("oid")).collect::<Result<Vec<u32>>>()?;
+        let Some(last) = oids.last() else {
+            break;
+        };
+        after = Some(*last);
+        task.check()?;
+        copying.batch(&oids).await?;
+    }
+    copying.finish().await
+}
+
+struct Copying<'a> {
+    leader: &'a Arc<Leader>,
+    secret: &'a [u8; 192],
+    task: &'a Task,
+    session: Option<Connection>,
+    stream: Option<StreamWriter>,
+    writer: &'a Writer,
+    block: BytesMut,
+    /// Objects of the current batch that are in the stream.
+    done: HashSet<u32>,
+    copied: Copied,
+}
+
+impl Copying<'_> {
+    async fn batch(&mut self, oids: &[u32]) -> Result<()> {
+        self.done.clear();
+        let Err(error) = self.try_batch(oids).await else {
+            return Ok(());
+        };
+        self.reset(&error)?;
+        // One of them stands in the way: alone, each shows whether it is the one.
+        for oid in oids {
+            if self.done.contains(oid) {
+                continue;
+            }
+            if let Err(error) = self.try_batch(&[*oid]).await {
+                self.reset(&error)?;
+                self.lose(*oid, &error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up the session after an object's own error; hands on any other error.
+    fn reset(&mut self, error: &Error) -> Result<()> {
+        self.session = None;
+        if super::rows::is_the_objects_own(error) {
+            return Ok(());
+        }
+        Err(Error::new(error.code(), format!("Large objects: {}", error.report())))
+    }
+
+    fn lose(&mut self, oid: u32, error: &Error) {
+        let loss = Loss {
+            object: format!("large object {oid}"),
+            reason: error.report(),
+        };
+        self.task.monitor.lost(loss.clone());
+        self.copied.entry.lost.push(oid);
+        self.copied.losses.push(loss);
+    }
+
+    async fn try_batch(&mut self, oids: &[u32]) -> Result<()> {
+        let list: Vec<String> = oids.iter().map(u32::to_string).collect();
+        let statement = format!(
+            "COPY (SELECT o.oid, pg_catalog.octet_length(pg_catalog.lo_get(o.oid, {SMALL_BYTES_MAX}, 1)), \
+             pg_catalog.encode(pg_catalog.lo_get(o.oid, 0, {SMALL_BYTES_MAX}), 'hex') \
+             FROM pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]) AS o(oid)) TO STDOUT",
+            list.join(",")
+        );
+        let mut session = self.take_session().await?;
+        let mut large = Vec::new();
+        let mut lines = Lines::default();
+        let mut out = session.copy_out(&statement, None).await?;
+        while let Some(block) = out.next().await? {
+            lines.pending.extend_from_slice(&block);
+            while let Some(line) = lines.next_line() {
+                let (oid, more, bytes) = parse(&line)?;
+                if more {
+                    large.push(oid);
+                    continue;
+                }
+                let mut hash = self.hasher(oid);
+                hash.update(&bytes);
+                self.piece(oid, &bytes).await?;
+                self.end(oid, &hash).await?;
+            }
+        }
+        drop(out);
+        for oid in large {
+            self.copy_large(&mut session, oid).await?;
+        }
+        self.session = Some(session);
+        Ok(())
+    }
+
+    async fn copy_large(&mut self, session: &mut Connection, oid: u32) -> Result<()> {
+        let mut hash = self.hasher(oid);
+        let mut offset: u64 = 0;
+        loop {
+            self.task.check()?;
+            let statement = format!(
+                "COPY (SELECT {oid}, 0, pg_catalog.encode(\
+                 pg_catalog.lo_get({oid}, {offset}, {PIECE_BYTES_MAX}), 'hex')) TO STDOUT"
+            );
+            let bytes = match one_line(session, &statement).await {
+                Ok(line) => parse(&line)?.2,
+                Err(error) => {
+                    if offset > 0 {
+                        // What was copied stays, closed, so that the stream parses.
+                        self.done.insert(oid);
+                        put_piece(&mut self.block, oid, &[]);
+                        self.session = None;
+                        if super::rows::is_the_objects_own(&error) {
+                            self.lose(oid, &error);
+                        }
+                    }
+                    return Err(error);
+                }
+            };
+            if bytes.is_empty() {
+                return self.end(oid, &hash).await;
+            }
+            hash.update(&bytes);
+            offset += bytes.len() as u64;
+            self.piece(oid, &bytes).await?;
+        }
+    }
+
+    async fn take_session(&mut self) -> Result<Connection> {
+        match self.session.take() {
+            Some(session) => Ok(session),
+            None => self.leader.worker().await,
+        }
+    }
+
+    fn hasher(&self, oid: u32) -> Xxh3 {
+        let mut hash = Xxh3Builder::new().with_secret(*self.secret).build();
+        hash.update(&oid.to_be_bytes());
+        hash
+    }
+
+    async fn piece(&mut self, oid: u32, bytes: &[u8]) -> Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        put_piece(&mut self.block, oid, bytes);
+        self.copied.entry.data_bytes += bytes.len() as u64;
+        self.task.monitor.advance(0, bytes.len() as u64, 0);
+        if self.block.len() >= BLOCK_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&mut self, oid: u32, hash: &Xxh3) -> Result<()> {
+        put_piece(&mut self.block, oid, &[]);
+        self.done.insert(oid);
+        self.copied.entry.objects += 1;
+        self.copied.entry.hash = self.copied.entry.hash.wrapping_add(hash.digest128());
+        if self.block.len() >= BLOCK_BYTES {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<()> {
+        let writer = self.writer;
+        self.stream
+            .get_or_insert_with(|| writer.stream(Content::File))
+            .write(self.block.split().freeze())
+            .await
+    }
+
+    async fn finish(mut self) -> Result<Copied> {
+        if !self.block.is_empty() {
+            self.flush().await?;
+        }
+        if let Some(stream) = self.stream {
+            self.copied.stream = Some(stream.finish().await?);
+        }
+        Ok(self.copied)
+    }
+}
+
+async fn one_line(session: &mut Connection, statement: &str) -> Result<BytesMut> {
+    let mut lines = Lines::default();
+    let mut out = session.copy_out(statement, None).await?;
+    while let Some(block) = out.next().await? {
+        lines.pending.extend_from_slice(&block);
+    }
+    lines.next_line().ok_or_else(|| unexpected("no line"))
+}
+
+/// Cuts COPY text into lines.
+#[derive(Default)]
+struct Lines {
+    pending: BytesMut,
+}
+
+impl Lines {
+    fn next_line(&mut self) -> Option<BytesMut> {
+        let end = memchr(&self.pending)?;
+        let mut line = self.pending.split_to(end + 1);
+        line.truncate(end);
+        Some(line)
+    }
+}
+
+fn memchr(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| *byte == b'\n')
+}
+
+/// OID, whether there is more of it than the line holds, bytes.
+fn parse(line: &[u8]) -> Result<(u32, bool, Vec<u8>)> {
+    let mut fields = line.split(|byte| *byte == b'\t');
+    let mut field = || fields.next().ok_or_else(|| unexpected("too few fields"));
+    let number = |bytes: &[u8]| -> Result<u32> {
+        std::str::from_utf8(bytes)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| unexpected("no number"))
+    };
+    let oid = number(field()?)?;
+    let more = number(field()?)? > 0;
+    Ok((oid, more, unhex(field()?)?))
+}
+
+fn unhex(text: &[u8]) -> Result<Vec<u8>> {
+    let digit = |byte: u8| -> Result<u8> {
+        match byte {
+            b'0'..=b'9' => Ok(byte - b'0'),
+            b'a'..=b'f' => Ok(byte - b'a' + 10),
+            _ => Err(unexpected("no hexadecimal digit")),
+        }
+    };
+    let (pairs, rest) = text.as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(unexpected("half a byte"));
+    }
+    pairs.iter().map(|[high, low]| Ok(digit(*high)? << 4 | digit(*low)?)).collect()
+}
+
+fn unexpected(what: &str) -> Error {
+    Error::new(
+        Code::SourceProtocol,
+        format!("The server's answer about large objects does not parse: {what}"),
+    )
+}
