@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backstay_engine::clock::{Clock as _, SharedClock, SystemClock};
+use backstay_engine::clock::{SharedClock, SystemClock};
 use backstay_engine::error::Result;
 use backstay_engine::ids::BackupId;
 use backstay_engine::monitor::{Remembering, Task};
