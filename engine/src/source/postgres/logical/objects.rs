@@ -9,19 +9,32 @@ mod access_methods;
 mod aggregates;
 mod casts;
 mod collations;
+mod columns;
+mod constraints;
 mod conversions;
 mod default_acls;
 mod event_triggers;
 mod extensions;
 mod foreign;
 mod functions;
+mod indexes;
 mod languages;
+mod large_objects;
 mod operators;
+mod partitions;
+mod policies;
 mod publications;
+mod relations;
+mod rules;
 mod schemas;
+mod sequences;
+mod statistics;
 mod subscriptions;
+mod tables;
 mod text_search;
+mod triggers;
 mod types;
+mod views;
 
 /// What every family uses.
 mod prelude {
@@ -58,6 +71,7 @@ pub async fn read_all(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
     text_search::read(reader, out).await?;
     access_methods::read(reader, out).await?;
     foreign::read(reader, out).await?;
+    tables::read(reader, out).await?;
     default_acls::read(reader, out).await?;
     event_triggers::read(reader, out).await?;
     publications::read(reader, out).await?;
