@@ -19,6 +19,7 @@ pub mod runs;
 pub mod secret;
 pub mod source;
 pub mod storage;
+mod transport;
 pub mod units;
 pub mod vault;
 

@@ -5,11 +5,14 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::target::{Address, Target, TlsMode};
+use super::target::{Address, SshTarget, Target, TlsMode};
 use crate::error::{Code, Error, Result};
+use crate::transport::Io;
+use crate::transport::ssh::{self, Destination};
+use crate::transport::tls::{self, TlsRequest, Verify};
 
 /// Idle seconds before the first keepalive probe, between probes, and how many may be lost: a dead
 /// server is noticed after about a minute.
@@ -22,10 +25,6 @@ const UNACKNOWLEDGED_MAX: Duration = Duration::from_mins(1);
 
 /// The request that a client sends before anything else when it wants TLS.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
-
-/// Bytes both ways.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// An open stream, ready for the startup message.
 pub(crate) struct Stream {
@@ -99,30 +98,47 @@ pub(crate) fn too_slow(target: &Target) -> Error {
 
 async fn open_unbounded(target: &Target, attempt: Attempt) -> Result<Stream> {
     let mut io = open_bare(target).await?;
+    let plain = |io| Stream {
+        io,
+        encrypted: false,
+        channel_binding: None,
+    };
     if attempt == Attempt::Plain {
+        return Ok(plain(io));
+    }
+    if request_tls(&mut io).await.map_err(|e| broke(target, e))? {
+        let secured = tls::handshake(&tls_request(target), io).await?;
         return Ok(Stream {
-            io,
-            encrypted: false,
-            channel_binding: None,
+            io: Box::new(secured.stream),
+            encrypted: true,
+            channel_binding: secured.end_point,
         });
     }
-    if !request_tls(&mut io).await.map_err(|e| broke(target, e))? {
-        if attempt == Attempt::Encrypted {
-            return Err(Error::new(
-                Code::ConnectionTls,
-                format!("The server at {} has no TLS", target.place()),
-            )
-            .hint(
-                "Turn on ssl at the server, or use sslmode=prefer where the network is trusted",
-            ));
-        }
-        return Ok(Stream {
-            io,
-            encrypted: false,
-            channel_binding: None,
-        });
+    if attempt == Attempt::Offered {
+        return Ok(plain(io));
     }
-    Err(Error::new(Code::ConnectionTls, "TLS is not there yet"))
+    Err(Error::new(
+        Code::ConnectionTls,
+        format!("The server at {} has no TLS", target.place()),
+    )
+    .hint("Turn on ssl at the server, or use sslmode=prefer where the network is trusted"))
+}
+
+fn tls_request(target: &Target) -> TlsRequest {
+    let options = &target.tls;
+    let verify = match options.mode {
+        TlsMode::VerifyFull => Verify::Host,
+        TlsMode::VerifyCa => Verify::Chain,
+        // As libpq: whoever names a root wants it to be looked at.
+        _ if options.root_cert.is_some() => Verify::Chain,
+        _ => Verify::Nothing,
+    };
+    TlsRequest {
+        host: target.tls_host().unwrap_or_default().to_owned(),
+        verify,
+        root_cert: options.root_cert.clone(),
+        client: options.client_cert.clone().zip(options.client_key.clone()),
+    }
 }
 
 /// Asks for TLS; true when the server agrees.
@@ -141,6 +157,9 @@ async fn request_tls(io: &mut Box<dyn Io>) -> io::Result<bool> {
 }
 
 async fn open_bare(target: &Target) -> Result<Box<dyn Io>> {
+    if let Some(ssh) = &target.ssh {
+        return open_tunnel(target, ssh).await;
+    }
     match &target.address {
         Address::Unix { .. } => {
             let path = target.socket_path().unwrap_or_default();
@@ -156,6 +175,17 @@ async fn open_bare(target: &Target) -> Result<Box<dyn Io>> {
             Ok(Box::new(stream))
         }
     }
+}
+
+async fn open_tunnel(target: &Target, ssh: &SshTarget) -> Result<Box<dyn Io>> {
+    let destination = match &target.address {
+        Address::Tcp { host, port } => Destination::Tcp(host.clone(), *port),
+        Address::Unix { .. } => Destination::Unix(target.socket_path().unwrap_or_default()),
+    };
+    let tcp = open_tcp(&ssh.host, ssh.port)
+        .await
+        .map_err(|e| ssh::unreachable(ssh, e))?;
+    ssh::open(ssh, &destination, tcp).await
 }
 
 /// A TCP stream that notices a dead peer; every address of the name is tried.

@@ -28,11 +28,12 @@ use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use tokio::io::AsyncWriteExt as _;
 
-use super::connect::{self, Attempt, Io, Stream};
+use super::connect::{self, Attempt, Stream};
 use super::failure::ServerError;
 use super::session::{Notice, Row};
 use super::target::Target;
 use crate::error::{Code, Error, Result};
+use crate::transport::Io;
 use inbox::{HEADER_BYTES, Inbox, parse_header};
 use message::Message;
 

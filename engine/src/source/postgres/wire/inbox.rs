@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use super::super::connect::Io;
+use crate::transport::Io;
 
 /// How much is asked of the socket at a time.
 const READ_BYTES: usize = 256 * 1024;

@@ -1,0 +1,10 @@
+//! Ways to move bytes to a server safely: TLS and SSH tunnels.
+
+pub(crate) mod ssh;
+pub(crate) mod tls;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Bytes both ways.
+pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
