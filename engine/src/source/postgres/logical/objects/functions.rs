@@ -30,7 +30,7 @@ fn query(reader: &Reader<'_>) -> String {
         {body} AS body, pg_catalog.pg_get_function_arguments(p.oid) AS arguments, \
         pg_catalog.pg_get_function_identity_arguments(p.oid) AS identity, \
         pg_catalog.pg_get_function_result(p.oid) AS result, \
-        {signature} AS signature, \
+        {SIGNATURE} AS signature, \
         (SELECT pg_catalog.string_agg('FOR TYPE ' || pg_catalog.format_type(t.type, NULL), ', ' \
         ORDER BY t.place) FROM pg_catalog.unnest(p.protrftypes) WITH ORDINALITY t (type, place)) \
         AS transforms \
@@ -41,7 +41,6 @@ fn query(reader: &Reader<'_>) -> String {
         AND (p.oid >= {FIRST_NORMAL_OID} OR p.proacl IS DISTINCT FROM i.initprivs) \
         AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d \
         WHERE d.classid = 1255 AND d.objid = p.oid AND d.deptype = 'i') ORDER BY p.oid",
-        signature = SIGNATURE,
     )
 }
 

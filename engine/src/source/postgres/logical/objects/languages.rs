@@ -1,5 +1,7 @@
 //! Procedural languages that no extension made.
 
+use std::fmt::Write as _;
+
 use super::prelude::*;
 
 pub(super) async fn read(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
@@ -64,7 +66,7 @@ fn definition(reader: &Reader<'_>, name: &str, row: &Row) -> Result<String> {
             let mut text = format!("CREATE {trusted}PROCEDURAL LANGUAGE {name} HANDLER {handler}");
             for (word, column) in [("INLINE", "inline"), ("VALIDATOR", "validator")] {
                 if let Some(function) = row.opt(column)? {
-                    text.push_str(&format!(" {word} {function}"));
+                    let _ = write!(text, " {word} {function}");
                 }
             }
             Ok(text)

@@ -13,7 +13,7 @@ pub(super) async fn read(reader: &Reader<'_>, out: &mut Collected) -> Result<()>
 
 /// One kind of text search object: its catalog, and its words in SQL.
 struct Kind {
-    kind: ObjectKind,
+    object: ObjectKind,
     class: u32,
     keyword: &'static str,
 }
@@ -35,7 +35,7 @@ fn add(
     }
     let name = row.text("name")?;
     let owner = row.opt("owner")?.map(|_| row.oid("owner")).transpose()?;
-    let mut object = reader.object(kind.kind, place, Some(schema), name, owner)?;
+    let mut object = reader.object(kind.object, place, Some(schema), name, owner)?;
     let full = qualified(reader.schema(schema)?, name);
     let (options, more) = statements(&full)?;
     object.create.push(format!(
@@ -62,7 +62,7 @@ fn functions(row: &Row, columns: &[(&str, &str)]) -> Result<String> {
 
 async fn parsers(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
     let kind = Kind {
-        kind: ObjectKind::TextSearchParser,
+        object: ObjectKind::TextSearchParser,
         class: catalog::TEXT_SEARCH_PARSER,
         keyword: "TEXT SEARCH PARSER",
     };
@@ -88,7 +88,7 @@ async fn parsers(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
 
 async fn templates(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
     let kind = Kind {
-        kind: ObjectKind::TextSearchTemplate,
+        object: ObjectKind::TextSearchTemplate,
         class: catalog::TEXT_SEARCH_TEMPLATE,
         keyword: "TEXT SEARCH TEMPLATE",
     };
@@ -107,7 +107,7 @@ async fn templates(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
 
 async fn dictionaries(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
     let kind = Kind {
-        kind: ObjectKind::TextSearchDictionary,
+        object: ObjectKind::TextSearchDictionary,
         class: catalog::TEXT_SEARCH_DICTIONARY,
         keyword: "TEXT SEARCH DICTIONARY",
     };
@@ -134,7 +134,7 @@ async fn dictionaries(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
 
 async fn configurations(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
     let kind = Kind {
-        kind: ObjectKind::TextSearchConfiguration,
+        object: ObjectKind::TextSearchConfiguration,
         class: catalog::TEXT_SEARCH_CONFIGURATION,
         keyword: "TEXT SEARCH CONFIGURATION",
     };
