@@ -18,7 +18,8 @@ fn options(text: Option<&str>) -> Result<String> {
 }
 
 async fn wrappers(reader: &Reader<'_>, out: &mut Collected) -> Result<()> {
-    let query = "SELECT oid, fdwname, fdwowner, fdwhandler, fdwvalidator, fdwacl, fdwoptions, \
+    let query = "SELECT oid, fdwname, fdwowner, fdwacl, fdwoptions, \
+        fdwhandler::pg_catalog.regproc, fdwvalidator::pg_catalog.regproc, \
         pg_catalog.acldefault('F', fdwowner) AS acldefault \
         FROM pg_catalog.pg_foreign_data_wrapper ORDER BY oid";
     for row in reader.rows(query).await? {

@@ -158,12 +158,11 @@ async fn families(reader: &Reader<'_>, out: &mut Collected, members: &Members) -
         let oid = row.oid("oid")?;
         let place = catalog::row(catalog::OPERATOR_FAMILY, oid);
         let schema = row.oid("opfnamespace")?;
-        let mut parts = reader.parts_in(place, schema);
+        let built_in = oid < FIRST_NORMAL_OID;
+        let parts = if built_in { Parts::NONE } else { reader.parts_in(place, schema) };
+        // What users added to a built-in family is theirs; what is in an extension's comes with it.
         let loose = members.get(&(catalog::OPERATOR_FAMILY, oid));
-        if oid < FIRST_NORMAL_OID || reader.is_member(place) {
-            parts = Parts::NONE;
-        }
-        if !parts.definition && (loose.is_none() || !reader.whole) {
+        if !parts.definition && !(built_in && loose.is_some() && reader.whole) {
             continue;
         }
         let name = row.text("opfname")?;
