@@ -139,11 +139,9 @@ fn rank(kind: ObjectKind) -> ObjectKind {
 
 /// Writes final statements and dependencies; parts that stay inside their owner vanish into it.
 fn finish(drafts: Vec<Draft>, repair: &Repair, order: Vec<usize>, count: usize) -> Vec<Object> {
-    let mut when = vec![0_usize; count];
+    let mut when = vec![0_usize; count + 2];
     for (at, &node) in order.iter().enumerate() {
-        if node < count {
-            when[node] = at;
-        }
+        when[node] = at;
     }
     let numbers: Vec<ObjectNumber> = drafts.iter().map(|d| d.object.number).collect();
     let place: HashMap<ObjectNumber, usize> =
@@ -175,7 +173,8 @@ fn finish(drafts: Vec<Draft>, repair: &Repair, order: Vec<usize>, count: usize) 
         if let Some(assemble) = draft.assemble.take() {
             assemble(&mut draft.object, &is_separate);
         }
-        draft.object.postponed = repair.postponed.contains(&node);
+        draft.object.postponed =
+            draft.object.kind.section() == Section::Pre && when[node] > when[repair.after_data];
         draft.object.depends_on = emitted_needs(node, repair, &when, count)
             .into_iter()
             .map(|other| numbers[other])

@@ -1,6 +1,6 @@
 //! A graph of "comes after" edges, its stable topological order, and its loops.
 
-use std::collections::{BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 /// Nodes are numbered from zero in the order they should keep where no edge says otherwise.
 #[derive(Clone, Debug, Default)]
@@ -64,9 +64,10 @@ impl Graph {
         }
     }
 
-    /// A shortest loop among `nodes`, for each of several loops that share no node; each begins
-    /// with some node, followed by one it needs, and so on back to the first.
-    pub(super) fn loops(&self, nodes: &[usize]) -> Vec<Vec<usize>> {
+    /// Loops among `nodes`, each a shortest one through some node. They share no node but those
+    /// from `shared` on. Each begins with some node, followed by one it needs, and so on back to
+    /// the first.
+    pub(super) fn loops(&self, nodes: &[usize], shared: usize) -> Vec<Vec<usize>> {
         let mut free = vec![false; self.needs.len()];
         for &node in nodes {
             free[node] = true;
@@ -74,16 +75,15 @@ impl Graph {
         self.strip_leaves(nodes, &mut free);
         let mut found = Vec::new();
         for &node in nodes {
-            if !free[node] {
+            if !free[node] || node >= shared {
                 continue;
             }
+            free[node] = false;
             if let Some(members) = self.loop_through(node, &free) {
-                for &member in &members {
+                for &member in members.iter().filter(|&&member| member < shared) {
                     free[member] = false;
                 }
                 found.push(members);
-            } else {
-                free[node] = false;
             }
         }
         found
@@ -116,22 +116,22 @@ impl Graph {
 
     /// A shortest loop through `start` over nodes still `free`.
     fn loop_through(&self, start: usize, free: &[bool]) -> Option<Vec<usize>> {
-        let mut came_from = vec![usize::MAX; self.needs.len()];
+        let mut came_from = HashMap::new();
         let mut queue = VecDeque::from([start]);
         while let Some(node) = queue.pop_front() {
             for other in self.needs_of(node) {
                 if other == start {
                     let mut members = vec![node];
                     let mut at = node;
-                    while at != start {
-                        at = came_from[at];
+                    while let Some(&before) = came_from.get(&at) {
+                        at = before;
                         members.push(at);
                     }
                     members.reverse();
                     return Some(members);
                 }
-                if free[other] && came_from[other] == usize::MAX {
-                    came_from[other] = node;
+                if free[other] && !came_from.contains_key(&other) {
+                    came_from.insert(other, node);
                     queue.push_back(other);
                 }
             }

@@ -17,14 +17,13 @@ pub(super) struct Repair {
     pub(super) owner: Vec<Option<usize>>,
     /// Parts that were taken out of their owner's statement.
     pub(super) separate: BTreeSet<usize>,
-    /// Objects that were moved behind the rows.
-    pub(super) postponed: BTreeSet<usize>,
     /// Sentences about loops that no rule repairs.
     pub(super) broken: Vec<String>,
     shells: BTreeSet<usize>,
     used_shells: BTreeSet<usize>,
     before_data: usize,
-    after_data: usize,
+    /// The boundary between the rows and what comes behind them.
+    pub(super) after_data: usize,
 }
 
 impl Repair {
@@ -46,7 +45,6 @@ impl Repair {
             graph: Graph::new(count + 2),
             owner,
             separate: BTreeSet::new(),
-            postponed: BTreeSet::new(),
             broken: Vec::new(),
             shells,
             used_shells: BTreeSet::new(),
@@ -75,6 +73,10 @@ impl Repair {
             }
             if let Some(&parent) = draft.parent_index.as_ref().and_then(|p| place.get(p)) {
                 self.graph.forget(parent, node);
+            }
+            if draft.object.kind == ObjectKind::Table {
+                // Its rows are copied before what comes behind them.
+                self.graph.need(self.after_data, node);
             }
             match section(draft) {
                 Some(Section::Pre) => self.graph.need(self.before_data, node),
@@ -130,7 +132,7 @@ impl Repair {
                     "The dependencies among these objects cannot be put in order: {members}"
                 )));
             }
-            for members in self.graph.loops(&stuck) {
+            for members in self.graph.loops(&stuck, self.before_data) {
                 self.repair(drafts, &members);
             }
         }
@@ -151,14 +153,6 @@ impl Repair {
             if let (true, Some(at)) = (members.iter().any(movable), boundary) {
                 let next = members[(at + 1) % members.len()];
                 self.graph.forget(self.before_data, next);
-                if matches!(
-                    kind(next),
-                    Some(
-                        ObjectKind::MaterializedView | ObjectKind::Function | ObjectKind::Aggregate
-                    )
-                ) {
-                    self.postponed.insert(next);
-                }
                 return;
             }
         }
