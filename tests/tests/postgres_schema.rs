@@ -209,3 +209,35 @@ async fn every_fixture_comes_back_equal() {
     }
     assert!(failed.is_empty(), "these failed:\n{}", failed.join("\n"));
 }
+
+const LARGE_OBJECTS: &str = "
+    SELECT lo_create(20000 + i) FROM generate_series(1, 12000) i;
+    SELECT lo_create(7), lo_create(4294967290);
+    ALTER LARGE OBJECT 7 OWNER TO fixture_owner;
+    DO $$ BEGIN FOR i IN 25000 .. 25100 LOOP
+        EXECUTE 'ALTER LARGE OBJECT ' || i || ' OWNER TO \"Fixture \"\"odd\"\" role\"';
+        EXECUTE 'GRANT SELECT ON LARGE OBJECT ' || i || ' TO fixture_reader WITH GRANT OPTION';
+    END LOOP; END $$;
+    GRANT ALL ON LARGE OBJECT 7 TO PUBLIC;
+    REVOKE UPDATE ON LARGE OBJECT 20001 FROM postgres;
+    COMMENT ON LARGE OBJECT 20002 IS 'it''s large';";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_objects_keep_owner_privileges_and_comments() {
+    let state = "SELECT l.oid, pg_get_userbyid(lomowner), lomacl, description
+        FROM pg_largeobject_metadata l LEFT JOIN pg_description d ON d.objoid = l.oid
+        AND d.classoid = 'pg_largeobject'::regclass ORDER BY 1";
+    for &version in versions() {
+        let server = Server::start(version);
+        server.sql_file("postgres", &fixture("roles.sql"));
+        server.create_database("large");
+        server.sql("large", LARGE_OBJECTS);
+        let (schema, losses) = read(&server, "large").await;
+        assert!(losses.is_empty(), "{losses:?}");
+        let count = schema.objects.iter().filter(|o| o.kind == ObjectKind::LargeObject).count();
+        assert!(count < 12, "those with the same owner share an object, not {count}");
+        server.create_database("again");
+        assert_eq!(apply(&server, "again", &schema.objects).await, [""; 0]);
+        assert_eq!(server.sql("large", state), server.sql("again", state));
+    }
+}

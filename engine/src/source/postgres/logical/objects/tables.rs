@@ -116,6 +116,10 @@ fn table(
     if table.defined() {
         if table.kind != 'f' {
             object.tablespace = Some(table.tablespace.clone());
+        }
+        // That of a partitioned table is only what its partitions get by default; it is not taken
+        // from a setting but said afterwards.
+        if table.kind == 'r' {
             object.access_method.clone_from(&table.access_method);
         }
         if table.has_oids {

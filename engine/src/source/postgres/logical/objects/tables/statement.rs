@@ -234,6 +234,9 @@ fn alterations(table: &Relation, parents: &[String]) -> Result<Vec<String>> {
         let inherit = |parent| format!("{alter} INHERIT {parent}");
         list.extend(parents.iter().map(inherit));
     }
+    if let Some(method) = table.access_method.as_ref().filter(|_| table.kind == 'p') {
+        list.push(format!("{alter} SET ACCESS METHOD {}", ident(method)));
+    }
     for column in table.columns.iter().filter(|c| !c.dropped) {
         let of_column = format!("{alter} ALTER COLUMN {}", ident(&column.name));
         if let Some(target) = column.statistics {
