@@ -64,6 +64,7 @@ struct Inner {
     stop_now: AtomicBool,
     /// Wakes whoever writes the catalog into the repositories.
     export: Notify,
+    dirty: AtomicBool,
 }
 
 impl Engine {
@@ -107,6 +108,7 @@ impl Engine {
 
     /// Something a rebuild should bring back has changed.
     fn changed(&self) {
+        self.0.dirty.store(true, Ordering::SeqCst);
         self.0.export.notify_one();
     }
 

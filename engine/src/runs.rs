@@ -11,6 +11,7 @@ pub mod progress;
 mod queue;
 mod runner;
 
+pub(crate) use finish::climbed;
 pub use finish::{BackupDone, Finish, RestoreDone};
 pub use queue::BusyKey;
 

@@ -76,6 +76,13 @@ impl Query {
         self
     }
 
+    /// Only records older than that id.
+    #[must_use]
+    pub fn before(mut self, id: u128) -> Self {
+        self.high = Some(self.high.map_or(id, |high| high.min(id)));
+        self
+    }
+
     /// Only records made at or after `from` and before `to`.
     #[must_use]
     pub fn within(mut self, from: Option<Time>, to: Option<Time>) -> Self {

@@ -1,6 +1,83 @@
-//! The sealed copy of the catalog in the repositories.
+//! The sealed copy of the catalog in the repositories, so that a rebuild brings back more than
+//! backups: connections with their secrets, databases, runs, restores, pins and proofs.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
+use crate::catalog::Query;
+use crate::catalog::records::{
+    BackupRecord, ConnectionRecord, DatabaseRecord, RepositoryRecord, RestoreRecord, RunRecord,
+};
+use crate::error::{Error, Result};
+use crate::ids::BackupId;
+use crate::model::{Connection, Repository, Rung, Time};
+use crate::vault::Sealed;
+
+/// Changes gather for this long before they are written.
+const GATHER: Duration = Duration::from_secs(2);
+/// How long the last writing may hold up a stop.
+const LAST: Duration = Duration::from_secs(10);
+/// Runs, restores and remarks that are kept; backups themselves are in the repository anyway.
+const KEPT: usize = 2000;
+const VERSION: u32 = 1;
+
+/// What an export holds. Its secrets are in clear here: the export is sealed as a whole, with a key
+/// that only the repository's own keys lead to.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CatalogExport {
+    pub(super) version: u32,
+    pub(super) connections: Vec<ConnectionExport>,
+    pub(super) databases: Vec<DatabaseRecord>,
+    pub(super) repositories: Vec<Repository>,
+    pub(super) runs: Vec<RunRecord>,
+    pub(super) restores: Vec<RestoreRecord>,
+    pub(super) remarks: Vec<Remark>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct ConnectionExport {
+    pub(super) connection: Connection,
+    pub(super) password: Option<String>,
+    pub(super) ssh_key: Option<String>,
+    pub(super) ssh_passphrase: Option<String>,
+    pub(super) ssh_password: Option<String>,
+}
+
+impl std::fmt::Debug for ConnectionExport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("ConnectionExport")
+            .field(&self.connection.name)
+            .finish()
+    }
+}
+
+/// What the catalog knows of a backup beyond its snapshot and its notes.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Remark {
+    pub(super) backup: BackupId,
+    pub(super) pinned_until: Option<Time>,
+    pub(super) verified: Vec<Rung>,
+}
+
+impl CatalogExport {
+    /// Reads what [`Engine::export`] wrote.
+    pub(super) fn read(document: serde_json::Value) -> Result<Self> {
+        let export: Self = serde_json::from_value(document).map_err(|error| {
+            Error::invalid("The catalog in the repository cannot be read").because(error)
+        })?;
+        if export.version > VERSION {
+            return Err(
+                Error::invalid("The catalog in the repository is of a newer version")
+                    .hint("Use that version of Backstay"),
+            );
+        }
+        Ok(export)
+    }
+}
 
 impl Engine {
     /// Writes the catalog into the repositories whenever it has changed, until the stop.
@@ -10,6 +87,100 @@ impl Engine {
                 () = self.0.stopping.cancelled() => return,
                 () = self.0.export.notified() => {}
             }
+            tokio::select! {
+                () = self.0.stopping.cancelled() => return,
+                () = tokio::time::sleep(GATHER) => {}
+            }
+            self.write_exports().await;
         }
+    }
+
+    /// Writes what has changed since, before the engine ends.
+    pub(super) async fn last_export(&self) {
+        if tokio::time::timeout(LAST, self.write_exports())
+            .await
+            .is_err()
+        {
+            tracing::error!("the catalog was not written into the repositories in time");
+        }
+    }
+
+    async fn write_exports(&self) {
+        if !self.0.dirty.swap(false, Ordering::SeqCst) {
+            return;
+        }
+        let written = async {
+            let document = serde_json::to_value(self.export()?)
+                .map_err(|error| Error::internal("The catalog was not exported").because(error))?;
+            for record in self.0.catalog.all::<RepositoryRecord>()? {
+                let repository = self.open_repository(&record).await?;
+                repository
+                    .put_export(&self.identity(), document.clone())
+                    .await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(error) = written.await {
+            tracing::error!(error = error.report(), "the catalog was not exported");
+            self.0.dirty.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn export(&self) -> Result<CatalogExport> {
+        let catalog = &self.0.catalog;
+        let mut connections = Vec::new();
+        for record in catalog.all::<ConnectionRecord>()? {
+            connections.push(self.export_connection(record)?);
+        }
+        let newest = Query::newest(KEPT);
+        let finished = |record: &RunRecord| record.run.status.is_final();
+        let runs = catalog.list::<RunRecord>(&newest)?.records;
+        let backups = catalog.list::<BackupRecord>(&newest)?.records;
+        Ok(CatalogExport {
+            version: VERSION,
+            connections,
+            databases: catalog.all()?,
+            repositories: catalog
+                .all::<RepositoryRecord>()?
+                .into_iter()
+                .map(|record| record.repository)
+                .collect(),
+            runs: runs.into_iter().filter(finished).collect(),
+            restores: catalog.list::<RestoreRecord>(&newest)?.records,
+            remarks: backups
+                .into_iter()
+                .map(|record| record.0)
+                .filter(|backup| backup.pinned_until.is_some() || !backup.verified.is_empty())
+                .map(|backup| Remark {
+                    backup: backup.id,
+                    pinned_until: backup.pinned_until,
+                    verified: backup.verified,
+                })
+                .collect(),
+        })
+    }
+
+    fn export_connection(&self, record: ConnectionRecord) -> Result<ConnectionExport> {
+        let id = record.connection.id.to_string();
+        let open = |field: &str, sealed: &Option<Sealed>| -> Result<Option<String>> {
+            let Some(sealed) = sealed else {
+                return Ok(None);
+            };
+            let secret = self.0.catalog.vault().open(&id, field, sealed)?;
+            Ok(Some(secret.expose().to_owned()))
+        };
+        Ok(ConnectionExport {
+            password: open(PASSWORD, &record.password)?,
+            ssh_key: open(SSH_KEY, &record.ssh_key)?,
+            ssh_passphrase: open(SSH_PASSPHRASE, &record.ssh_passphrase)?,
+            ssh_password: open(SSH_PASSWORD, &record.ssh_password)?,
+            connection: record.connection,
+        })
+    }
+
+    /// Who this engine is, for people who look into a repository that several share.
+    pub(super) fn identity(&self) -> String {
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        format!("{}:{}", host.trim(), self.0.config.paths.data.display())
     }
 }

@@ -58,6 +58,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         stopped: CancellationToken::new(),
         stop_now: AtomicBool::new(false),
         export: Notify::new(),
+        dirty: AtomicBool::new(false),
     }));
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
@@ -119,6 +120,7 @@ impl Engine {
             if let Err(error) = exporting.await {
                 tracing::error!(%error, "the catalog's export broke off");
             }
+            engine.last_export().await;
             engine.0.pool.close().await;
             engine.0.stopped.cancel();
         });

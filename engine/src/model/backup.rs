@@ -283,4 +283,10 @@ pub struct ExportRequest {
     /// `sql` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub format: Option<ExportFormat>,
+    /// Leave owners out.
+    #[serde(default)]
+    pub no_owner: bool,
+    /// Leave grants out.
+    #[serde(default)]
+    pub no_privileges: bool,
 }

@@ -63,6 +63,8 @@ pub struct RestorePlan {
     pub data_bytes: u64,
     /// Rows to bring back.
     pub rows: u64,
+    /// About how many bytes the result takes on the target's disks.
+    pub space_bytes: u64,
     /// Bytes free at the target, where that can be known.
     pub free_bytes: Option<u64>,
     /// Objects, at most 10,000.

@@ -1,6 +1,8 @@
 //! Exports: the catalog as it was, sealed in the repository, so that the repository and its kit are
 //! enough to start over.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 
 use super::Repository;
@@ -8,6 +10,10 @@ use super::format::records::Export;
 use super::format::sealed::Kind;
 use crate::error::{Code, Result};
 use crate::ids::NoteId;
+use crate::storage::StorageError;
+
+/// Exports kept of each writer.
+const KEPT: usize = 2;
 
 impl Repository {
     /// Keeps the catalog; durable when it returns.
@@ -20,7 +26,47 @@ impl Repository {
             catalog,
         };
         self.inner.put_record(&key, &export).await?;
-        Ok(self.inner.storage.barrier().await?)
+        self.inner.storage.barrier().await?;
+        self.thin_out(writer).await
+    }
+
+    /// Removes a writer's older exports but one, as far as the store lets go of them.
+    async fn thin_out(&self, writer: &str) -> Result<()> {
+        let inner = &self.inner;
+        let mut own = Vec::new();
+        for info in inner.list_kind(Kind::Export).await? {
+            // Damaged ones are for a check to tell.
+            if let Ok(Some(found)) = inner.get_record_if_there::<Export>(&info.key).await
+                && found.writer == writer
+            {
+                own.push((found.at, info.key));
+            }
+        }
+        own.sort();
+        for (_, key) in own.iter().rev().skip(KEPT) {
+            match inner.storage.delete(key).await {
+                Ok(()) | Err(StorageError::Missing { .. } | StorageError::Failed { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The newest readable export of every engine that writes here, oldest first.
+    pub async fn exports(&self) -> Result<Vec<Export>> {
+        let mut newest: BTreeMap<String, Export> = BTreeMap::new();
+        for info in self.inner.list_kind(Kind::Export).await? {
+            let Ok(Some(export)) = self.inner.get_record_if_there::<Export>(&info.key).await else {
+                continue;
+            };
+            let known = newest.get(&export.writer);
+            if known.is_none_or(|known| known.at <= export.at) {
+                newest.insert(export.writer.clone(), export);
+            }
+        }
+        let mut exports: Vec<_> = newest.into_values().collect();
+        exports.sort_by_key(|export| export.at);
+        Ok(exports)
     }
 
     /// The newest export that can be read, with its time.

@@ -13,6 +13,8 @@ pub struct Finish {
     pub result: serde_json::Value,
     /// Whether something is missing although nothing was reported lost.
     pub partial: bool,
+    /// Why it counts as failed although it came to its end: a check that found damage.
+    pub error: Option<Problem>,
     /// The backup it made.
     pub backup: Option<BackupDone>,
     /// The restore it carried out.

@@ -118,7 +118,10 @@ async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
     run.duration_ms = Some((now - begun).num_milliseconds().max(0).unsigned_abs());
     let finish = match outcome {
         Ok(finish) => {
-            run.status = if finish.partial || run.losses_total > 0 {
+            run.error.clone_from(&finish.error);
+            run.status = if finish.error.is_some() {
+                RunStatus::Failed
+            } else if finish.partial || run.losses_total > 0 {
                 RunStatus::Partial
             } else {
                 RunStatus::Success

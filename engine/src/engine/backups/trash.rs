@@ -8,6 +8,8 @@ use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord, backu
 use crate::error::{Code, Error, Result};
 use crate::ids::BackupId;
 use crate::model::{Backup, BackupDelete, BackupEdit, Deletion, RunStatus};
+use crate::repository::Repository;
+use crate::repository::format::records::Note;
 
 impl Engine {
     /// Changes label, note and pin; the repository keeps them too.
@@ -186,17 +188,46 @@ fn gone(id: BackupId) -> Error {
     Error::new(Code::BackupNotFound, format!("Backup {id} is gone"))
 }
 
-#[allow(clippy::unused_async)]
+/// What the repository is told as the author of changes people make here.
 impl Engine {
-    async fn note_in_repository(&self, _: &Backup, _: &BackupEdit) -> Result<()> {
-        Ok(())
+    async fn repository_of_backup(&self, backup: &Backup) -> Result<Repository> {
+        let record = self.find_repository(&backup.repository_id.to_string())?;
+        self.open_repository(&record).await
     }
 
-    async fn trash_in_repository(&self, _: &Backup) -> Result<()> {
-        Ok(())
+    async fn note_in_repository(&self, backup: &Backup, edit: &BackupEdit) -> Result<()> {
+        if !backup.status.is_restorable() {
+            return Ok(());
+        }
+        let pinned = match (edit.pinned_until, edit.unpin) {
+            (Some(_), _) => Some(true),
+            (None, Some(true)) => Some(false),
+            _ => None,
+        };
+        let note = Note {
+            backup: backup.id,
+            at: self.now(),
+            by: self.identity(),
+            label: edit.label.clone(),
+            annotation: edit.note.clone(),
+            pinned,
+        };
+        self.repository_of_backup(backup)
+            .await?
+            .put_note(&note)
+            .await
     }
 
-    async fn untrash_in_repository(&self, _: &RepositoryRecord, _: BackupId) -> Result<()> {
-        Ok(())
+    async fn trash_in_repository(&self, backup: &Backup) -> Result<()> {
+        let repository = self.repository_of_backup(backup).await?;
+        let undo = self.0.config.undo_window;
+        repository
+            .delete_backup(backup.id, &self.identity(), "deleted by a person", undo)
+            .await
+    }
+
+    async fn untrash_in_repository(&self, record: &RepositoryRecord, id: BackupId) -> Result<()> {
+        let repository = self.open_repository(record).await?;
+        repository.undelete_backup(id, &self.identity()).await
     }
 }

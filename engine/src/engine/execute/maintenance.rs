@@ -1,36 +1,232 @@
-//! Checks, prunes and repairs.
+//! Checks, prunes and repairs of repositories.
+
+use std::collections::BTreeMap;
 
 use super::Engine;
-use crate::error::{Error, Result};
-use crate::model::{PruneReport, Run};
+use crate::catalog::records::{RepositoryRecord, TrashRecord};
+use crate::error::{Code, Error, Result};
+use crate::ids::{BackupId, RepositoryId};
+use crate::model::{
+    CheckReport, Damage, DamageKind, Level, Problem, PruneReport, RepairReport, Run,
+};
 use crate::monitor::Task;
 use crate::repository::Repository;
+use crate::repository::check::{self, CheckOptions};
+use crate::repository::collect::PruneOptions;
 use crate::runs::Finish;
 
-fn not_yet<T>() -> Result<T> {
-    Err(Error::internal("This operation is not built yet"))
-}
+/// Damages a run keeps.
+const KEPT: usize = 1000;
 
-#[allow(clippy::unused_async)]
 impl Engine {
-    pub(super) async fn do_check(&self, run: &Run, _: u8, _: &Task) -> Result<Finish> {
-        self.repository_of(run)?;
-        not_yet()
+    pub(super) async fn do_check(&self, run: &Run, percent: u8, task: &Task) -> Result<Finish> {
+        let record = self.repository_of(run)?;
+        let repository = task.or_cancelled(self.open_repository(&record)).await?;
+        let options = CheckOptions {
+            read_percent: f64::from(percent),
+        };
+        let found = repository.check(&options, task).await?;
+        let report = check_report(&found, percent);
+        let error = (!report.ok).then(|| {
+            let error = Error::new(
+                Code::RepositoryCorrupt,
+                format!(
+                    "{} objects are damaged; {} backups are not whole",
+                    report.damages_total,
+                    found.affected.len()
+                ),
+            )
+            .hint("`backstay repository repair` mends what can be mended; then back up again");
+            Problem::from(&error)
+        });
+        for damage in report.damages.iter().take(KEPT) {
+            task.monitor.note(
+                Level::Error,
+                &format!("{}: {}", damage.object, damage.message),
+            );
+        }
+        if report.ok {
+            self.stamp(record.repository.id, task, |record, at| {
+                record.checked_at = Some(at)
+            })
+            .await?;
+        }
+        Ok(Finish {
+            result: serde_json::to_value(&report).unwrap_or_default(),
+            error,
+            ..Finish::default()
+        })
     }
 
-    pub(super) async fn do_prune(&self, _: &Run, _: bool, _: &Task) -> Result<Finish> {
-        not_yet()
+    pub(super) async fn do_prune(&self, run: &Run, dry_run: bool, task: &Task) -> Result<Finish> {
+        let record = self.repository_of(run)?;
+        let repository = task.or_cancelled(self.open_repository(&record)).await?;
+        let report = if dry_run {
+            self.prune_plan_of(&repository, task).await?
+        } else {
+            let done = repository.prune(&self.prune_options(), task).await?;
+            self.forget_purged(&done.purged_backups).await?;
+            self.stamp(record.repository.id, task, |record, at| {
+                record.pruned_at = Some(at)
+            })
+            .await?;
+            let waiting = done
+                .waiting_for
+                .iter()
+                .map(|who| format!("Waiting for {who}"));
+            PruneReport {
+                dry_run: false,
+                purged_backups: done.purged_backups.len() as u64,
+                keep_packs: done.kept_packs,
+                repack_packs: 0,
+                delete_packs: done.deleted_packs,
+                repack_bytes: done.copied_bytes,
+                freed_bytes: done.freed_bytes,
+                waits_for_sessions: done.waiting_for.len() as u64,
+                messages: waiting.collect(),
+            }
+        };
+        for message in &report.messages {
+            task.monitor.note(Level::Info, message);
+        }
+        Ok(Finish {
+            result: serde_json::to_value(&report).unwrap_or_default(),
+            ..Finish::default()
+        })
     }
 
-    pub(super) async fn do_repair(&self, _: &Run, _: &Task) -> Result<Finish> {
-        not_yet()
+    pub(super) async fn do_repair(&self, run: &Run, task: &Task) -> Result<Finish> {
+        let record = self.repository_of(run)?;
+        let repository = task.or_cancelled(self.open_repository(&record)).await?;
+        let done = repository.repair(true, task).await?;
+        let mut messages = Vec::new();
+        for (count, what) in [
+            (
+                done.removed_segments,
+                "index segments could not be read and were removed",
+            ),
+            (done.found_packs, "packs are in the index again"),
+            (done.missing_packs, "packs are gone"),
+            (done.damaged_packs, "damaged packs were taken out of use"),
+            (
+                done.lost_chunks,
+                "chunks are lost; the next backup stores them again",
+            ),
+        ] {
+            if count > 0 {
+                messages.push(format!("{count} {what}"));
+            }
+        }
+        for message in &messages {
+            task.monitor.note(Level::Warning, message);
+        }
+        let report = RepairReport {
+            packs_read: done.found_packs + done.damaged_packs,
+            chunks_indexed: done.saved_chunks,
+            damages: Vec::new(),
+            messages,
+        };
+        Ok(Finish {
+            result: serde_json::to_value(&report).unwrap_or_default(),
+            ..Finish::default()
+        })
     }
 
     pub(in super::super) async fn prune_plan_of(
         &self,
-        _: &Repository,
-        _: &Task,
+        repository: &Repository,
+        task: &Task,
     ) -> Result<PruneReport> {
-        not_yet()
+        let plan = repository.prune_plan(&self.prune_options(), task).await?;
+        Ok(PruneReport {
+            dry_run: true,
+            purged_backups: plan.purged_backups.len() as u64,
+            keep_packs: 0,
+            repack_packs: plan.sparse_packs,
+            delete_packs: plan.dead_packs,
+            repack_bytes: plan.copied_bytes,
+            freed_bytes: plan.freed_bytes,
+            waits_for_sessions: 0,
+            messages: Vec::new(),
+        })
+    }
+
+    fn prune_options(&self) -> PruneOptions {
+        PruneOptions::new(self.identity())
+    }
+
+    /// What a prune purged cannot be taken back any more.
+    async fn forget_purged(&self, purged: &[BackupId]) -> Result<()> {
+        let purged: Vec<u128> = purged.iter().map(|id| id.bits()).collect();
+        self.0
+            .catalog
+            .write(move |tx| {
+                for id in &purged {
+                    tx.remove::<TrashRecord>(*id)?;
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    async fn stamp(
+        &self,
+        id: RepositoryId,
+        task: &Task,
+        set: impl Fn(&mut crate::model::Repository, crate::model::Time) + Send + 'static,
+    ) -> Result<()> {
+        let now = task.clock.now();
+        self.0
+            .catalog
+            .write(move |tx| {
+                tx.change::<RepositoryRecord>(id.bits(), |record| {
+                    set(&mut record.repository, now);
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+fn check_report(found: &check::CheckReport, percent: u8) -> CheckReport {
+    let mut damages: Vec<Damage> = found
+        .problems
+        .iter()
+        .take(KEPT)
+        .map(|problem| Damage {
+            object: problem.object.clone(),
+            kind: if problem.reason.contains("missing") {
+                DamageKind::Missing
+            } else {
+                DamageKind::Corrupt
+            },
+            message: problem.reason.clone(),
+            backups: Vec::new(),
+        })
+        .collect();
+    // What the damage costs, backup by backup, part by part.
+    let mut parts: BTreeMap<&str, Vec<BackupId>> = BTreeMap::new();
+    for affected in &found.affected {
+        for part in &affected.parts {
+            parts.entry(part).or_default().push(affected.backup);
+        }
+    }
+    let lost = parts.into_iter().map(|(part, backups)| Damage {
+        object: part.to_owned(),
+        kind: DamageKind::Corrupt,
+        message: "It cannot be restored from these backups".to_owned(),
+        backups,
+    });
+    damages.extend(lost.take(KEPT));
+    CheckReport {
+        ok: found.is_clean(),
+        backups: found.backups,
+        packs: found.packs,
+        chunks: found.chunks,
+        read_bytes: found.read_bytes,
+        read_data_percent: percent,
+        damages,
+        damages_total: found.problem_count,
     }
 }
