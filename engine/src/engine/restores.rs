@@ -32,17 +32,6 @@ impl Engine {
         let backup = self.restorable_backup(backup)?;
         let connection = self.restore_target(&backup, &create)?;
         let plan = self.plan_of_refusing(&backup, &connection, &create).await?;
-        if plan.destroys && create.confirm.as_deref() != Some(plan.database.as_str()) {
-            return Err(Error::new(
-                Code::Unconfirmed,
-                format!(
-                    "Restoring would destroy what database \"{}\" holds",
-                    plan.database
-                ),
-            )
-            .hint(format!("Confirm it with `--confirm {}`", plan.database))
-            .field("confirm", "must be the name of the database"));
-        }
         let named = create
             .database
             .clone()

@@ -1,24 +1,192 @@
 //! What is inside backups, and how two differ.
 
-use super::super::Engine;
-use crate::error::{Error, Result};
-use crate::model::{BackupDiff, BackupObject, ObjectList, Page};
+use std::collections::{BTreeMap, HashMap};
 
-#[allow(clippy::unused_async)]
+use super::super::Engine;
+use crate::catalog::Query;
+use crate::catalog::records::{BackupRecord, backup as facet};
+use crate::error::{Code, Error, Result};
+use crate::model::{
+    Backup, BackupDiff, BackupObject, Change, ObjectDiff, ObjectList, Page, RunStatus,
+    checked_limit,
+};
+use crate::pipeline::archive::{Archive, ArchivedTable};
+use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber};
+
+/// Differences answered one by one.
+const DIFFERENCES: usize = 10_000;
+
+/// What tells objects of one backup apart and finds them in another: kind, schema, the object it
+/// belongs to, name.
+type Name = (ObjectKind, String, String, String);
+
 impl Engine {
     /// What is inside, in the order a restore makes it.
     pub async fn backup_objects(
         &self,
         spelling: &str,
-        _: &ObjectList,
+        list: &ObjectList,
     ) -> Result<Page<BackupObject>> {
-        self.restorable_backup(spelling)?;
-        Err(Error::internal("This operation is not built yet"))
+        let limit = checked_limit(list.limit)?;
+        let start: usize = match list.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
+            None => 0,
+            Some(cursor) => cursor.parse().map_err(|_| {
+                Error::invalid("The cursor is not one that a list answered")
+                    .field("cursor", "must be the next_cursor of the page before")
+            })?,
+        };
+        let backup = self.restorable_backup(spelling)?;
+        let (_, archive) = self.archive(&backup).await?;
+        let tables = by_number(&archive);
+        let wanted = |object: &&Object| {
+            let kind = list.kind.as_deref().filter(|kind| !kind.is_empty());
+            let schema = list.schema.as_deref().filter(|schema| !schema.is_empty());
+            kind.is_none_or(|kind| {
+                object
+                    .kind
+                    .sql_name()
+                    .eq_ignore_ascii_case(&kind.replace('_', " "))
+            }) && schema.is_none_or(|schema| object.schema.as_deref() == Some(schema))
+        };
+        let mut rest = archive.objects.iter().filter(wanted).skip(start);
+        let items: Vec<_> = rest
+            .by_ref()
+            .take(limit)
+            .map(|object| describe(object, tables.get(&object.number).copied()))
+            .collect();
+        let more = rest.next().is_some();
+        Ok(Page {
+            next_cursor: more.then(|| (start + items.len()).to_string()),
+            items,
+        })
     }
 
     /// How `spelling` differs from the older `against`; the one before it when left out.
-    pub async fn diff_backups(&self, spelling: &str, _: Option<&str>) -> Result<BackupDiff> {
-        self.restorable_backup(spelling)?;
-        Err(Error::internal("This operation is not built yet"))
+    pub async fn diff_backups(&self, spelling: &str, against: Option<&str>) -> Result<BackupDiff> {
+        let to = self.restorable_backup(spelling)?;
+        let from = match against.filter(|against| !against.is_empty()) {
+            Some(against) => self.restorable_backup(against)?,
+            None => self.backup_before(&to)?,
+        };
+        let (_, old) = self.archive(&from).await?;
+        let (_, new) = self.archive(&to).await?;
+        Ok(compare(&from, &old, &to, &new))
     }
+
+    fn backup_before(&self, backup: &Backup) -> Result<Backup> {
+        let mut newest: Option<Backup> = None;
+        for status in [RunStatus::Success, RunStatus::Partial] {
+            let query = Query::newest(1)
+                .only(facet::CONNECTION, Some(backup.connection_id))
+                .only(facet::DATABASE, Some(&backup.database))
+                .only(facet::STATUS, Some(status))
+                .before(backup.id.bits());
+            let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
+            newest = [newest, found.map(|record| record.0)]
+                .into_iter()
+                .flatten()
+                .max_by_key(|backup| backup.id);
+        }
+        newest.ok_or_else(|| {
+            Error::new(
+                Code::BackupNotFound,
+                format!(
+                    "There is no backup of {}/{} before this one",
+                    backup.connection, backup.database
+                ),
+            )
+            .hint("Name the one to compare with: --against BACKUP")
+        })
+    }
+}
+
+fn by_number(archive: &Archive) -> HashMap<ObjectNumber, &ArchivedTable> {
+    archive
+        .tables
+        .iter()
+        .map(|table| (table.entry.number, table))
+        .collect()
+}
+
+fn describe(object: &Object, table: Option<&ArchivedTable>) -> BackupObject {
+    let sum = table.map(|table| &table.entry.sum);
+    BackupObject {
+        kind: object.kind.sql_name().to_owned(),
+        schema: object.schema.clone(),
+        name: object.name.clone(),
+        owner: object.owner.clone(),
+        rows: sum.map(|sum| sum.rows),
+        data_bytes: sum.map(|sum| sum.data_bytes),
+        row_hash: sum.map(|sum| format!("{:032x}", sum.row_hash)),
+    }
+}
+
+fn named(archive: &Archive) -> BTreeMap<Name, &Object> {
+    let numbers = archive.by_number();
+    let mut named = BTreeMap::new();
+    for object in &archive.objects {
+        let owner = object.of.and_then(|number| numbers.get(&number));
+        let owner = owner.map(|owner| owner.name.clone()).unwrap_or_default();
+        let schema = object.schema.clone().unwrap_or_default();
+        named.insert((object.kind, schema, owner, object.name.clone()), object);
+    }
+    named
+}
+
+fn compare(from: &Backup, old: &Archive, to: &Backup, new: &Archive) -> BackupDiff {
+    let (old_named, new_named) = (named(old), named(new));
+    let (old_tables, new_tables) = (by_number(old), by_number(new));
+    let mut diff = BackupDiff {
+        from: from.id,
+        to: to.id,
+        unchanged: 0,
+        items: Vec::new(),
+        truncated: false,
+    };
+    let mut names: Vec<&Name> = old_named.keys().chain(new_named.keys()).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let (before, after) = (old_named.get(name), new_named.get(name));
+        let before_rows = before.and_then(|object| old_tables.get(&object.number));
+        let after_rows = after.and_then(|object| new_tables.get(&object.number));
+        let definition = match (before, after) {
+            (Some(before), Some(after)) => !same_definition(before, after),
+            _ => true,
+        };
+        let data = before_rows.map(|t| (t.entry.sum.rows, t.entry.sum.row_hash))
+            != after_rows.map(|t| (t.entry.sum.rows, t.entry.sum.row_hash));
+        let change = match (before, after) {
+            (None, _) => Change::Added,
+            (_, None) => Change::Removed,
+            _ if definition || data => Change::Changed,
+            _ => {
+                diff.unchanged += 1;
+                continue;
+            }
+        };
+        if diff.items.len() == DIFFERENCES {
+            diff.truncated = true;
+            break;
+        }
+        diff.items.push(ObjectDiff {
+            change,
+            kind: name.0.sql_name().to_owned(),
+            schema: Some(name.1.clone()).filter(|schema| !schema.is_empty()),
+            name: name.3.clone(),
+            definition,
+            data,
+            rows_before: before_rows.map(|table| table.entry.sum.rows),
+            rows_after: after_rows.map(|table| table.entry.sum.rows),
+        });
+    }
+    diff
+}
+
+fn same_definition(before: &Object, after: &Object) -> bool {
+    before.create == after.create
+        && before.owner == after.owner
+        && before.attachments == after.attachments
+        && before.tablespace == after.tablespace
+        && before.access_method == after.access_method
 }

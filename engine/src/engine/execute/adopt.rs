@@ -1,9 +1,178 @@
-//! Backups that were committed although the catalog does not say so.
+//! From a committed snapshot to the catalog's record of the backup: right after the commit, after a
+//! crash between commit and catalog, and in a rebuild.
+
+use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use crate::catalog::records::RunRecord;
+use crate::catalog::records::{BackupRecord, RepositoryRecord, RunRecord, Work};
+use crate::error::{Error, Result};
+use crate::ids::{ConnectionId, RunId};
+use crate::model::{
+    Backup, BackupKind, BackupType, RunStatus, ServerKind, Time, Trigger, VerifyLevel,
+};
+use crate::pipeline::backup::{BackupFacts, Outcome};
+use crate::repository::format::digest::hex;
+use crate::repository::{Repository, Snapshot, snapshot_key};
+use crate::runs::BackupDone;
 
-#[allow(clippy::unused_async)]
+/// What a snapshot says of the run that made it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RunFacts {
+    pub(super) run_id: RunId,
+    pub(super) trigger: Trigger,
+    pub(super) connection_id: ConnectionId,
+    pub(super) connection: String,
+    #[serde(default)]
+    pub(super) label: Option<String>,
+    #[serde(default)]
+    pub(super) note: Option<String>,
+    pub(super) created_at: Time,
+}
+
+/// What the catalog keeps of a committed backup.
+pub(super) async fn done(
+    repository: &Repository,
+    snapshot: &Snapshot,
+    facts: &BackupFacts,
+) -> BackupDone {
+    let object = repository
+        .storage()
+        .get(&snapshot_key(snapshot.id), None)
+        .await;
+    BackupDone {
+        point_at: facts.snapshot_at.parse().ok(),
+        source_bytes: snapshot.tally.read_bytes,
+        new_bytes: snapshot.tally.new_bytes,
+        stored_bytes: snapshot.tally.stored_bytes,
+        objects: facts.objects,
+        tables: facts.tables,
+        rows: facts.rows,
+        server_version: Some(facts.server_version.clone()),
+        checksum: object
+            .ok()
+            .map(|bytes| hex(digest(&SHA256, &bytes).as_ref())),
+    }
+}
+
+fn status(facts: &BackupFacts) -> RunStatus {
+    match facts.outcome {
+        Outcome::Success => RunStatus::Success,
+        Outcome::Partial => RunStatus::Partial,
+    }
+}
+
+fn read_facts(snapshot: &Snapshot) -> Result<BackupFacts> {
+    serde_json::from_value(snapshot.facts.clone()).map_err(|error| {
+        Error::invalid(format!(
+            "Backup {} is of a kind not known here",
+            snapshot.id
+        ))
+        .because(error)
+    })
+}
+
+/// The backup that a snapshot is, from what it says itself.
+pub(super) async fn backup_of_snapshot(
+    repository: &Repository,
+    record: &RepositoryRecord,
+    snapshot: &Snapshot,
+) -> Result<Backup> {
+    let facts = read_facts(snapshot)?;
+    let run: Option<RunFacts> = serde_json::from_value(facts.run.clone()).ok();
+    let took = snapshot.committed_at - snapshot.started_at;
+    let mut backup = Backup {
+        id: snapshot.id,
+        serial: 0,
+        connection_id: run
+            .as_ref()
+            .map_or(ConnectionId::from_bits(0), |run| run.connection_id),
+        connection: run
+            .as_ref()
+            .map_or_else(|| "unknown".to_owned(), |run| run.connection.clone()),
+        engine: ServerKind::Postgres,
+        database: facts.database.clone(),
+        kind: BackupKind::Logical,
+        backup_type: BackupType::Full,
+        status: status(&facts),
+        repository_id: record.repository.id,
+        repository: record.repository.name.clone(),
+        run_id: run.as_ref().map(|run| run.run_id),
+        job_id: None,
+        label: run.as_ref().and_then(|run| run.label.clone()),
+        note: run.as_ref().and_then(|run| run.note.clone()),
+        pinned_until: None,
+        created_at: run
+            .as_ref()
+            .map_or_else(|| snapshot.id.created_at(), |run| run.created_at),
+        started_at: Some(snapshot.started_at),
+        finished_at: Some(snapshot.committed_at),
+        point_at: None,
+        duration_ms: Some(took.num_milliseconds().max(0).unsigned_abs()),
+        source_bytes: 0,
+        new_bytes: 0,
+        stored_bytes: 0,
+        objects: 0,
+        tables: 0,
+        rows: 0,
+        server_version: None,
+        checksum: None,
+        verify_level: VerifyLevel::None,
+        verified: Vec::new(),
+        losses: facts.losses.clone(),
+        error: None,
+    };
+    done(repository, snapshot, &facts).await.apply(&mut backup);
+    Ok(backup)
+}
+
 impl Engine {
-    pub(in super::super) async fn adopt_committed(&self, _: &[RunRecord]) {}
+    /// A crash may come between a backup's commit and the catalog: such a backup is whole.
+    pub(in super::super) async fn adopt_committed(&self, cut_off: &[RunRecord]) {
+        for record in cut_off {
+            if !matches!(record.work, Work::Backup(_)) {
+                continue;
+            }
+            if let Err(error) = self.adopt(record).await {
+                tracing::warn!(run = %record.run.id, error = error.report(), "not looked after");
+            }
+        }
+    }
+
+    async fn adopt(&self, cut_off: &RunRecord) -> Result<()> {
+        let Some(id) = cut_off.run.backup_id else {
+            return Ok(());
+        };
+        let record = self.repository_of(&cut_off.run)?;
+        let repository = self.open_repository(&record).await?;
+        if !repository.snapshots().await?.contains(&id) {
+            return Ok(());
+        }
+        let snapshot = repository.snapshot(id).await?;
+        let facts = read_facts(&snapshot)?;
+        let done = done(&repository, &snapshot, &facts).await;
+        let (run, status) = (cut_off.run.id.bits(), status(&facts));
+        let finished = snapshot.committed_at;
+        self.0
+            .catalog
+            .write(move |tx| {
+                tx.change::<RunRecord>(run, |record| {
+                    record.run.status = status;
+                    record.run.error = None;
+                    record.run.losses.clone_from(&facts.losses);
+                    record.run.finished_at = Some(finished);
+                    Ok(())
+                })?;
+                tx.change::<BackupRecord>(id.bits(), |record| {
+                    record.0.status = status;
+                    record.0.error = None;
+                    record.0.losses.clone_from(&facts.losses);
+                    record.0.finished_at = Some(finished);
+                    done.apply(&mut record.0);
+                    Ok(())
+                })
+            })
+            .await?;
+        Ok(())
+    }
 }

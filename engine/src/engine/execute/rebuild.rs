@@ -1,13 +1,317 @@
-//! A rebuild: the catalog from the repository alone.
+//! A rebuild: the catalog from a repository alone. What the catalog knows already stays as it is.
+
+use std::collections::HashMap;
 
 use super::Engine;
-use crate::error::{Error, Result};
+use super::adopt::backup_of_snapshot;
+use crate::catalog::Record;
+use crate::catalog::records::{
+    BackupRecord, ConnectionRecord, RepositoryRecord, RestoreRecord, RunRecord, TrashRecord,
+};
+use crate::engine::exports::{CatalogExport, ConnectionExport, Remark};
+use crate::engine::pool::storage_at;
+use crate::engine::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
+use crate::error::{Code, Error, Result};
+use crate::ids::{BackupId, NoteId, RepositoryId};
+use crate::model::{Deletion, KeyKind, Level, RebuildReport, Repository as Shown};
 use crate::monitor::Task;
-use crate::runs::{Credentials, Finish};
+use crate::repository::format::digest::hex;
+use crate::repository::{Credential, Repository};
+use crate::runs::{Credentials, Finish, climbed};
+use crate::secret::{SecretKey, SecretText};
+use crate::vault::{Sealed, create_private, parse_key};
 
-#[allow(clippy::unused_async)]
 impl Engine {
-    pub(super) async fn do_rebuild(&self, _: Credentials, _: &Task) -> Result<Finish> {
-        Err(Error::internal("This operation is not built yet"))
+    pub(super) async fn do_rebuild(&self, credentials: Credentials, task: &Task) -> Result<Finish> {
+        let (name, location) = credentials
+            .place
+            .clone()
+            .ok_or_else(|| Error::internal("The rebuild has no place"))?;
+        task.monitor.stage("opening the repository");
+        let credential = credential(&credentials)?;
+        let storage = storage_at(&location).await?;
+        let repository = task
+            .or_cancelled(Repository::open(storage, &credential, self.open_options()))
+            .await?;
+        let mut report = RebuildReport::default();
+        let exports = self.read_exports(&repository, &mut report).await?;
+        let record = self
+            .known_or_new(name, &location, &repository, &exports, &credential)
+            .await?;
+        self.0
+            .pool
+            .keep(record.repository.id.bits(), repository.clone())
+            .await;
+        task.monitor.stage("bringing connections back");
+        for export in &exports {
+            self.take_in(export, &mut report).await?;
+        }
+        self.take_backups(&repository, &record, &exports, &mut report, task)
+            .await?;
+        for message in &report.messages {
+            task.monitor.note(Level::Warning, message);
+        }
+        Ok(Finish {
+            partial: !report.messages.is_empty(),
+            result: serde_json::to_value(&report).unwrap_or_default(),
+            ..Finish::default()
+        })
     }
+
+    async fn read_exports(
+        &self,
+        repository: &Repository,
+        report: &mut RebuildReport,
+    ) -> Result<Vec<CatalogExport>> {
+        let mut exports = Vec::new();
+        // Newest first: what several engines know, the latest word counts.
+        for export in repository.exports().await?.into_iter().rev() {
+            match CatalogExport::read(export.catalog) {
+                Ok(read) => exports.push(read),
+                Err(error) => {
+                    report
+                        .messages
+                        .push(format!("{}: {}", export.writer, error.report()))
+                }
+            }
+        }
+        Ok(exports)
+    }
+
+    /// The record of this repository: the one that is known, or a new one with a key file of its own.
+    async fn known_or_new(
+        &self,
+        name: Option<String>,
+        location: &str,
+        repository: &Repository,
+        exports: &[CatalogExport],
+        credential: &Credential,
+    ) -> Result<RepositoryRecord> {
+        let uid = NoteId::from_bytes(repository.uid()).uuid();
+        let all = self.0.catalog.all::<RepositoryRecord>()?;
+        if let Some(known) = all.iter().find(|record| record.repository.uid == uid) {
+            return Ok(known.clone());
+        }
+        let exported = exports
+            .iter()
+            .flat_map(|export| &export.repositories)
+            .find(|exported| exported.uid == uid);
+        let wished = name.or_else(|| exported.map(|exported| exported.name.clone()));
+        let wished = wished.unwrap_or_else(|| "rebuilt".to_owned());
+        crate::engine::names::check("repository", &wished)?;
+        let taken = |name: &str| all.iter().any(|record| record.repository.name == name);
+        let mut name = wished.clone();
+        let mut number = 2;
+        while taken(&name) {
+            name = format!("{wished}-{number}");
+            number += 1;
+        }
+        let id = exported.map_or_else(
+            || RepositoryId::generate(self.now()),
+            |exported| exported.id,
+        );
+        // The engine opens it by itself from now on, whatever opened it this time.
+        let key = SecretKey::random();
+        repository
+            .add_slot(&Credential::KeyFile(key.clone()), &self.identity())
+            .await?;
+        let path = self.key_file(id);
+        if !path.exists() {
+            create_private(&path, format!("{}\n", hex(key.expose())).as_bytes())?;
+        }
+        let recovery_code = match credential {
+            Credential::RecoveryCode(code) => {
+                let vault = self.0.catalog.vault();
+                Some(vault.seal(&id.to_string(), crate::engine::pool::RECOVERY_CODE, code)?)
+            }
+            _ => None,
+        };
+        let record = RepositoryRecord {
+            repository: Shown {
+                id,
+                serial: 0,
+                name,
+                location: location.to_owned(),
+                uid,
+                is_default: all.is_empty(),
+                key: KeyKind::KeyFile,
+                kit_taken_at: exported.and_then(|exported| exported.kit_taken_at),
+                created_at: exported.map_or_else(|| self.now(), |exported| exported.created_at),
+                checked_at: None,
+                pruned_at: None,
+            },
+            key_file: Some(path),
+            passphrase: None,
+            recovery_code,
+        };
+        self.0.catalog.put(record).await
+    }
+
+    async fn take_in(&self, export: &CatalogExport, report: &mut RebuildReport) -> Result<()> {
+        for exported in &export.connections {
+            let name = &exported.connection.name;
+            let known = self
+                .0
+                .catalog
+                .get::<ConnectionRecord>(exported.connection.id.bits())?;
+            if known.is_some() {
+                continue;
+            }
+            let record = self.connection_from(exported)?;
+            match self.0.catalog.put(record).await {
+                Ok(_) => report.connections += 1,
+                Err(error) if error.code() == Code::Conflict => report.messages.push(format!(
+                    "Connection \"{name}\" was left out: another one has its name"
+                )),
+                Err(error) => return Err(error),
+            }
+        }
+        for record in &export.databases {
+            self.put_if_new(record.clone(), |record| record.0.serial = 0)
+                .await?;
+        }
+        for record in export.runs.iter().rev() {
+            let new = self
+                .put_if_new::<RunRecord>(record.clone(), |record| record.run.serial = 0)
+                .await?;
+            report.runs += u64::from(new);
+        }
+        for record in export.restores.iter().rev() {
+            let new = self
+                .put_if_new::<RestoreRecord>(record.clone(), |record| record.0.serial = 0)
+                .await?;
+            report.restores += u64::from(new);
+        }
+        Ok(())
+    }
+
+    /// Saves a record unless one of its id or name is known; whether it was new.
+    async fn put_if_new<R: Record>(
+        &self,
+        mut record: R,
+        renumber: impl Fn(&mut R),
+    ) -> Result<bool> {
+        if self.0.catalog.get::<R>(record.id())?.is_some() {
+            return Ok(false);
+        }
+        renumber(&mut record);
+        match self.0.catalog.put(record).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Code::Conflict => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn connection_from(&self, exported: &ConnectionExport) -> Result<ConnectionRecord> {
+        let mut connection = exported.connection.clone();
+        connection.serial = 0;
+        let id = connection.id.to_string();
+        let seal = |field: &str, secret: &Option<String>| -> Result<Option<Sealed>> {
+            let Some(secret) = secret else {
+                return Ok(None);
+            };
+            let vault = self.0.catalog.vault();
+            vault
+                .seal(&id, field, &SecretText::new(secret.clone()))
+                .map(Some)
+        };
+        Ok(ConnectionRecord {
+            password: seal(PASSWORD, &exported.password)?,
+            ssh_key: seal(SSH_KEY, &exported.ssh_key)?,
+            ssh_passphrase: seal(SSH_PASSPHRASE, &exported.ssh_passphrase)?,
+            ssh_password: seal(SSH_PASSWORD, &exported.ssh_password)?,
+            connection,
+        })
+    }
+
+    async fn take_backups(
+        &self,
+        repository: &Repository,
+        record: &RepositoryRecord,
+        exports: &[CatalogExport],
+        report: &mut RebuildReport,
+        task: &Task,
+    ) -> Result<()> {
+        task.monitor.stage("reading backups");
+        let ids = repository.snapshots().await?;
+        task.monitor.expect(Some(ids.len() as u64), None);
+        let notes = repository.notes().await?;
+        let trash: HashMap<BackupId, _> = repository
+            .trash()
+            .await?
+            .into_iter()
+            .map(|entry| (entry.backup, entry))
+            .collect();
+        let remarks: HashMap<BackupId, &Remark> = exports
+            .iter()
+            .rev()
+            .flat_map(|export| &export.remarks)
+            .map(|remark| (remark.backup, remark))
+            .collect();
+        for id in ids {
+            task.check()?;
+            task.monitor.advance(1, 0, 0);
+            if self.0.catalog.get::<BackupRecord>(id.bits())?.is_some() {
+                continue;
+            }
+            let read = async {
+                let snapshot = repository.snapshot(id).await?;
+                backup_of_snapshot(repository, record, &snapshot).await
+            };
+            let mut backup = match read.await {
+                Ok(backup) => backup,
+                Err(error) => {
+                    report
+                        .messages
+                        .push(format!("Backup {id}: {}", error.report()));
+                    continue;
+                }
+            };
+            if let Some(note) = notes.get(&id) {
+                backup.label = note.label.clone().or(backup.label);
+                backup.note = note.annotation.clone().or(backup.note);
+            }
+            if let Some(remark) = remarks.get(&id) {
+                backup.pinned_until = remark.pinned_until;
+                for rung in &remark.verified {
+                    climbed(&mut backup, rung.level, rung.at);
+                }
+            }
+            if let Some(entry) = trash.get(&id) {
+                let deletion = Deletion {
+                    backup_id: id,
+                    source: format!("{}/{}", backup.connection, backup.database),
+                    deleted_at: entry.deleted_at,
+                    purge_after: entry.purge_after,
+                };
+                let trashed = TrashRecord {
+                    serial: 0,
+                    backup,
+                    deletion,
+                };
+                self.0.catalog.put(trashed).await?;
+                continue;
+            }
+            self.0.catalog.put(BackupRecord(backup)).await?;
+            report.backups += 1;
+        }
+        Ok(())
+    }
+}
+
+fn credential(credentials: &Credentials) -> Result<Credential> {
+    if let Some(code) = &credentials.recovery_code {
+        return Ok(Credential::RecoveryCode(code.clone()));
+    }
+    if let Some(passphrase) = &credentials.passphrase {
+        return Ok(Credential::Passphrase(passphrase.clone()));
+    }
+    let key = credentials
+        .key
+        .as_ref()
+        .and_then(|key| parse_key(key.expose()));
+    key.map(Credential::KeyFile).ok_or_else(|| {
+        Error::new(Code::RepositoryKey, "The key is not one")
+            .hint("A key file holds 64 hexadecimal digits")
+    })
 }

@@ -1,0 +1,518 @@
+//! The engine's façade on real servers: connect, back up, look into, prove, restore, delete, rebuild.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use backstay_engine::Engine;
+use backstay_engine::clock::SystemClock;
+use backstay_engine::config::Config;
+use backstay_engine::error::Code;
+use backstay_engine::model::*;
+use backstay_engine::secret::SecretText;
+use backstay_tests::places::Scratch;
+use backstay_tests::postgres::{Server, versions};
+
+const SHOP: &str = "
+    CREATE SCHEMA shop;
+    CREATE TYPE shop.state AS ENUM ('new', 'paid', 'sent');
+    CREATE TABLE shop.customers (id int PRIMARY KEY, name text NOT NULL);
+    CREATE TABLE shop.orders (id int PRIMARY KEY, customer int REFERENCES shop.customers,
+        state shop.state DEFAULT 'new', at timestamptz DEFAULT '2026-01-01Z');
+    CREATE INDEX ON shop.orders (customer);
+    CREATE VIEW shop.open AS SELECT * FROM shop.orders WHERE state <> 'sent';
+    INSERT INTO shop.customers SELECT n, 'customer ' || n FROM generate_series(1, 500) n;
+    INSERT INTO shop.orders SELECT n, n % 500 + 1 FROM generate_series(1, 20000) n;
+    COMMENT ON TABLE shop.orders IS 'what people want';";
+
+async fn opened(home: &Path) -> Engine {
+    loop {
+        match Engine::open(Config::in_home(home), Arc::new(SystemClock)).await {
+            Err(error) if error.code() == Code::EngineRunning => tokio::task::yield_now().await,
+            other => return other.unwrap_or_else(|error| panic!("{}", error.report())),
+        }
+    }
+}
+
+async fn stopped(engine: Engine) {
+    engine.stop(&StopRequest { now: true });
+    engine.stopped().await;
+}
+
+fn connection(name: &str, url: String) -> ConnectionCreate {
+    ConnectionCreate {
+        name: name.to_owned(),
+        url,
+        password: None,
+        ssh: None,
+        project: None,
+        environment: None,
+        include_new_databases: None,
+        test: None,
+    }
+}
+
+async fn ended(engine: &Engine, started: &Started) -> Run {
+    let mut last = None;
+    for id in &started.run_ids {
+        let mut watch = engine.watch_run(&id.to_string()).await.unwrap();
+        while let Some(run) = watch.next().await {
+            last = Some(run);
+        }
+    }
+    last.unwrap()
+}
+
+async fn succeeded(engine: &Engine, started: &Started) -> Run {
+    let run = ended(engine, started).await;
+    let log = engine
+        .run_log(&run.id.to_string(), &LogQuery::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        run.status,
+        RunStatus::Success,
+        "{:?} {:?} {log:?}",
+        run.error,
+        run.losses
+    );
+    run
+}
+
+async fn back_up(engine: &Engine, what: &str) -> Backup {
+    let request = BackupCreate {
+        connection: what.to_owned(),
+        label: Some("test".to_owned()),
+        ..BackupCreate::default()
+    };
+    let started = engine.run_backup(request, Trigger::Socket).await.unwrap();
+    succeeded(engine, &started).await;
+    engine
+        .backup(&started.backup_ids[0].to_string())
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_made_looked_into_proved_and_restored() {
+    for version in versions() {
+        let server = Server::shared(*version);
+        server.create_database("circle");
+        server.sql("circle", SHOP);
+        let home = Scratch::new("engine");
+        let engine = opened(home.path()).await;
+        let added = engine
+            .add_connection(connection("shop", server.url("circle")))
+            .await
+            .unwrap();
+        assert!(added.server_version.is_some());
+        assert!(added.last_test.unwrap().ok);
+
+        let first = back_up(&engine, "shop/circle").await;
+        assert_eq!((first.tables, first.rows), (2, 20_500));
+        assert!(
+            first
+                .checksum
+                .as_ref()
+                .is_some_and(|checksum| checksum.len() == 64)
+        );
+        let second = back_up(&engine, "shop/circle").await;
+        assert!(
+            second.new_bytes < first.new_bytes / 10,
+            "{} {}",
+            second.new_bytes,
+            first.new_bytes
+        );
+        let latest = engine.backup("shop/circle@latest").await.unwrap();
+        assert_eq!(latest.id, second.id);
+        let at = format!("shop/circle@{}", first.created_at.to_rfc3339());
+        assert_eq!(engine.backup(&at).await.unwrap().id, first.id);
+
+        let tables = ObjectList {
+            kind: Some("table".to_owned()),
+            ..ObjectList::default()
+        };
+        let objects = engine
+            .backup_objects(&first.id.to_string(), &tables)
+            .await
+            .unwrap();
+        let orders = objects
+            .items
+            .iter()
+            .find(|object| object.name == "orders")
+            .unwrap();
+        assert_eq!(orders.rows, Some(20_000));
+        let same = engine
+            .diff_backups(&second.id.to_string(), None)
+            .await
+            .unwrap();
+        assert!(same.items.is_empty(), "{:?}", same.items);
+
+        server.sql(
+            "circle",
+            "DELETE FROM shop.orders WHERE id = 7; DROP VIEW shop.open",
+        );
+        let third = back_up(&engine, "shop/circle").await;
+        let diff = engine
+            .diff_backups(&third.id.to_string(), None)
+            .await
+            .unwrap();
+        let changes: Vec<_> = diff
+            .items
+            .iter()
+            .map(|d| (d.change, d.name.as_str()))
+            .collect();
+        assert!(changes.contains(&(Change::Removed, "open")), "{changes:?}");
+        assert!(
+            diff.items
+                .iter()
+                .any(|d| d.name == "orders" && d.data && !d.definition)
+        );
+
+        let started = engine
+            .verify_backup(
+                &first.id.to_string(),
+                &VerifyRequest::default(),
+                Trigger::Socket,
+            )
+            .await
+            .unwrap();
+        succeeded(&engine, &started).await;
+        let proved = engine.backup(&first.id.to_string()).await.unwrap();
+        assert_eq!(proved.verify_level, VerifyLevel::Decoded);
+
+        server.sql("circle", "INSERT INTO shop.orders VALUES (7, 8); CREATE VIEW shop.open AS SELECT * FROM shop.orders WHERE state <> 'sent'");
+        let before = server.dump("circle", &[]);
+        let request = RestoreCreate {
+            database: Some("circle_back".to_owned()),
+            ..RestoreCreate::default()
+        };
+        let plan = engine
+            .plan_restore(&first.id.to_string(), &request)
+            .await
+            .unwrap();
+        assert!(plan.creates_database && !plan.destroys, "{plan:?}");
+        let started = engine
+            .run_restore(&first.id.to_string(), request.clone(), Trigger::Socket)
+            .await
+            .unwrap();
+        succeeded(&engine, &started).await;
+        before.assert_same(&server.dump("circle_back", &[]));
+        let restore = engine
+            .restore(&started.restore_id.unwrap().to_string())
+            .await
+            .unwrap();
+        assert_eq!(
+            (restore.status, restore.proved_tables),
+            (RunStatus::Success, 2)
+        );
+
+        let again = engine
+            .run_restore(&first.id.to_string(), request, Trigger::Socket)
+            .await;
+        let refused = again.unwrap_err().code();
+        assert!(
+            matches!(refused, Code::DatabaseNotEmpty | Code::Unconfirmed),
+            "{refused:?}"
+        );
+
+        let mut export = engine
+            .export_backup(&first.id.to_string(), &ExportRequest::default())
+            .await
+            .unwrap();
+        let mut script = Vec::new();
+        while let Some(block) = export.next().await {
+            script.extend_from_slice(&block.unwrap());
+        }
+        let script = String::from_utf8(script).unwrap();
+        assert!(script.contains("customer 499"));
+        stopped(engine).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_server_takes_new_databases_and_leaves_out_deselected_ones() {
+    let server = Server::start(15);
+    for name in ["a", "b"] {
+        server.create_database(name);
+    }
+    let home = Scratch::new("engine");
+    let engine = opened(home.path()).await;
+    engine
+        .add_connection(connection("all", server.url("postgres")))
+        .await
+        .unwrap();
+    let known = engine
+        .databases("all", &PageRequest::default())
+        .await
+        .unwrap();
+    let b = known
+        .items
+        .iter()
+        .find(|database| database.name == "b")
+        .unwrap();
+    engine
+        .edit_database(&b.id.to_string(), &DatabaseEdit { selected: false })
+        .await
+        .unwrap();
+    server.create_database("c");
+    let request = BackupCreate {
+        connection: "all".to_owned(),
+        ..BackupCreate::default()
+    };
+    let started = engine
+        .run_backup(request.clone(), Trigger::Socket)
+        .await
+        .unwrap();
+    let queued = engine.run_backup(request, Trigger::Socket).await;
+    assert!(queued.is_err_and(|error| error.code() == Code::RunBusy));
+    ended(&engine, &started).await;
+    let list = BackupList {
+        connection: Some("all".to_owned()),
+        status: Some(RunStatus::Success),
+        ..BackupList::default()
+    };
+    let backups = engine.backups(&list).await.unwrap().items;
+    let mut names: Vec<_> = backups
+        .iter()
+        .map(|backup| backup.database.as_str())
+        .collect();
+    names.sort_unstable();
+    assert_eq!(names, ["a", "c", "postgres"]);
+    stopped(engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_waits_for_a_lock_can_be_cancelled() {
+    let server = Server::start(15);
+    server.create_database("locked");
+    server.sql("locked", "CREATE TABLE t (n int)");
+    let home = Scratch::new("engine");
+    let engine = opened(home.path()).await;
+    engine
+        .add_connection(connection("shop", server.url("locked")))
+        .await
+        .unwrap();
+    let (client, connecting) =
+        tokio_postgres::connect(&server.url("locked"), tokio_postgres::NoTls)
+            .await
+            .unwrap();
+    let held = tokio::spawn(connecting);
+    client
+        .batch_execute("BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE")
+        .await
+        .unwrap();
+    let request = BackupCreate {
+        connection: "shop/locked".to_owned(),
+        ..BackupCreate::default()
+    };
+    let started = engine.run_backup(request, Trigger::Socket).await.unwrap();
+    let mut watch = engine.watch_run(&started.run_id.to_string()).await.unwrap();
+    while let Some(run) = watch.next().await {
+        if run.status == RunStatus::Running && run.progress.stage.is_some() {
+            break;
+        }
+    }
+    engine
+        .cancel_run(&started.run_id.to_string())
+        .await
+        .unwrap();
+    assert_eq!(ended(&engine, &started).await.status, RunStatus::Cancelled);
+    client.batch_execute("ROLLBACK").await.unwrap();
+    back_up(&engine, "shop/locked").await;
+    drop(client);
+    held.abort();
+    stopped(engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_backup_can_be_taken_back_and_the_last_good_one_is_protected() {
+    let server = Server::shared(15);
+    server.create_database("trash");
+    server.sql(
+        "trash",
+        "CREATE TABLE t AS SELECT generate_series(1, 100) n",
+    );
+    let home = Scratch::new("engine");
+    let engine = opened(home.path()).await;
+    engine
+        .add_connection(connection("shop", server.url("trash")))
+        .await
+        .unwrap();
+    let first = back_up(&engine, "shop/trash").await.id.to_string();
+    let careful = BackupDelete { force: false };
+    let refused = engine.delete_backup(&first, &careful).await.unwrap_err();
+    assert_eq!(refused.code(), Code::BackupProtected);
+    let second = back_up(&engine, "shop/trash").await.id.to_string();
+    let pin = BackupEdit {
+        note: Some("keep this".to_owned()),
+        pinned_until: Some("2099-01-01T00:00:00Z".parse().unwrap()),
+        ..BackupEdit::default()
+    };
+    engine.edit_backup(&first, &pin).await.unwrap();
+    assert_eq!(
+        engine
+            .delete_backup(&first, &careful)
+            .await
+            .unwrap_err()
+            .code(),
+        Code::BackupProtected
+    );
+    engine.delete_backup(&second, &careful).await.unwrap();
+    assert_eq!(
+        engine.backup(&second).await.unwrap_err().code(),
+        Code::BackupNotFound
+    );
+    let trash = engine.repository_trash("local").await.unwrap().items;
+    assert_eq!(trash.len(), 1);
+    engine.undo_delete("local", &second).await.unwrap();
+    assert_eq!(
+        engine
+            .backup("shop/trash@latest")
+            .await
+            .unwrap()
+            .id
+            .to_string(),
+        second
+    );
+    let check = CheckRequest {
+        read_data_percent: Some(100),
+    };
+    let started = engine
+        .check_repository("local", &check, Trigger::Socket)
+        .await
+        .unwrap();
+    let run = succeeded(&engine, &started).await;
+    assert_eq!(run.result["ok"], true);
+    assert!(
+        engine
+            .repository("local")
+            .await
+            .unwrap()
+            .checked_at
+            .is_some()
+    );
+    let started = engine
+        .prune_repository("local", &PruneRequest::default(), Trigger::Socket)
+        .await
+        .unwrap();
+    succeeded(&engine, &started).await;
+    stopped(engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_repository_and_its_code_bring_everything_back() {
+    let server = Server::build(15)
+        .hba("host all guarded 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\nlocal all all trust")
+        .start();
+    server.create_database("lost");
+    server.sql("lost", SHOP);
+    server.sql(
+        "lost",
+        "CREATE ROLE guarded SUPERUSER LOGIN PASSWORD 'open sesame'",
+    );
+    let (home, other) = (Scratch::new("engine"), Scratch::new("engine"));
+    let engine = opened(home.path()).await;
+    let url = server.url_as("guarded", "lost");
+    let mut create = connection("shop", url);
+    create.password = Some(SecretText::new("open sesame"));
+    engine.add_connection(create).await.unwrap();
+    let kit = engine.recovery_kit("local").await.unwrap();
+    let kit = backstay_engine::repository::kit::RecoveryKit::parse(&kit.bytes).unwrap();
+    let backup = back_up(&engine, "shop/lost").await;
+    let note = BackupEdit {
+        note: Some("before the flood".to_owned()),
+        ..BackupEdit::default()
+    };
+    engine
+        .edit_backup(&backup.id.to_string(), &note)
+        .await
+        .unwrap();
+    stopped(engine).await;
+
+    let engine = opened(other.path()).await;
+    let request = RebuildRequest {
+        location: kit.location.clone(),
+        name: Some("found".to_owned()),
+        recovery_code: Some(kit.recovery_code.clone()),
+        ..RebuildRequest::default()
+    };
+    let started = engine
+        .rebuild_repository(request, Trigger::Socket)
+        .await
+        .unwrap();
+    let run = succeeded(&engine, &started).await;
+    assert_eq!(
+        (&run.result["backups"], &run.result["connections"]),
+        (&1.into(), &1.into())
+    );
+    assert!(engine.test_connection("shop").await.unwrap().ok);
+    let found = engine.backup("shop/lost@latest").await.unwrap();
+    assert_eq!(found.id, backup.id);
+    assert_eq!(found.note.as_deref(), Some("before the flood"));
+    assert_eq!(found.checksum, backup.checksum);
+    assert_eq!(
+        (found.rows, found.stored_bytes),
+        (backup.rows, backup.stored_bytes)
+    );
+    assert!(
+        !engine
+            .backup_log(&found.id.to_string(), &LogQuery::default())
+            .await
+            .is_err()
+    );
+    let request = RestoreCreate {
+        database: Some("found_again".to_owned()),
+        ..RestoreCreate::default()
+    };
+    let started = engine
+        .run_restore("shop/lost@latest", request, Trigger::Socket)
+        .await
+        .unwrap();
+    succeeded(&engine, &started).await;
+    server
+        .dump("lost", &[])
+        .assert_same(&server.dump("found_again", &[]));
+    stopped(engine).await;
+    let engine = opened(other.path()).await;
+    assert!(engine.test_repository("found").await.unwrap().ok);
+    stopped(engine).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_readonly_role_can_back_up_and_nothing_else() {
+    for version in versions() {
+        let server = Server::shared(*version);
+        server.create_database("readonly");
+        server.sql("readonly", SHOP);
+        let home = Scratch::new("engine");
+        let engine = opened(home.path()).await;
+        engine
+            .add_connection(connection("shop", server.url("readonly")))
+            .await
+            .unwrap();
+        let made = engine
+            .create_readonly_user("shop", ReadonlyUserCreate::default())
+            .await
+            .unwrap();
+        assert!(made.switched);
+        assert!(
+            made.statements
+                .iter()
+                .all(|statement| !statement.contains(&made.password))
+        );
+        let connection = engine.connection("shop").await.unwrap();
+        assert_eq!(connection.user, made.name);
+        assert!(connection.has_password);
+        assert_eq!(back_up(&engine, "shop/readonly").await.rows, 20_500);
+        let refused = server.sql(
+            "readonly",
+            &format!(
+                "SET ROLE {}; SELECT has_table_privilege('shop.orders', 'INSERT')",
+                made.name
+            ),
+        );
+        assert!(refused.trim().ends_with('f'), "{refused}");
+        stopped(engine).await;
+        server.sql("postgres", &format!("DROP OWNED BY {0}", made.name));
+    }
+}
