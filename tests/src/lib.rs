@@ -7,6 +7,7 @@
 pub mod backups;
 pub mod compare;
 pub mod engine;
+pub mod generate;
 pub mod places;
 pub mod postgres;
 pub mod process;

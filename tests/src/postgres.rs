@@ -30,6 +30,12 @@ pub fn old_versions() -> &'static [u32] {
     if all() { &[10, 11, 12] } else { &[] }
 }
 
+/// How often to do something that may be done any number of times: the second number with
+/// `BACKSTAY_TEST_ALL`.
+pub fn many(usual: u64, all_of_them: u64) -> u64 {
+    if all() { all_of_them } else { usual }
+}
+
 fn all() -> bool {
     std::env::var_os("BACKSTAY_TEST_ALL").is_some()
 }

@@ -1,0 +1,475 @@
+//! Databases nobody thought of: schemas and rows made from a seed, the same on every run.
+
+use std::fmt::Write as _;
+
+/// Numbers that look random and depend on a seed only (SplitMix64).
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    /// Begins at a seed.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `end`, which is not zero.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.bits() % end
+    }
+
+    /// True once in `n` times.
+    pub fn once_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    /// One of some.
+    pub fn of<'a, T: ?Sized>(&mut self, some: &[&'a T]) -> &'a T {
+        some[self.below(some.len() as u64) as usize]
+    }
+}
+
+/// Pieces that names and texts are put together from: what quoting, escaping and encodings trip over.
+const PIECES: [&str; 28] = [
+    "a",
+    "B",
+    "select",
+    "user",
+    " ",
+    "  ",
+    ".",
+    "\"",
+    "'",
+    "''",
+    "\\",
+    "\\N",
+    "\\.",
+    "$$",
+    "$1",
+    "%",
+    "ä",
+    "日本",
+    "🏳️‍🌈",
+    "e\u{301}",
+    "\t",
+    "\n",
+    "\r",
+    "\u{1}",
+    "\u{7f}",
+    "--",
+    "/*",
+    ";",
+];
+
+/// Types that a column can have. Those made by the script itself carry the schema's name as `@`.
+const TYPES: [&str; 34] = [
+    "int",
+    "bigint",
+    "smallint",
+    "numeric",
+    "numeric(12,3)",
+    "real",
+    "double precision",
+    "text",
+    "varchar(40)",
+    "char(7)",
+    "bytea",
+    "bool",
+    "date",
+    "time",
+    "timetz",
+    "timestamp",
+    "timestamptz",
+    "interval",
+    "uuid",
+    "json",
+    "jsonb",
+    "inet",
+    "macaddr",
+    "point",
+    "box",
+    "bit(6)",
+    "varbit",
+    "int4range",
+    "tsrange",
+    "\"char\"",
+    "@.mood",
+    "@.small",
+    "@.pair",
+    "name",
+];
+
+/// Types without an order or an equality, which keys and indexes cannot have.
+const UNORDERED: [&str; 4] = ["json", "point", "box", "@.pair"];
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    /// Of one element.
+    of: &'static str,
+    array: bool,
+}
+
+#[derive(Debug)]
+struct Table {
+    name: String,
+    schema: String,
+    unlogged: bool,
+    columns: Vec<Column>,
+}
+
+/// The script of a database.
+#[derive(Debug)]
+pub struct Generated {
+    random: Random,
+    script: String,
+    tables: Vec<Table>,
+}
+
+impl Generated {
+    /// A database for this seed.
+    pub fn new(seed: u64) -> Self {
+        let mut made = Self {
+            random: Random::new(seed),
+            script: String::new(),
+            tables: vec![],
+        };
+        for number in 0..1 + made.random.below(3) {
+            made.schema(number);
+        }
+        made
+    }
+
+    /// The SQL that makes it, for `psql`.
+    pub fn script(&self) -> String {
+        self.script.clone()
+    }
+
+    fn say(&mut self, statement: &str) {
+        self.script.push_str(statement);
+        self.script.push_str(";\n");
+    }
+
+    /// A name that no other object has: the number makes it so.
+    fn name(&mut self, number: u64) -> String {
+        let mut name = String::new();
+        for _ in 0..self.random.below(4) {
+            name.push_str(self.random.of(&PIECES));
+        }
+        let _ = write!(name, "{number}");
+        quoted(&name)
+    }
+
+    fn schema(&mut self, number: u64) {
+        let schema = self.name(number);
+        self.say(&format!("CREATE SCHEMA {schema}"));
+        let labels: Vec<_> = (0..1 + self.random.below(5))
+            .map(|label| {
+                let piece = self.random.of(&PIECES);
+                literal(&format!("{piece}{label}"))
+            })
+            .collect();
+        self.say(&format!(
+            "CREATE TYPE {schema}.mood AS ENUM ('calm', {})",
+            labels.join(", ")
+        ));
+        self.say(&format!(
+            "CREATE DOMAIN {schema}.small AS int CHECK (VALUE < 1000000)"
+        ));
+        self.say(&format!(
+            "CREATE TYPE {schema}.pair AS (a int, \"b \"\" c\" text, d {schema}.mood)"
+        ));
+        for table in 0..2 + self.random.below(5) {
+            self.table(&schema, table);
+        }
+    }
+
+    fn table(&mut self, schema: &str, number: u64) {
+        let partitioned = self.random.once_in(4);
+        let table = Table {
+            name: self.name(number),
+            schema: schema.to_owned(),
+            unlogged: !partitioned && self.random.once_in(6),
+            columns: (0..self.random.below(9))
+                .map(|column| self.column(column))
+                .collect(),
+        };
+        let whole = format!("{schema}.{}", table.name);
+        let mut lines = vec!["id bigint GENERATED BY DEFAULT AS IDENTITY".to_owned()];
+        for column in &table.columns {
+            let mut line = format!("{} {}", column.name, type_of(column, schema));
+            if self.random.once_in(4) {
+                let value = self.value(column, schema);
+                let _ = write!(line, " DEFAULT {value}");
+            }
+            lines.push(line);
+        }
+        let kind = if table.unlogged { "UNLOGGED " } else { "" };
+        let by = if partitioned {
+            " PARTITION BY RANGE (id)"
+        } else {
+            ""
+        };
+        self.say(&format!(
+            "CREATE {kind}TABLE {whole} ({}){by}",
+            lines.join(", ")
+        ));
+        if partitioned {
+            self.partitions(&table, number);
+        }
+        self.rows(&table, &whole);
+        self.say(&format!("ALTER TABLE {whole} ADD PRIMARY KEY (id)"));
+        if !partitioned && self.random.once_in(3) {
+            self.drop_column(&whole);
+        }
+        self.around(&table, &whole, number);
+        self.tables.push(table);
+    }
+
+    fn column(&mut self, number: u64) -> Column {
+        Column {
+            name: self.name(number),
+            of: self.random.of(&TYPES),
+            array: self.random.once_in(4),
+        }
+    }
+
+    fn partitions(&mut self, table: &Table, number: u64) {
+        let (schema, name) = (&table.schema, &table.name);
+        for (part, bounds) in ["FROM (MINVALUE) TO (20)", "FROM (20) TO (40)"]
+            .iter()
+            .enumerate()
+        {
+            self.say(&format!(
+                "CREATE TABLE {schema}.part_{number}_{part} PARTITION OF {schema}.{name} FOR VALUES {bounds}"
+            ));
+        }
+        self.say(&format!(
+            "CREATE TABLE {schema}.part_{number}_rest PARTITION OF {schema}.{name} DEFAULT"
+        ));
+    }
+
+    fn rows(&mut self, table: &Table, whole: &str) {
+        let rows = self.random.below(120);
+        for id in 0..rows {
+            let mut values = vec![id.to_string()];
+            for column in &table.columns {
+                values.push(self.value(column, &table.schema));
+            }
+            self.say(&format!(
+                "INSERT INTO {whole} VALUES ({})",
+                values.join(", ")
+            ));
+        }
+        if rows > 0 && self.random.once_in(3) {
+            self.say(&format!("DELETE FROM {whole} WHERE id % 3 = 1"));
+        }
+    }
+
+    /// Leaves a hole among the column numbers, and adds a column that old rows have by default only.
+    fn drop_column(&mut self, whole: &str) {
+        self.say(&format!("ALTER TABLE {whole} ADD gone int DEFAULT 1"));
+        self.say(&format!("ALTER TABLE {whole} DROP gone"));
+        self.say(&format!(
+            "ALTER TABLE {whole} ADD later text NOT NULL DEFAULT 'it''s \\ late'"
+        ));
+    }
+
+    /// Indexes, keys, views, comments and grants on a table.
+    fn around(&mut self, table: &Table, whole: &str, number: u64) {
+        let schema = &table.schema;
+        for column in &table.columns {
+            if self.random.once_in(4) && !column.array && !UNORDERED.contains(&column.of) {
+                let order = self
+                    .random
+                    .of(&["", " DESC", " DESC NULLS LAST", " NULLS FIRST"]);
+                let filter = self.random.of(&["", " WHERE id > 5"]);
+                self.say(&format!(
+                    "CREATE INDEX ON {whole} ({}{order}){filter}",
+                    column.name
+                ));
+            }
+            if self.random.once_in(5) {
+                let remark = literal(&self.text());
+                self.say(&format!(
+                    "COMMENT ON COLUMN {whole}.{} IS {remark}",
+                    column.name
+                ));
+            }
+        }
+        // A table that lasts cannot point at one that does not.
+        let lasting: Vec<_> = self.tables.iter().filter(|other| !other.unlogged).collect();
+        if self.random.once_in(3) && !lasting.is_empty() {
+            let other = lasting[self.random.below(lasting.len() as u64) as usize];
+            let other = format!("{}.{}", other.schema, other.name);
+            self.say(&format!(
+                "ALTER TABLE {whole} ADD other bigint REFERENCES {other} ON DELETE SET NULL"
+            ));
+        }
+        if self.random.once_in(2) {
+            let filter = self
+                .random
+                .of(&["", " WHERE id < 30", " ORDER BY id DESC LIMIT 10"]);
+            let kind = self.random.of(&["VIEW", "MATERIALIZED VIEW"]);
+            self.say(&format!(
+                "CREATE {kind} {schema}.seen_{number} AS SELECT * FROM {whole}{filter}"
+            ));
+        }
+        if self.random.once_in(3) {
+            let rights = self.random.of(&["SELECT", "INSERT, UPDATE (id)", "ALL"]);
+            self.say(&format!("GRANT {rights} ON {whole} TO PUBLIC"));
+        }
+        if self.random.once_in(3) {
+            self.say(&format!(
+                "CREATE FUNCTION {schema}.count_{number}() RETURNS bigint LANGUAGE sql AS $f$ SELECT count(*) FROM {whole} $f$"
+            ));
+        }
+    }
+
+    fn text(&mut self) -> String {
+        (0..self.random.below(9))
+            .map(|_| self.random.of(&PIECES))
+            .collect()
+    }
+
+    /// An expression for a column.
+    fn value(&mut self, column: &Column, schema: &str) -> String {
+        if self.random.once_in(7) {
+            return "NULL".into();
+        }
+        if !column.array {
+            let (value, of) = (self.element(column.of), typed(column.of, schema));
+            return format!("{value}::{of}");
+        }
+        let elements: Vec<_> = (0..self.random.below(4))
+            .map(|_| {
+                if self.random.once_in(5) {
+                    "NULL".into()
+                } else {
+                    self.element(column.of)
+                }
+            })
+            .collect();
+        format!(
+            "ARRAY[{}]::{}[]",
+            elements.join(", "),
+            typed(column.of, schema)
+        )
+    }
+
+    /// A literal that the type takes.
+    fn element(&mut self, of: &str) -> String {
+        let bits = self.random.bits();
+        let value = match of {
+            "int" => (bits as u32).cast_signed().to_string(),
+            "bigint" => bits.cast_signed().to_string(),
+            "smallint" => (bits as u16).cast_signed().to_string(),
+            "@.small" => (bits % 2_000_000)
+                .cast_signed()
+                .wrapping_sub(1_000_001)
+                .to_string(),
+            "numeric" => match bits % 4 {
+                0 => "NaN".into(),
+                1 => format!("-0.{bits}"),
+                _ => format!("{bits}{bits}.{bits}"),
+            },
+            "numeric(12,3)" => format!("{}.{}", bits % 100_000_000, bits % 997),
+            "real" | "double precision" => self
+                .random
+                .of(&[
+                    "NaN",
+                    "Infinity",
+                    "-Infinity",
+                    "-0",
+                    "0.1",
+                    "1e-30",
+                    "3.1415927",
+                    "123456.789",
+                ])
+                .into(),
+            "bytea" => format!("\\x{bits:016x}"),
+            "bool" => (bits % 2 == 0).to_string(),
+            "date" => self
+                .random
+                .of(&["infinity", "0044-03-15 BC", "2024-02-29", "5874897-12-31"])
+                .into(),
+            "time" | "timetz" => self
+                .random
+                .of(&["00:00", "24:00", "12:34:56.789012"])
+                .into(),
+            "timestamp" | "timestamptz" => self
+                .random
+                .of(&[
+                    "-infinity",
+                    "4000-01-01 00:00 BC",
+                    "2024-03-31 02:30:00.000001",
+                    "1999-12-31 23:59:59",
+                ])
+                .into(),
+            "interval" => format!(
+                "{} months {} days {} us",
+                bits % 99,
+                bits % 31,
+                bits % 999_999_937
+            ),
+            "uuid" => format!("{bits:016x}{bits:016x}"),
+            "json" | "jsonb" => self
+                .random
+                .of(&["null", "[1, {\"a\" : \"\\\"\"}]", "{}", "\"ä\\n\"", "-1.50"])
+                .into(),
+            "inet" => format!(
+                "10.{}.{}.{}/8",
+                bits % 256,
+                (bits >> 8) % 256,
+                (bits >> 16) % 256
+            ),
+            "macaddr" => format!("{:012x}", bits >> 16),
+            "point" => format!("({},-0)", bits % 1000),
+            "box" => format!("(({},2),(0,1))", bits % 1000),
+            "bit(6)" => format!("{:06b}", bits % 64),
+            "varbit" => format!("{:b}", bits % 5000),
+            "int4range" => self.random.of(&["empty", "[1,5)", "(,)", "[-3,]"]).into(),
+            "tsrange" => self
+                .random
+                .of(&["empty", "[2024-01-01,infinity]", "(,)"])
+                .into(),
+            "\"char\"" => self.random.of(&["", "a", " "]).into(),
+            "@.mood" => "calm".into(),
+            "@.pair" => self
+                .random
+                .of(&["(1,x,calm)", "(,,)", "(2,\"a \\\" , ) \\\\\",)"])
+                .into(),
+            _ => {
+                // Cut so that the shortest type takes it; a cast to it cuts no further then.
+                let text = self.text();
+                text.chars().take(7).collect()
+            }
+        };
+        literal(&value)
+    }
+}
+
+fn typed(of: &str, schema: &str) -> String {
+    of.replace('@', schema)
+}
+
+fn type_of(column: &Column, schema: &str) -> String {
+    let brackets = if column.array { "[]" } else { "" };
+    format!("{}{brackets}", typed(column.of, schema))
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
