@@ -250,7 +250,7 @@ impl Job<'_> {
         self.task.monitor.stage("refreshing materialized views");
         for object in self.objects() {
             if matches!(object.kind, ObjectKind::EventTrigger | ObjectKind::RefreshMaterializedView) {
-                maker.make(object, losses).await?;
+                post::beating(self.task, maker.make(object, losses)).await?;
                 count += 1;
             }
         }

@@ -1,10 +1,11 @@
-//! A tar of the same: `restore.sql` for `psql`, beside it one file of `COPY` text a table.
+//! A tar of the same: `restore.sql` for `psql`, beside it one file a table, which loads its rows.
 //!
 //! The format is POSIX ustar; sizes beyond 8 GiB are written in base 256, as GNU tar and bsdtar do.
 
 use super::sql::{self, LargeObjects, Script};
 use super::{Out, Source};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
+use crate::pipeline::archive::ArchivedTable;
 
 const BLOCK_BYTES: usize = 512;
 /// Size of each file of large objects, about.
@@ -16,19 +17,9 @@ pub(super) async fn write(source: &Source<'_>, out: &mut Out<'_>) -> Result<()> 
     let pre = section(source, Section::Definitions).await?;
     member(out, "1-definitions.sql", &pre).await?;
     for (place, table) in source.archive.tables.iter().enumerate() {
-        let name = format!("rows/{place:06}.copy");
-        let size = table.entry.sum.data_bytes;
-        out.write(&head(&name, size)?).await?;
-        let before = out.written;
-        sql::copy_text(source, table, out).await?;
-        if out.written - before != size {
-            return Err(Error::internal(format!(
-                "{} has another size than was recorded",
-                table.label()
-            )));
-        }
-        pad(out, size).await?;
-        files.push((name, table.entry.load.clone(), table.label()));
+        let name = format!("rows/{place:06}.sql");
+        rows(source, out, &name, table).await?;
+        files.push(name);
         source.task.monitor.advance(1, 0, 0);
     }
     let mut pieces = LargeObjects::begin(source);
@@ -66,26 +57,38 @@ async fn section(source: &Source<'_>, which: Section) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// `psql -f restore.sql`, run in the folder the tar was unpacked to.
-fn script(source: &Source<'_>, files: &[(String, String, String)], parts: &[String]) -> String {
+/// One table's rows as a script of its own, as long as its header says.
+async fn rows(
+    source: &Source<'_>,
+    out: &mut Out<'_>,
+    name: &str,
+    table: &ArchivedTable,
+) -> Result<()> {
+    let (before, after) = (format!("{};\n", table.entry.load), "\\.\n");
+    let size = before.len() as u64 + table.entry.sum.data_bytes + after.len() as u64;
+    out.write(&head(name, size)?).await?;
+    let begun = out.written;
+    out.write(before.as_bytes()).await?;
+    sql::copy_text(source, table, out).await?;
+    out.write(after.as_bytes()).await?;
+    if out.written - begun != size {
+        return Err(Error::new(
+            Code::RepositoryCorrupt,
+            format!("{} has another size than was recorded", table.label()),
+        ));
+    }
+    pad(out, size).await
+}
+
+/// What `psql -f restore.sql` runs: it finds the other files beside itself.
+fn script(source: &Source<'_>, files: &[String], parts: &[String]) -> String {
     let mut text = sql::header(source);
     text.push_str("\\ir 1-definitions.sql\n");
-    for (file, load, label) in files {
-        let copy = load.replace(" FROM STDIN", &format!(" FROM '{file}'")).replace('\n', " ");
-        text.push_str(&format!("-- {}\n\\{}\n", label.replace(['\n', '\r'], " "), lower_copy(&copy)));
-    }
-    for part in parts {
-        text.push_str(&format!("\\ir {part}\n"));
+    for file in files.iter().chain(parts) {
+        text.push_str(&format!("\\ir {file}\n"));
     }
     text.push_str("\\ir 2-rest.sql\n");
     text
-}
-
-fn lower_copy(statement: &str) -> String {
-    match statement.strip_prefix("COPY ") {
-        Some(rest) => format!("copy {rest}"),
-        None => statement.to_owned(),
-    }
 }
 
 async fn member(out: &mut Out<'_>, name: &str, bytes: &[u8]) -> Result<()> {
@@ -147,10 +150,5 @@ mod tests {
         let large = head("a", 1 << 40).unwrap();
         assert_eq!(large[124], 0x80);
         assert_eq!(large[128..136], (1_u64 << 40).to_be_bytes());
-    }
-
-    #[test]
-    fn a_script_copies_from_files() {
-        assert_eq!(lower_copy("COPY a.b (c) FROM 'x'"), "copy a.b (c) FROM 'x'");
     }
 }

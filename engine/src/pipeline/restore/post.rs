@@ -1,15 +1,19 @@
 //! Making what comes after the rows, in several sessions at once.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::Job;
 use crate::error::{Error, Result};
-use crate::monitor::Loss;
+use crate::monitor::{Loss, Task};
 use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber, Section};
 use crate::source::postgres::logical::restore::maker::Maker;
 use crate::source::postgres::logical::restore::schedule::Schedule;
+
+/// How often a long statement is reported to be under way.
+const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// Makes indexes, constraints, triggers and so on; the answer counts what was made.
 pub(super) async fn make(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<u64> {
@@ -43,9 +47,10 @@ pub(super) async fn make(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<u64> {
                 }
             };
             let object = Object::clone(object);
+            let task = job.task.clone();
             running.spawn(async move {
                 let mut losses = Vec::new();
-                maker.make(&object, &mut losses).await?;
+                beating(&task, maker.make(&object, &mut losses)).await?;
                 Ok((maker, object.number, losses))
             });
         }
@@ -62,6 +67,17 @@ pub(super) async fn make(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<u64> {
         job.task.monitor.advance(1, 0, 0);
     }
     Ok(made)
+}
+
+/// Awaits work of the server that says nothing while it lasts, and says that it does.
+pub(super) async fn beating<T>(task: &Task, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    loop {
+        match tokio::time::timeout(HEARTBEAT, &mut work).await {
+            Ok(done) => return done,
+            Err(_) => task.monitor.advance(0, 0, 0),
+        }
+    }
 }
 
 /// Whether an object is made here; privileges, event triggers and refreshes come later still.

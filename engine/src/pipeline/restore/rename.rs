@@ -18,6 +18,7 @@ use crate::source::postgres::logical::restore::choose::{Choice, choose};
 use crate::source::postgres::logical::restore::maker::Maker;
 use crate::source::postgres::logical::schema::Schema;
 use crate::source::postgres::logical::selection::Selection;
+use crate::source::postgres::logical::snapshot::{Leader, LeaderOptions};
 use crate::source::postgres::session::Sql;
 
 /// The longest name PostgreSQL keeps, in bytes.
@@ -117,9 +118,7 @@ pub(super) async fn prepare(job: &Job<'_>, made: &mut Made) -> Result<Renamed> {
         tables: renamed.names.values().map(|(schema, name)| pattern(schema, name)).collect(),
         ..Selection::default()
     };
-    let gathering = Gathering::of(job.task);
-    let schema = Schema::read(maker.sql(), &selection, &gathering.task).await?;
-    renamed.losses.extend(gathering.losses());
+    let schema = read_back(job, &scratch, &selection, &mut renamed.losses).await?;
     let base = job.archive.objects.iter().map(|object| object.number).max().unwrap_or_default();
     renamed.objects = schema.objects.into_iter().map(|object| shifted(object, base)).collect();
     drop(maker);
@@ -127,6 +126,19 @@ pub(super) async fn prepare(job: &Job<'_>, made: &mut Made) -> Result<Renamed> {
     databases::drop_database(&admin, &scratch).await?;
     made.databases.retain(|name| *name != scratch);
     Ok(renamed)
+}
+
+async fn read_back(
+    job: &Job<'_>,
+    scratch: &str,
+    selection: &Selection,
+    losses: &mut Vec<Loss>,
+) -> Result<Schema> {
+    let leader = Leader::open(job.target, scratch, &LeaderOptions::default()).await?;
+    let gathering = Gathering::of(job.task);
+    let schema = Schema::read(leader.sql(), selection, &gathering.task).await?;
+    losses.extend(gathering.losses());
+    Ok(schema)
 }
 
 fn scratch_name(database: &str) -> String {
