@@ -87,6 +87,7 @@ async fn every_fixture_comes_back_equal() {
     let mut failures = Vec::new();
     for version in versions() {
         let server = Server::start(*version);
+        server.sql_file("postgres", &checkout().join("tests/fixtures/roles.sql"));
         for (name, script) in fixtures(*version) {
             let source = format!("fx_{name}");
             server.create_database(&source);

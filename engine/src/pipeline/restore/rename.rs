@@ -12,7 +12,7 @@ use crate::pipeline::gathering::Gathering;
 use crate::error::Result;
 use crate::monitor::Loss;
 use crate::pipeline::archive::ArchivedTable;
-use crate::source::postgres::logical::object::{Object, ObjectNumber, Section};
+use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber, Section};
 use crate::source::postgres::logical::quote::{ident, idents, literal, qualified};
 use crate::source::postgres::logical::restore::choose::{Choice, choose};
 use crate::source::postgres::logical::restore::maker::Maker;
@@ -120,7 +120,13 @@ pub(super) async fn prepare(job: &Job<'_>, made: &mut Made) -> Result<Renamed> {
     };
     let schema = read_back(job, &scratch, &selection, &mut renamed.losses).await?;
     let base = job.archive.objects.iter().map(|object| object.number).max().unwrap_or_default();
-    renamed.objects = schema.objects.into_iter().map(|object| shifted(object, base)).collect();
+    // What a table only needs (its schema, types, functions) is made as the backup has it.
+    renamed.objects = schema
+        .objects
+        .into_iter()
+        .filter(|object| object.kind >= ObjectKind::Table)
+        .map(|object| shifted(object, base))
+        .collect();
     drop(maker);
     let admin = databases::admin(job.target, &scratch).await?;
     databases::drop_database(&admin, &scratch).await?;
