@@ -163,29 +163,7 @@ impl Runs {
         if self.stopping.is_cancelled() {
             return Err(stopping());
         }
-        let mut keys = Vec::new();
-        {
-            let mut state = self.state.lock();
-            if state.queue.waiting() + runs.len() > self.config.queued_runs {
-                return Err(Error::new(Code::RunBusy, "Too many runs are waiting")
-                    .hint("Wait until some have ended, or raise queued_runs"));
-            }
-            for run in &runs {
-                let key = BusyKey::of(&run.record);
-                if let Some(other) = state.queue.waiting_for(&key) {
-                    return Err(Error::new(
-                        Code::RunBusy,
-                        format!("{} is waiting already as {other}", run.record.run.title),
-                    )
-                    .hint(format!("Watch it with `backstay run watch {other}`")));
-                }
-                keys.push((run.record.run.id, key));
-            }
-            // Reserved here so that two callers cannot both pass; made ready once saved.
-            for (id, key) in &keys {
-                state.queue.reserve(*id, key.clone());
-            }
-        }
+        let keys = self.reserve(&runs)?;
         let mut saved = Vec::new();
         let mut rows = Vec::new();
         for run in runs {
@@ -237,6 +215,32 @@ impl Runs {
         }
         self.wake.notify_one();
         Ok(saved)
+    }
+
+    /// Takes places in the queue for runs that are not saved yet, so that of two callers only one
+    /// passes; an error when one of them may not wait.
+    fn reserve(&self, runs: &[NewRun]) -> Result<Vec<(RunId, BusyKey)>> {
+        let mut state = self.state.lock();
+        if state.queue.waiting() + runs.len() > self.config.queued_runs {
+            return Err(Error::new(Code::RunBusy, "Too many runs are waiting")
+                .hint("Wait until some have ended, or raise queued_runs"));
+        }
+        let mut keys = Vec::new();
+        for run in runs {
+            let key = BusyKey::of(&run.record);
+            if let Some(other) = state.queue.waiting_for(&key) {
+                return Err(Error::new(
+                    Code::RunBusy,
+                    format!("{} is waiting already as {other}", run.record.run.title),
+                )
+                .hint(format!("Watch it with `backstay run watch {other}`")));
+            }
+            keys.push((run.record.run.id, key));
+        }
+        for (id, key) in &keys {
+            state.queue.reserve(*id, key.clone());
+        }
+        Ok(keys)
     }
 
     /// Starts what may start, for as long as the engine takes work.

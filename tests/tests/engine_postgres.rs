@@ -4,11 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use backstay_engine::Engine;
+use backstay_engine::catalog::Catalog;
+use backstay_engine::catalog::records::{BackupRecord, RunRecord};
 use backstay_engine::clock::SystemClock;
 use backstay_engine::config::Config;
 use backstay_engine::error::Code;
 use backstay_engine::model::*;
 use backstay_engine::secret::SecretText;
+use backstay_engine::vault::{Vault, load_master_key};
 use backstay_tests::places::Scratch;
 use backstay_tests::postgres::{Server, versions};
 
@@ -515,4 +518,60 @@ async fn a_readonly_role_can_back_up_and_nothing_else() {
         stopped(engine).await;
         server.sql("postgres", &format!("DROP OWNED BY {0}", made.name));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_committed_right_before_a_crash_is_adopted() {
+    let server = Server::shared(15);
+    server.create_database("crash");
+    server.sql(
+        "crash",
+        "CREATE TABLE t AS SELECT generate_series(1, 100) n",
+    );
+    let home = Scratch::new("engine");
+    let engine = opened(home.path()).await;
+    engine
+        .add_connection(connection("shop", server.url("crash")))
+        .await
+        .unwrap();
+    let made = back_up(&engine, "shop/crash").await;
+    stopped(engine).await;
+    // The catalog as it was between the commit in the repository and the end of the run.
+    let (backup, run) = (made.id.bits(), made.run_id.unwrap().bits());
+    let config = Config::in_home(home.path());
+    let clock: backstay_engine::clock::SharedClock = Arc::new(SystemClock);
+    let key = load_master_key(&config, true).unwrap();
+    let path = config.paths.data.join("catalog.redb");
+    let catalog = loop {
+        let vault = Vault::new(&key).unwrap();
+        match Catalog::open(&path, vault, &clock).await {
+            Err(error) if error.code() == Code::EngineRunning => tokio::task::yield_now().await,
+            other => break other.unwrap(),
+        }
+    };
+    catalog
+        .write(move |tx| {
+            tx.change::<RunRecord>(run, |record| {
+                record.run.status = RunStatus::Running;
+                record.run.finished_at = None;
+                Ok(())
+            })?;
+            tx.change::<BackupRecord>(backup, |record| {
+                record.0.status = RunStatus::Running;
+                record.0.rows = 0;
+                record.0.checksum = None;
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    drop(catalog);
+
+    let engine = opened(home.path()).await;
+    let adopted = engine.backup("shop/crash@latest").await.unwrap();
+    assert_eq!((adopted.id, adopted.status), (made.id, RunStatus::Success));
+    assert_eq!((adopted.rows, &adopted.checksum), (100, &made.checksum));
+    let run = engine.run(&made.run_id.unwrap().to_string()).await.unwrap();
+    assert_eq!(run.status, RunStatus::Success);
+    stopped(engine).await;
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::Inner;
 use super::format::derive::Role;
 use super::format::digest::Digest;
 use super::format::records::Mark;
 use super::format::sealed::Kind;
 use super::format::session::{self, SessionRecord, State, Wrapped};
+use super::{Inner, Repository};
 use crate::error::{Code, Error, Result};
 use crate::ids::SessionId;
 use crate::secret::SecretKey;
@@ -149,5 +149,35 @@ impl Inner {
             }
         }
         Ok(sessions)
+    }
+}
+
+impl Repository {
+    /// Ends the sessions of writers that are known to be dead, so that no collector waits for them;
+    /// answers how many there were. Whoever calls this vouches that none of them writes any more.
+    pub async fn end_sessions_of(&self, writers: &[String]) -> Result<u64> {
+        let inner = &self.inner;
+        let mut ended = 0;
+        for info in inner.sessions().await? {
+            if info.state == Some(State::Ended) || !writers.contains(&info.writer) {
+                continue;
+            }
+            let last = info.keys.last().and_then(|key| session::parse_key(key));
+            let number = last.map_or(0, |(_, number)| number) + 1;
+            let record = SessionRecord {
+                session: info.id,
+                number,
+                state: State::Ended,
+                writer: info.writer,
+                at: inner.clock.now(),
+                key: None,
+            };
+            inner
+                .put_record(&session::key(info.id, number), &record)
+                .await?;
+            ended += 1;
+        }
+        inner.storage.barrier().await?;
+        Ok(ended)
     }
 }

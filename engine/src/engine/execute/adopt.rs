@@ -145,6 +145,10 @@ impl Engine {
         };
         let record = self.repository_of(&cut_off.run)?;
         let repository = self.open_repository(&record).await?;
+        // Only one engine at a time has this catalog, so whoever wrote for it before is dead.
+        repository
+            .end_sessions_of(&[self.writer_name(&cut_off.run)])
+            .await?;
         if !repository.snapshots().await?.contains(&id) {
             return Ok(());
         }

@@ -13,10 +13,11 @@ use crate::engine::pool::storage_at;
 use crate::engine::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, NoteId, RepositoryId};
-use crate::model::{Deletion, KeyKind, Level, RebuildReport, Repository as Shown};
+use crate::model::{Backup, Deletion, KeyKind, Level, RebuildReport, Repository as Shown};
 use crate::monitor::Task;
 use crate::repository::format::digest::hex;
-use crate::repository::{Credential, Repository};
+
+use crate::repository::{Credential, NoteState, Repository};
 use crate::runs::{Credentials, Finish, climbed};
 use crate::secret::{SecretKey, SecretText};
 use crate::vault::{Sealed, create_private, parse_key};
@@ -267,16 +268,7 @@ impl Engine {
                     continue;
                 }
             };
-            if let Some(note) = notes.get(&id) {
-                backup.label = note.label.clone().or(backup.label);
-                backup.note = note.annotation.clone().or(backup.note);
-            }
-            if let Some(remark) = remarks.get(&id) {
-                backup.pinned_until = remark.pinned_until;
-                for rung in &remark.verified {
-                    climbed(&mut backup, rung.level, rung.at);
-                }
-            }
+            remember(&mut backup, notes.get(&id), remarks.get(&id).copied());
             if let Some(entry) = trash.get(&id) {
                 let deletion = Deletion {
                     backup_id: id,
@@ -296,6 +288,20 @@ impl Engine {
             report.backups += 1;
         }
         Ok(())
+    }
+}
+
+/// What people and proofs said of the backup since it was made.
+fn remember(backup: &mut Backup, note: Option<&NoteState>, remark: Option<&Remark>) {
+    if let Some(note) = note {
+        backup.label = note.label.clone().or(backup.label.take());
+        backup.note = note.annotation.clone().or(backup.note.take());
+    }
+    if let Some(remark) = remark {
+        backup.pinned_until = remark.pinned_until;
+        for rung in &remark.verified {
+            climbed(backup, rung.level, rung.at);
+        }
     }
 }
 

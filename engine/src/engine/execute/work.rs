@@ -249,7 +249,7 @@ impl Engine {
     }
 
     /// Who writes into a repository: this engine, for that run.
-    fn writer_name(&self, run: &Run) -> String {
+    pub(super) fn writer_name(&self, run: &Run) -> String {
         format!("{} {}", self.identity(), run.id)
     }
 
