@@ -15,7 +15,7 @@ use backstay_tests::postgres::{Server, old_versions, versions};
 use tokio_util::sync::CancellationToken;
 
 /// Reads a database's schema; what could not be saved comes back as text.
-async fn read(server: &Server, database: &str) -> (Schema, Vec<String>) {
+async fn read(server: &Server, database: &str, part: &Selection) -> (Schema, Vec<String>) {
     let watcher = Arc::new(Remembering::default());
     let task = Task {
         monitor: watcher.clone(),
@@ -26,7 +26,7 @@ async fn read(server: &Server, database: &str) -> (Schema, Vec<String>) {
     sql.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await
         .unwrap();
-    let schema = Schema::read(&sql, &Selection::default(), &task).await;
+    let schema = Schema::read(&sql, part, &task).await;
     let losses = watcher.losses.lock();
     let losses = losses
         .iter()
@@ -118,7 +118,7 @@ async fn run(sql: &Sql, object: &Object, statements: &[String], failures: &mut V
 
 /// Reads `source`, makes it again as `target`, and holds both to be equal.
 async fn round_trip(server: &Server, source: &str, target: &str) {
-    let (schema, losses) = read(server, source).await;
+    let (schema, losses) = read(server, source, &Selection::default()).await;
     assert!(
         losses.is_empty(),
         "something was lost: {}",
@@ -131,7 +131,7 @@ async fn round_trip(server: &Server, source: &str, target: &str) {
     server
         .dump(source, &options)
         .assert_same(&server.dump(target, &options));
-    let (again, _) = read(server, target).await;
+    let (again, _) = read(server, target, &Selection::default()).await;
     assert_eq!(
         names(&schema.objects),
         names(&again.objects),
@@ -232,7 +232,7 @@ async fn large_objects_keep_owner_privileges_and_comments() {
         server.sql_file("postgres", &fixture("roles.sql"));
         server.create_database("large");
         server.sql("large", LARGE_OBJECTS);
-        let (schema, losses) = read(&server, "large").await;
+        let (schema, losses) = read(&server, "large", &Selection::default()).await;
         assert!(losses.is_empty(), "{losses:?}");
         let count = schema.objects.iter().filter(|o| o.kind == ObjectKind::LargeObject).count();
         assert!(count < 12, "those with the same owner share an object, not {count}");
@@ -240,4 +240,113 @@ async fn large_objects_keep_owner_privileges_and_comments() {
         assert_eq!(apply(&server, "again", &schema.objects).await, [""; 0]);
         assert_eq!(server.sql("large", state), server.sql("again", state));
     }
+}
+
+const SHOP: &str = r#"
+    CREATE SCHEMA lib; CREATE SCHEMA shop; CREATE SCHEMA "Odd.one"; CREATE SCHEMA idle;
+    COMMENT ON SCHEMA lib IS 'needed';
+    CREATE TYPE lib.state AS ENUM ('new', 'paid');
+    CREATE FUNCTION lib.is_fine(int) RETURNS boolean LANGUAGE sql IMMUTABLE AS 'SELECT $1 > 0';
+    CREATE DOMAIN lib.amount AS int CHECK (lib.is_fine(VALUE));
+    CREATE FUNCTION lib.unused() RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE FUNCTION lib.on_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    CREATE TABLE shop.orders (id serial PRIMARY KEY, state lib.state DEFAULT 'new', amount lib.amount);
+    CREATE TRIGGER changed BEFORE UPDATE ON shop.orders FOR EACH ROW EXECUTE PROCEDURE lib.on_change();
+    CREATE INDEX ON shop.orders (state);
+    CREATE TABLE shop.order_lines (id int PRIMARY KEY, of_order int REFERENCES shop.orders);
+    CREATE VIEW shop.paid AS SELECT * FROM shop.orders WHERE state = 'paid';
+    CREATE FUNCTION shop.own() RETURNS int LANGUAGE sql AS 'SELECT 1';
+    CREATE TABLE "Odd.one"."a*b" (x int);
+    CREATE TABLE "Odd.one"."aXb" (x int);
+    CREATE TABLE idle.nothing (x int);
+    CREATE TABLE idle.events (at date) PARTITION BY RANGE (at);
+    CREATE TABLE idle.events_2020 PARTITION OF idle.events FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+"#;
+
+fn part(schemas: &[&str], tables: &[&str], exclude_tables: &[&str]) -> Selection {
+    let texts = |list: &[&str]| list.iter().map(ToString::to_string).collect();
+    Selection {
+        schemas: texts(schemas),
+        tables: texts(tables),
+        exclude_tables: texts(exclude_tables),
+        ..Selection::default()
+    }
+}
+
+/// A part of a database is what `pg_dump` makes of the same choice, and can be made in an empty
+/// database, which has none of what the chosen tables need.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chosen_part_stands_alone() {
+    let parts = [
+        (
+            "orders",
+            part(&[], &["shop.orders"], &[]),
+            vec!["--table=shop.orders"],
+        ),
+        (
+            "shop",
+            part(&["sh?p"], &[], &["shop.order_l*"]),
+            vec!["--schema=shop", "--exclude-table=shop.order_lines"],
+        ),
+        (
+            "odd",
+            part(&[], &[r#""Odd.one"."a*b""#], &[]),
+            vec![r#"--table="Odd.one"."a*b""#],
+        ),
+        (
+            "events",
+            part(&[], &["events"], &[]),
+            vec!["--table-and-children=idle.events"],
+        ),
+    ];
+    for &version in versions() {
+        let server = Server::start(version);
+        server.create_database("whole");
+        server.sql("whole", SHOP);
+        for (name, selection, options) in &parts {
+            let (schema, losses) = read(&server, "whole", selection).await;
+            assert!(losses.is_empty(), "{losses:?}");
+            server.create_database(name);
+            let failures = apply(&server, name, &schema.objects).await;
+            assert!(failures.is_empty(), "{name}: {}", failures.join("\n\n"));
+            let mut options = options.clone();
+            options.push("--schema-only");
+            let restored = server.dump(name, &options);
+            server.dump("whole", &options).assert_same(&restored);
+            let idle = schema
+                .objects
+                .iter()
+                .any(|object| object.name.contains("unused"));
+            assert!(!idle, "{name} holds what nothing needs");
+        }
+        let rows: Vec<String> = {
+            let (schema, _) = read(&server, "whole", &part(&[], &["shop.*"], &["paid"])).await;
+            schema
+                .tables
+                .iter()
+                .map(|table| table.name.clone())
+                .collect()
+        };
+        assert_eq!(rows, ["order_lines", "orders"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_choice_of_nothing_is_refused() {
+    let server = Server::shared(versions()[0]);
+    server.create_database("choices");
+    server.sql("choices", SHOP);
+    let sql = session(&server, "choices").await;
+    let task = Task::unwatched(Arc::new(SystemClock));
+    for selection in [
+        part(&["Shop"], &[], &[]),
+        part(&[], &["shop.orders", "shop.order"], &[]),
+    ] {
+        let error = Schema::read(&sql, &selection, &task).await.unwrap_err();
+        assert_eq!(error.code().name(), "object.not_found");
+    }
+    let error = Schema::read(&sql, &part(&[], &["a.b.c"], &[]), &task)
+        .await
+        .unwrap_err();
+    assert_eq!(error.code().name(), "request.invalid");
 }

@@ -9,6 +9,7 @@ pub mod database;
 pub mod draft;
 pub mod globals;
 pub mod large_objects;
+mod needed;
 pub mod object;
 pub mod objects;
 pub mod order;

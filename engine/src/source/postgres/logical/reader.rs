@@ -56,8 +56,10 @@ pub(super) struct SchemaFacts {
     pub(super) name: String,
     /// What of the schema itself belongs to the backup.
     pub(super) parts: Parts,
-    /// What of the objects in it belongs to the backup.
+    /// What of the objects in it belongs to the backup, be it only because others need them.
     pub(super) contents: Parts,
+    /// What of the objects in it was chosen.
+    pub(super) chosen: Parts,
 }
 
 /// An extension of the source.
@@ -141,7 +143,15 @@ impl<'a> Reader<'a> {
         self.members.contains_key(&row)
     }
 
-    /// What of an object in a schema belongs to the backup.
+    /// Whether a schema was chosen with all that is in it.
+    pub fn chooses_schema(&self, name: &str) -> bool {
+        self.schemas
+            .values()
+            .any(|facts| facts.name == name && facts.chosen.definition)
+    }
+
+    /// What of an object in a schema belongs to the backup. In a partial one that can turn out to
+    /// be nothing, when no chosen table needs it.
     pub fn parts_in(&self, row: CatalogRow, schema: u32) -> Parts {
         match self.member_parts(row) {
             Some(parts) => parts,
@@ -156,9 +166,11 @@ impl<'a> Reader<'a> {
     pub fn parts_outside(&self, row: CatalogRow) -> Parts {
         match self.member_parts(row) {
             Some(parts) => parts,
-            None if !self.whole => Parts::NONE,
-            None if row.oid < FIRST_NORMAL_OID => Parts::PRIVILEGES,
-            None => Parts::ALL,
+            None if row.oid < FIRST_NORMAL_OID && self.whole => Parts::PRIVILEGES,
+            None if row.oid < FIRST_NORMAL_OID => Parts::NONE,
+            // Tables can need these; of the rest they need none.
+            None if self.whole || is_needable(row.class) => Parts::ALL,
+            None => Parts::NONE,
         }
     }
 
@@ -174,8 +186,15 @@ impl<'a> Reader<'a> {
         match &self.chosen_tables {
             Some(chosen) if chosen.contains(&oid) => Parts::ALL,
             Some(_) => Parts::NONE,
-            None => self.parts_in(row, schema),
+            None => self.chosen_in(schema),
         }
+    }
+
+    /// What of the objects in a schema was chosen.
+    pub fn chosen_in(&self, schema: u32) -> Parts {
+        self.schemas
+            .get(&schema)
+            .map_or(Parts::NONE, |facts| facts.chosen)
     }
 
     /// Whether a table's rows belong to the backup, provided its definition does.
@@ -275,4 +294,17 @@ impl<'a> Reader<'a> {
             reason: reason.into(),
         });
     }
+}
+
+/// Whether a table can need an object of that catalog, which lies in no schema.
+fn is_needable(class: u32) -> bool {
+    matches!(
+        class,
+        catalog::EXTENSION
+            | catalog::LANGUAGE
+            | catalog::TRANSFORM
+            | catalog::ACCESS_METHOD
+            | catalog::FOREIGN_DATA_WRAPPER
+            | catalog::FOREIGN_SERVER
+    )
 }

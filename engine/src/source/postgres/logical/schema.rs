@@ -1,6 +1,7 @@
 //! A whole schema, read and put in order: what a backup stores as its objects and what it copies.
 
 use super::draft::{Collected, TableFacts};
+use super::needed;
 use super::object::{CatalogRow, Object};
 use super::objects;
 use super::order::{self, Edge};
@@ -36,8 +37,12 @@ impl Schema {
                 reason,
             });
         }
+        let mut objects = ordered.objects;
+        if !reader.whole {
+            objects = needed::keep(objects, |schema| reader.chooses_schema(schema));
+        }
         Ok(Self {
-            objects: ordered.objects,
+            objects,
             tables: ordered.tables,
         })
     }

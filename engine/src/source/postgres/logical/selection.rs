@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-/// What to back up, as patterns. Without schemas and tables it is the whole database.
+/// What to back up, as patterns. Without schemas and tables it is the whole database; with them,
+/// what the chosen cannot be made without comes along.
 ///
 /// A pattern is a name, compared letter for letter, in which `*` stands for any text and `?` for
 /// one character; a part in double quotes stands for itself. A table's pattern may begin with a

@@ -14,7 +14,7 @@ pub(super) async fn read(reader: &Reader<'_>, out: &mut Collected) -> Result<()>
         let place = catalog::row(catalog::DEFAULT_ACL, row.oid("oid")?);
         let schema = Some(row.oid("defaclnamespace")?).filter(|oid| *oid != 0);
         let parts = match schema {
-            Some(schema) => reader.parts_in(place, schema),
+            Some(schema) => reader.chosen_in(schema),
             None => reader.parts_outside(place),
         };
         if !parts.definition {

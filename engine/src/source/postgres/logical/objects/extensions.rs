@@ -12,7 +12,7 @@ pub(super) async fn read(reader: &Reader<'_>, out: &mut Collected) -> Result<()>
         JOIN pg_catalog.pg_namespace n ON n.oid = x.extnamespace ORDER BY x.extname";
     for row in reader.rows(query).await? {
         let oid = row.oid("oid")?;
-        if oid < FIRST_NORMAL_OID || !reader.whole {
+        if oid < FIRST_NORMAL_OID {
             continue;
         }
         let name = row.text("extname")?;

@@ -93,7 +93,7 @@ async fn schemas(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
         unused.retain(|pattern| !pattern.matches_schema(&name));
         let meant = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches_schema(&name));
         let system = name.starts_with("pg_") || name == "information_schema";
-        let mut contents = if !patterns.tables.is_empty() {
+        let mut chosen = if !patterns.tables.is_empty() {
             Parts::NONE
         } else if !patterns.schemas.is_empty() {
             if meant(&patterns.schemas) {
@@ -109,8 +109,13 @@ async fn schemas(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
             Parts::ALL
         };
         if meant(&patterns.exclude_schemas) {
-            contents = Parts::NONE;
+            chosen = Parts::NONE;
         }
+        let contents = if reader.whole || system {
+            chosen
+        } else {
+            Parts::ALL
+        };
         let member = reader.member_parts(catalog::row(catalog::NAMESPACE, oid));
         let parts = member.unwrap_or(contents);
         reader.schemas.insert(
@@ -119,6 +124,7 @@ async fn schemas(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
                 name,
                 parts,
                 contents,
+                chosen,
             },
         );
     }
@@ -146,12 +152,11 @@ async fn tables(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
     if tables.is_empty() && exclude_tables.is_empty() && exclude_rows.is_empty() {
         return Ok(());
     }
-    let query = "SELECT c.oid, n.oid AS schema, n.nspname, c.relname \
+    let query = "SELECT c.oid, n.nspname, c.relname \
         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
         WHERE c.relkind IN ('r', 'S', 'v', 'm', 'f', 'p') AND n.nspname !~ '^pg_' \
         AND n.nspname <> 'information_schema' ORDER BY 1";
     let mut chosen = HashSet::new();
-    let mut schemas = HashSet::new();
     let mut unused: Vec<&Pattern> = tables.iter().collect();
     for row in reader.rows(query).await? {
         let oid = row.oid("oid")?;
@@ -160,7 +165,6 @@ async fn tables(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
         unused.retain(|pattern| !pattern.matches_table(schema, name));
         if meant(tables) {
             chosen.insert(oid);
-            schemas.insert(row.oid("schema")?);
         }
         if meant(exclude_tables) {
             reader.excluded_tables.insert(oid);
@@ -172,51 +176,35 @@ async fn tables(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
     if let Some(pattern) = unused.first() {
         return Err(nothing("table", pattern));
     }
-    partitions(reader, &mut chosen, &mut schemas).await?;
+    partitions(reader, &mut chosen).await?;
     if !tables.is_empty() {
         reader.chosen_tables = Some(chosen);
-        // The schemas of chosen tables come along, or the tables could not be made elsewhere.
-        for oid in schemas {
-            if let Some(facts) = reader.schemas.get_mut(&oid) {
-                facts.parts.definition = true;
-            }
-        }
     }
     Ok(())
 }
 
 /// What was said of a partitioned table holds for its partitions.
-async fn partitions(
-    reader: &mut Reader<'_>,
-    chosen: &mut HashSet<u32>,
-    schemas: &mut HashSet<u32>,
-) -> Result<()> {
-    let query = "SELECT i.inhrelid, i.inhparent, c.relnamespace FROM pg_catalog.pg_inherits i \
+async fn partitions(reader: &mut Reader<'_>, chosen: &mut HashSet<u32>) -> Result<()> {
+    let query = "SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i \
         JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE c.relispartition ORDER BY 1";
-    let mut children: HashMap<u32, Vec<(u32, u32)>> = HashMap::new();
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     for row in reader.rows(query).await? {
-        let child = (row.oid("inhrelid")?, row.oid("relnamespace")?);
         children
             .entry(row.oid("inhparent")?)
             .or_default()
-            .push(child);
+            .push(row.oid("inhrelid")?);
     }
-    let spread = |set: &mut HashSet<u32>, found: &mut dyn FnMut(u32)| {
+    for set in [
+        chosen,
+        &mut reader.excluded_tables,
+        &mut reader.excluded_rows,
+    ] {
         let mut open: Vec<u32> = set.iter().copied().collect();
         while let Some(parent) = open.pop() {
-            for (child, schema) in children.get(&parent).into_iter().flatten() {
-                if set.insert(*child) {
-                    open.push(*child);
-                    found(*schema);
-                }
-            }
+            let found = children.get(&parent).into_iter().flatten();
+            open.extend(found.filter(|child| set.insert(**child)));
         }
-    };
-    spread(chosen, &mut |schema| {
-        schemas.insert(schema);
-    });
-    spread(&mut reader.excluded_tables, &mut |_| {});
-    spread(&mut reader.excluded_rows, &mut |_| {});
+    }
     Ok(())
 }
 
