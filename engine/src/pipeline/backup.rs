@@ -209,7 +209,9 @@ impl Source {
         task.monitor.stage("reading the schema");
         let globals = globals::read(leader.sql(), task).await?;
         let gathering = Gathering::of(task);
-        let schema = Schema::read(leader.sql(), &request.selection, &gathering.task).await?;
+        let (selection, timeout) = (&request.selection, request.lock_timeout);
+        let schema =
+            Schema::read_within(leader.sql(), selection, &gathering.task, timeout).await?;
         task.monitor.stage("locking tables");
         leader.lock(&schema.tables).await?;
         Ok(Self {

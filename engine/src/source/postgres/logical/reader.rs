@@ -79,6 +79,8 @@ pub struct Reader<'a> {
     pub version: u32,
     /// Who watches.
     pub task: &'a Task,
+    /// How long to wait for each batch of table locks.
+    pub lock_timeout: std::time::Duration,
     /// Whether everything was chosen, so that objects outside schemas belong to the backup.
     pub whole: bool,
     pub(super) roles: HashMap<u32, String>,

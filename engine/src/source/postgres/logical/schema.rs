@@ -1,5 +1,7 @@
 //! A whole schema, read and put in order: what a backup stores as its objects and what it copies.
 
+use std::time::Duration;
+
 use super::draft::{Collected, TableFacts};
 use super::needed;
 use super::object::{CatalogRow, Object};
@@ -7,6 +9,7 @@ use super::objects;
 use super::order::{self, Edge};
 use super::reader::Reader;
 use super::selection::Selection;
+use super::snapshot::LeaderOptions;
 use crate::error::Result;
 use crate::monitor::{Loss, Task};
 use crate::source::postgres::Sql;
@@ -25,7 +28,19 @@ impl Schema {
     /// transaction whose snapshot the rows are copied from; the tables are locked in it against
     /// changes of their definition. What cannot be saved is reported to the task as lost.
     pub async fn read(sql: &Sql, selection: &Selection, task: &Task) -> Result<Self> {
-        let reader = Reader::open(sql, selection, task).await?;
+        let timeout = LeaderOptions::default().lock_timeout;
+        Self::read_within(sql, selection, task, timeout).await
+    }
+
+    /// As [`Self::read`], waiting no longer than `lock_timeout` for each batch of locks.
+    pub async fn read_within(
+        sql: &Sql,
+        selection: &Selection,
+        task: &Task,
+        lock_timeout: Duration,
+    ) -> Result<Self> {
+        let mut reader = Reader::open(sql, selection, task).await?;
+        reader.lock_timeout = lock_timeout;
         let mut collected = Collected::default();
         objects::read_all(&reader, &mut collected).await?;
         let edges = edges(&reader).await?;

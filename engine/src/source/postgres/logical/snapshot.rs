@@ -156,6 +156,18 @@ impl Leader {
     }
 }
 
+/// Locks tables in the session's transaction before their definitions are read, with the errors of
+/// [`Leader::lock`]; `with_rows` are those whose rows must be readable too.
+pub(super) async fn lock_definitions(
+    sql: &Sql,
+    all: &[TableFacts],
+    with_rows: &[TableFacts],
+    timeout: Duration,
+) -> Result<()> {
+    locks::check_rights(sql, with_rows).await?;
+    locks::lock(sql, all, timeout).await
+}
+
 /// The settings under which catalogs and rows read the same whatever the server's defaults are.
 ///
 /// They decide how values are written as text, so whoever writes rows back or compares them uses

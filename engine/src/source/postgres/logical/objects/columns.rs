@@ -195,6 +195,10 @@ async fn checks(reader: &Reader<'_>, relations: &mut Relations, source: &str) ->
 
 /// What a column gets from the table's parents.
 #[derive(Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four facts that do not depend on each other"
+)]
 struct Inherited {
     /// Some parent has it NOT NULL, so the child need not say so (before 18).
     not_null: bool,

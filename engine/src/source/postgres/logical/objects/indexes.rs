@@ -2,6 +2,7 @@
 //! their parents.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use super::super::catalog;
 use super::super::draft::{Collected, Draft};
@@ -212,13 +213,13 @@ fn keys(reader: &Reader<'_>, table: &Relation, row: &Row, kind: &str) -> Result<
     } else {
         ""
     };
-    text.push_str(&format!(" ({}{period})", names.join(", ")));
+    let _ = write!(text, " ({}{period})", names.join(", "));
     if !included.is_empty() {
-        text.push_str(&format!(" INCLUDE ({})", included.join(", ")));
+        let _ = write!(text, " INCLUDE ({})", included.join(", "));
     }
     let options = storage_parameters(row.opt("reloptions")?, "")?;
     if !options.is_empty() {
-        text.push_str(&format!(" WITH ({options})"));
+        let _ = write!(text, " WITH ({options})");
     }
     if row.bool("condeferrable")? {
         text.push_str(" DEFERRABLE");

@@ -71,8 +71,8 @@ fn group(
     let row = catalog::row(catalog::LARGE_OBJECT, first);
     let mut object = reader.object(ObjectKind::LargeObject, row, None, &name, Some(owner))?;
     object.row = None;
-    let list: Vec<String> = oids.iter().map(u32::to_string).collect();
-    let array = format!("'{{{}}}'::pg_catalog.oid[]", list.join(","));
+    let texts: Vec<String> = oids.iter().map(u32::to_string).collect();
+    let array = format!("'{{{}}}'::pg_catalog.oid[]", texts.join(","));
     object.create = vec![format!(
         "SELECT pg_catalog.lo_create(l.oid) FROM pg_catalog.unnest({array}) AS l(oid)"
     )];

@@ -1,5 +1,7 @@
 //! Row security: the policies, and the switch that puts them in force.
 
+use std::fmt::Write as _;
+
 use super::super::catalog;
 use super::super::draft::{Collected, Draft};
 use super::super::object::{Object, ObjectKind};
@@ -81,14 +83,14 @@ fn policy(reader: &Reader<'_>, table: &Relation, row: &Row) -> Result<Draft> {
                 "the roles it is for no longer exist",
             );
         } else {
-            text.push_str(&format!(" TO {roles}"));
+            let _ = write!(text, " TO {roles}");
         }
     }
     if let Some(qualification) = row.opt("qualification")? {
-        text.push_str(&format!(" USING ({qualification})"));
+        let _ = write!(text, " USING ({qualification})");
     }
     if let Some(check) = row.opt("with_check")? {
-        text.push_str(&format!(" WITH CHECK ({check})"));
+        let _ = write!(text, " WITH CHECK ({check})");
     }
     object.create = vec![text];
     object.drop = format!("DROP POLICY IF EXISTS {quoted} ON {full}");

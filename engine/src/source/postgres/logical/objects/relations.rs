@@ -13,6 +13,10 @@ use super::super::reader::Parts;
 
 /// A table or something like one.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are columns of pg_class"
+)]
 pub(super) struct Relation {
     /// `pg_class.oid`.
     pub(super) oid: u32,

@@ -127,7 +127,7 @@ impl Repair {
             };
             rounds_left -= 1;
             if rounds_left == 0 {
-                let members = self.names(drafts, &stuck[..stuck.len().min(20)]);
+                let members = names(drafts, &stuck[..stuck.len().min(20)]);
                 return Err(Error::internal(format!(
                     "The dependencies among these objects cannot be put in order: {members}"
                 )));
@@ -167,7 +167,7 @@ impl Repair {
         }
         self.broken.push(format!(
             "These objects depend on each other in a circle that cannot be restored as it is: {}",
-            self.names(drafts, members)
+            names(drafts, members)
         ));
         self.graph.forget(members[0], members[1 % members.len()]);
     }
@@ -200,22 +200,22 @@ impl Repair {
             }
         }
     }
+}
 
-    fn names(&self, drafts: &[Draft], members: &[usize]) -> String {
-        let names: Vec<String> = members
-            .iter()
-            .filter_map(|&node| drafts.get(node))
-            .map(|draft| {
-                let object = &draft.object;
-                let schema = object.schema.as_deref().map(|s| format!("{s}."));
-                format!(
-                    "{} {}{}",
-                    object.kind.sql_name(),
-                    schema.unwrap_or_default(),
-                    object.name
-                )
-            })
-            .collect();
-        names.join(", ")
-    }
+fn names(drafts: &[Draft], members: &[usize]) -> String {
+    let names: Vec<String> = members
+        .iter()
+        .filter_map(|&node| drafts.get(node))
+        .map(|draft| {
+            let object = &draft.object;
+            let schema = object.schema.as_deref().map(|s| format!("{s}."));
+            format!(
+                "{} {}{}",
+                object.kind.sql_name(),
+                schema.unwrap_or_default(),
+                object.name
+            )
+        })
+        .collect();
+    names.join(", ")
 }

@@ -8,6 +8,7 @@ use crate::monitor::Task;
 use crate::source::postgres::logical::catalog::{self, FIRST_NORMAL_OID};
 use crate::source::postgres::logical::object::CatalogRow;
 use crate::source::postgres::logical::selection::{Pattern, Patterns, Selection};
+use crate::source::postgres::logical::snapshot::LeaderOptions;
 
 pub(super) async fn open<'a>(
     sql: &'a Sql,
@@ -18,6 +19,7 @@ pub(super) async fn open<'a>(
         sql,
         version: sql.version(),
         task,
+        lock_timeout: LeaderOptions::default().lock_timeout,
         whole: selection.is_whole(),
         roles: HashMap::new(),
         schemas: HashMap::new(),

@@ -3,12 +3,9 @@
 use super::{Relation, Relations};
 use crate::error::Result;
 use crate::source::postgres::logical::catalog::{self, FIRST_NORMAL_OID};
-use crate::source::postgres::logical::draft::Collected;
-use crate::source::postgres::logical::quote::qualified;
+use crate::source::postgres::logical::draft::{Collected, TableFacts};
 use crate::source::postgres::logical::reader::{Parts, Reader, Row};
-
-/// How much a LOCK statement may hold before the next begins, in bytes.
-const LOCK_BYTES: usize = 100_000;
+use crate::source::postgres::logical::snapshot;
 
 /// Reads all relations of the database and locks the tables that are saved against changes.
 pub(in super::super) async fn read(reader: &Reader<'_>) -> Result<Relations> {
@@ -142,31 +139,36 @@ fn own_sequences(relations: &mut Relations) {
 
 /// Keeps others from changing the definitions while the server describes them to us.
 async fn lock(reader: &Reader<'_>, relations: &Relations) -> Result<()> {
-    let mut names = String::new();
+    let named = |r: &Relation| TableFacts {
+        number: 0,
+        oid: r.oid,
+        schema: r.schema.clone(),
+        name: r.name.clone(),
+        columns: Vec::new(),
+        pages: 0,
+        heap_pages: 0,
+        rows: None,
+        access_method: String::new(),
+        filter: String::new(),
+        extension: false,
+        load_through: None,
+        after: Vec::new(),
+    };
     let tables = relations
         .list
         .iter()
         .filter(|r| r.defined() && matches!(r.kind, 'r' | 'p'));
-    for table in tables {
-        if names.len() > LOCK_BYTES {
-            lock_these(reader, &names).await?;
-            names.clear();
-        }
-        if !names.is_empty() {
-            names.push_str(", ");
-        }
-        names.push_str(&qualified(&table.schema, &table.name));
-    }
-    if names.is_empty() {
+    let with_rows = tables
+        .clone()
+        .filter(|r| r.kind == 'r' && reader.wants_rows(r.oid));
+    let with_rows: Vec<TableFacts> = with_rows.map(named).collect();
+    let all: Vec<TableFacts> = tables.map(named).collect();
+    if all.is_empty() {
         return Ok(());
     }
-    lock_these(reader, &names).await
-}
-
-async fn lock_these(reader: &Reader<'_>, names: &str) -> Result<()> {
-    let statement = format!("LOCK TABLE {names} IN ACCESS SHARE MODE");
-    reader.task.or_cancelled(reader.sql.run(&statement)).await?;
-    Ok(())
+    let timeout = reader.lock_timeout;
+    let locked = snapshot::lock_definitions(reader.sql, &all, &with_rows, timeout);
+    reader.task.or_cancelled(locked).await
 }
 
 async fn parents(reader: &Reader<'_>, relations: &mut Relations) -> Result<()> {
