@@ -11,3 +11,4 @@ pub mod generate;
 pub mod places;
 pub mod postgres;
 pub mod process;
+pub mod stepped;

@@ -37,9 +37,20 @@ impl Seeded {
     }
 }
 
+/// An operation that waits, or was let through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operation {
+    /// On whose behalf.
+    pub actor: usize,
+    /// `create`, `get`, `list` or `delete`.
+    pub verb: &'static str,
+    /// The key or prefix.
+    pub key: String,
+}
+
 #[derive(Debug)]
 struct Waiter {
-    actor: usize,
+    operation: Operation,
     turn: oneshot::Sender<()>,
 }
 
@@ -50,7 +61,11 @@ pub struct Gate(Arc<Mutex<Vec<Waiter>>>);
 impl Gate {
     /// A storage whose operations, done on behalf of `actor`, wait at this gate.
     pub fn storage(&self, inner: Arc<dyn Storage>, actor: usize) -> Arc<dyn Storage> {
-        Arc::new(Stepped { inner, gate: self.clone(), actor })
+        Arc::new(Stepped {
+            inner,
+            gate: self.clone(),
+            actor,
+        })
     }
 
     /// Lets every other task run until each waits at the gate, for a timer, or is done.
@@ -66,9 +81,8 @@ impl Gate {
         before
     }
 
-    /// Lets one waiting operation happen, chosen by `seeded`; tells whose it was, or `None` when
-    /// nobody waits.
-    pub async fn step(&self, seeded: &mut Seeded) -> Option<usize> {
+    /// Lets one waiting operation happen, chosen by `seeded`; `None` when nobody waits.
+    pub async fn step(&self, seeded: &mut Seeded) -> Option<Operation> {
         if self.settle().await == 0 {
             return None;
         }
@@ -78,18 +92,25 @@ impl Gate {
             waiters.swap_remove(chosen)
         };
         let _ = waiter.turn.send(());
-        Some(waiter.actor)
+        Some(waiter.operation)
     }
 
-    async fn turn(&self, actor: usize) {
+    async fn turn(&self, actor: usize, verb: &'static str, key: &str) {
         let (turn, wait) = oneshot::channel();
-        self.0.lock().push(Waiter { actor, turn });
+        let operation = Operation {
+            actor,
+            verb,
+            key: key.to_owned(),
+        };
+        self.0.lock().push(Waiter { operation, turn });
         let _ = wait.await;
     }
 
     /// Forgets the operations of an actor that was killed.
     pub fn forget(&self, actor: usize) {
-        self.0.lock().retain(|waiter| waiter.actor != actor);
+        self.0
+            .lock()
+            .retain(|waiter| waiter.operation.actor != actor);
     }
 }
 
@@ -107,22 +128,22 @@ impl Storage for Stepped {
     }
 
     async fn create(&self, key: &str, body: Bytes) -> Result<(), StorageError> {
-        self.gate.turn(self.actor).await;
+        self.gate.turn(self.actor, "create", key).await;
         self.inner.create(key, body).await
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
-        self.gate.turn(self.actor).await;
+        self.gate.turn(self.actor, "get", key).await;
         self.inner.get(key, range).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
-        self.gate.turn(self.actor).await;
+        self.gate.turn(self.actor, "list", prefix).await;
         self.inner.list(prefix).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.gate.turn(self.actor).await;
+        self.gate.turn(self.actor, "delete", key).await;
         self.inner.delete(key).await
     }
 

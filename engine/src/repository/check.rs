@@ -16,7 +16,6 @@ use super::Repository;
 use super::collect::pack_name;
 use super::format::digest::Digest;
 use super::live::LiveSet;
-use super::open::blocking;
 use super::references::{Visitor, Walk};
 use crate::error::{Error, Result};
 use crate::ids::BackupId;
@@ -235,22 +234,24 @@ impl Repository {
         }
         let mut live = set.sorted()?;
         let index = std::sync::Arc::clone(&self.inner.index);
-        let (chunks, missing) = blocking(move || {
-            let packs = index.packs();
-            let sound = |id: &Digest, location: &super::index::Location| {
-                let pack = packs.get(location.pack as usize);
-                pack.is_some_and(|pack| !pack.dead && unsound.allows(&pack.name, id))
-            };
-            let (mut chunks, mut missing) = (0, HashSet::new());
-            super::collect::weigh(&index, &mut live, sound, |id, copy| {
-                chunks += 1;
-                if copy.is_none() {
-                    missing.insert(id);
-                }
-            })?;
-            Ok((chunks, missing))
-        })
-        .await?;
+        let (chunks, missing) = self
+            .inner
+            .offload(move || {
+                let packs = index.packs();
+                let sound = |id: &Digest, location: &super::index::Location| {
+                    let pack = packs.get(location.pack as usize);
+                    pack.is_some_and(|pack| !pack.dead && unsound.allows(&pack.name, id))
+                };
+                let (mut chunks, mut missing) = (0, HashSet::new());
+                super::collect::weigh(&index, &mut live, sound, |id, copy| {
+                    chunks += 1;
+                    if copy.is_none() {
+                        missing.insert(id);
+                    }
+                })?;
+                Ok((chunks, missing))
+            })
+            .await?;
         report.chunks = chunks;
         for id in &missing {
             report.problem(

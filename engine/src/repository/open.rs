@@ -331,6 +331,21 @@ async fn unlock(storage: &dyn Storage, uid: &[u8; 16], credential: &Credential) 
     })
 }
 
+impl Inner {
+    /// Runs slow work on the index off the runtime's threads, except in simulations, which must not
+    /// depend on timing.
+    pub(crate) async fn offload<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if self.cpu_workers == 0 {
+            work()
+        } else {
+            blocking(work).await
+        }
+    }
+}
+
 /// Runs slow work off the runtime's threads.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,

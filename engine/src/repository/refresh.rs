@@ -13,7 +13,6 @@ use super::format::pack;
 use super::format::sealed::Kind;
 use super::format::segment::{self, Segment};
 use super::objects::damaged;
-use super::open::blocking;
 use crate::error::{Code, Error, Result};
 use crate::ids::NoteId;
 use crate::storage::{ObjectInfo, StorageError};
@@ -42,7 +41,7 @@ impl Inner {
             .retain(|key, _| there.contains(key.as_str()));
         if known.iter().any(|key| !there.contains(key.as_str())) {
             let index = Arc::clone(&self.index);
-            blocking(move || index.clear()).await?;
+            self.offload(move || index.clear()).await?;
             known.clear();
         }
         let new: Vec<ObjectInfo> = listed
@@ -75,13 +74,13 @@ impl Inner {
     /// Takes segments into the cache.
     pub(crate) async fn merge(&self, segments: Vec<(String, Segment)>) -> Result<()> {
         let index = Arc::clone(&self.index);
-        blocking(move || index.merge(&segments)).await
+        self.offload(move || index.merge(&segments)).await
     }
 
     /// Makes the cache survive a crash.
     pub(crate) async fn settle(&self) -> Result<()> {
         let index = Arc::clone(&self.index);
-        blocking(move || index.settle()).await
+        self.offload(move || index.settle()).await
     }
 
     /// A segment; `None` when it is gone, or damaged and thereby noted.

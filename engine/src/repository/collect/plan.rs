@@ -10,7 +10,6 @@ use super::super::format::digest::Digest;
 use super::super::format::pack::HEADER_BYTES;
 use super::super::index::{ChunkIndex, Location, PackNumber};
 use super::super::live::{LiveSet, SortedIds};
-use super::super::open::blocking;
 use super::super::references::{Visitor, Walk};
 use super::super::trash::Standing;
 use super::{PruneOptions, marked, marks, oldest_open, whole_index};
@@ -158,7 +157,9 @@ pub(super) async fn plan(
     let live = live(repository, &gone, task).await?;
     let index = Arc::clone(&inner.index);
     let repack_below = options.repack_below;
-    let mut plan = blocking(move || choose(&index, live, &already, &stored, repack_below)).await?;
+    let mut plan = inner
+        .offload(move || choose(&index, live, &already, &stored, repack_below))
+        .await?;
     plan.purged_backups = gone.into_iter().collect();
     plan.purged_backups.sort_unstable();
     Ok(plan)

@@ -10,7 +10,6 @@ use super::super::format::segment::Segment;
 use super::super::format::session::State;
 use super::super::index::{ChunkIndex, Location};
 use super::super::live::SortedIds;
-use super::super::open::blocking;
 use super::super::refresh::pack_key;
 use super::super::session::LIFETIME;
 use super::super::{Inner, Repository};
@@ -103,7 +102,9 @@ async fn judge(repository: &Repository, announced: &Announced, task: &Task) -> R
     whole_index(inner)?;
     let live = plan::live(repository, &HashSet::new(), task).await?;
     let index = Arc::clone(&inner.index);
-    let needed = blocking(move || needed(&index, live, &spoken_for)).await?;
+    let needed = inner
+        .offload(move || needed(&index, live, &spoken_for))
+        .await?;
     Ok(announced
         .mark
         .packs
