@@ -74,7 +74,7 @@ pub struct OpenOptions {
     pub cache_dir: PathBuf,
     /// The time.
     pub clock: SharedClock,
-    /// Threads for hashing, compression and encryption.
+    /// Threads for hashing, compression and encryption; 0 runs all of it on the calling tasks.
     pub cpu_workers: usize,
     /// Whether each new chunk is opened and compared before its pack is sent.
     pub verify_writes: bool,
@@ -127,6 +127,7 @@ pub(crate) struct Inner {
     pub(crate) cpu: CpuPool,
     pub(crate) clock: SharedClock,
     pub(crate) cpu_workers: usize,
+    pub(crate) cache_dir: PathBuf,
     pub(crate) verify_writes: bool,
     pub(crate) cache_dir: PathBuf,
     /// Index segments that could not be read, by key: what they describe counts as absent.

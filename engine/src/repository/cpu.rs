@@ -22,6 +22,8 @@ struct Queue {
 /// The pool; its threads end when it is dropped and the queue is empty.
 pub(crate) struct CpuPool {
     queue: Arc<Queue>,
+    /// Without threads, jobs run where they are submitted: simulations must not depend on timing.
+    inline: Option<Mutex<Scratch>>,
 }
 
 impl std::fmt::Debug for CpuPool {
@@ -31,14 +33,15 @@ impl std::fmt::Debug for CpuPool {
 }
 
 impl CpuPool {
-    /// Starts `workers` threads (at least one).
+    /// Starts `workers` threads; with 0, jobs run where they are submitted.
     pub(crate) fn new(workers: usize) -> Result<Self> {
         let queue = Arc::new(Queue {
             jobs: Mutex::default(),
             ready: Condvar::new(),
         });
-        let pool = Self { queue };
-        for number in 0..workers.clamp(1, 256) {
+        let inline = (workers == 0).then(Mutex::default);
+        let pool = Self { queue, inline };
+        for number in 0..workers.min(256) {
             let queue = Arc::clone(&pool.queue);
             std::thread::Builder::new()
                 .name(format!("chunks-{number}"))
@@ -50,6 +53,10 @@ impl CpuPool {
 
     /// Queues a job.
     pub(crate) fn spawn(&self, job: impl FnOnce(&mut Scratch) + Send + 'static) {
+        if let Some(scratch) = &self.inline {
+            job(&mut scratch.lock());
+            return;
+        }
         self.queue.jobs.lock().0.push_back(Box::new(job));
         self.queue.ready.notify_one();
     }
