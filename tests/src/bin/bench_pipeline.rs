@@ -55,20 +55,41 @@ fn arguments() -> Arguments {
 /// Rows of a made-up table: numbers, words, a little JSON.
 fn rows(megabytes: usize) -> Bytes {
     const WORDS: [&str; 12] = [
-        "invoice", "shipped", "pending", "Lisbon", "Nairobi", "blue", "large", "returned", "gift",
-        "priority", "customer", "warehouse",
+        "invoice",
+        "shipped",
+        "pending",
+        "Lisbon",
+        "Nairobi",
+        "blue",
+        "large",
+        "returned",
+        "gift",
+        "priority",
+        "customer",
+        "warehouse",
     ];
     let mut text = Vec::with_capacity((megabytes << 20) + 512);
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut number = 0_u64;
     while text.len() < megabytes << 20 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let word = |shift: u32| WORDS[((state >> shift) % 12) as usize];
         number += 1;
         let line = format!(
             "{number}\t{}\t{} {} {}\t2024-{:02}-{:02} 10:{:02}:{:02}\t{{\"sku\": \"{:08x}\", \"tag\": \"{}\", \"qty\": {}}}\n",
-            state >> 44, word(8), word(16), word(24), 1 + (state >> 32) % 12, 1 + (state >> 36) % 28,
-            (state >> 40) % 60, (state >> 46) % 60, state >> 32, word(48), (state >> 52) % 50,
+            state >> 44,
+            word(8),
+            word(16),
+            word(24),
+            1 + (state >> 32) % 12,
+            1 + (state >> 36) % 28,
+            (state >> 40) % 60,
+            (state >> 46) % 60,
+            state >> 32,
+            word(48),
+            (state >> 52) % 50,
         );
         text.extend_from_slice(line.as_bytes());
     }
@@ -154,7 +175,9 @@ async fn restore(repository: &Repository, streams: &[StreamRef]) -> Result<()> {
             backstay_engine::Error::internal("A stream broke down").because(lost)
         })??;
         if length != stream.length_bytes {
-            return Err(backstay_engine::Error::internal("A stream came back with another length"));
+            return Err(backstay_engine::Error::internal(
+                "A stream came back with another length",
+            ));
         }
     }
     Ok(())
@@ -171,7 +194,10 @@ async fn run(arguments: Arguments) -> Result<()> {
     };
     let folder = tempfile::tempdir()
         .map_err(|error| backstay_engine::Error::internal("No temporary folder").because(error))?;
-    let place = arguments.keep.clone().unwrap_or_else(|| folder.path().join("repository"));
+    let place = arguments
+        .keep
+        .clone()
+        .unwrap_or_else(|| folder.path().join("repository"));
     let clock: SharedClock = Arc::new(SystemClock);
     let storage: Arc<dyn Storage> = if arguments.memory {
         Arc::new(MemoryStorage::new("bench", Arc::clone(&clock)))
@@ -184,8 +210,13 @@ async fn run(arguments: Arguments) -> Result<()> {
         cpu_workers: arguments.workers,
         verify_writes: arguments.verify,
     };
-    let slots = NewSlots { key_file: true, ..NewSlots::default() };
-    let repository = Repository::create(storage, &slots, options).await?.repository;
+    let slots = NewSlots {
+        key_file: true,
+        ..NewSlots::default()
+    };
+    let repository = Repository::create(storage, &slots, options)
+        .await?
+        .repository;
     let part = data.len().div_ceil(arguments.streams.max(1)).max(1);
     let parts: Vec<Bytes> = (0..data.len())
         .step_by(part)
@@ -196,7 +227,10 @@ async fn run(arguments: Arguments) -> Result<()> {
     let streams = timed("first backup", size, backup(&repository, &parts)).await?;
     timed("unchanged backup", size, backup(&repository, &parts)).await?;
     timed("restore", size, restore(&repository, &streams)).await?;
-    println!("peak memory beside the data: {} MB", peak_memory_megabytes() - base);
+    println!(
+        "peak memory beside the data: {} MB",
+        peak_memory_megabytes() - base
+    );
     Ok(())
 }
 
