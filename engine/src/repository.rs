@@ -129,7 +129,6 @@ pub(crate) struct Inner {
     pub(crate) cpu_workers: usize,
     pub(crate) cache_dir: PathBuf,
     pub(crate) verify_writes: bool,
-    pub(crate) cache_dir: PathBuf,
     /// Index segments that could not be read, by key: what they describe counts as absent.
     pub(crate) unreadable: Mutex<std::collections::BTreeMap<String, String>>,
 }

@@ -4,13 +4,14 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 
 use super::format::Codec;
 use super::format::digest::Digest;
-use super::format::frame::{NONCE_BYTES, SessionKey, unpack};
+use super::format::frame::{NONCE_BYTES, OVERHEAD_BYTES, SessionKey, unpack};
 use super::format::wire::Malformed;
 
 /// What one worker needs at hand.
 pub(crate) struct Scratch {
-    /// The frame being made.
-    pub(crate) frame: Vec<u8>,
+    /// Where frames are made; only ever grows, so that it is cleared once.
+    buffer: Vec<u8>,
+    frame_bytes: usize,
     /// A copy of a frame that is opened in place.
     opened: Vec<u8>,
     /// A chunk whose pieces had to be joined, or that was opened to be compared.
@@ -23,7 +24,8 @@ pub(crate) struct Scratch {
 impl Default for Scratch {
     fn default() -> Self {
         Self {
-            frame: Vec::new(),
+            buffer: Vec::new(),
+            frame_bytes: 0,
             opened: Vec::new(),
             joined: Vec::new(),
             compared: Vec::new(),
@@ -40,7 +42,7 @@ impl std::fmt::Debug for Scratch {
 }
 
 impl Scratch {
-    /// Seals `raw` into `self.frame`; with `verify`, opens it again and compares.
+    /// Seals `raw`; the frame is in [`Self::frame`]. With `verify`, opens it again and compares.
     pub(crate) fn seal(
         &mut self,
         key: &SessionKey,
@@ -48,17 +50,14 @@ impl Scratch {
         raw: &[u8],
         verify: bool,
     ) -> Result<Codec, Malformed> {
-        let codec = self.pack(raw);
-        key.seal(id, codec, raw.len() as u32, &mut self.frame);
+        let (codec, payload_bytes) = self.pack(raw);
+        self.frame_bytes = payload_bytes + OVERHEAD_BYTES;
+        let frame = &mut self.buffer[..self.frame_bytes];
+        key.seal(id, codec, raw.len() as u32, frame);
         if verify {
             self.compared.resize(raw.len(), 0);
-            open_frame(
-                &mut self.opened,
-                key,
-                (id, codec),
-                &self.frame,
-                &mut self.compared,
-            )?;
+            let chunk = (id, codec);
+            open_frame(&mut self.opened, key, chunk, frame, &mut self.compared)?;
             if self.compared != raw {
                 return Err(Malformed("a chunk did not read back as it was written"));
             }
@@ -66,12 +65,16 @@ impl Scratch {
         Ok(codec)
     }
 
-    /// Fills `self.frame` with room for the nonce and the payload.
-    fn pack(&mut self, raw: &[u8]) -> Codec {
-        let frame = &mut self.frame;
-        let room = NONCE_BYTES + get_maximum_output_size(raw.len());
-        if frame.len() < room {
-            frame.resize(room, 0);
+    /// The frame made last.
+    pub(crate) fn frame(&self) -> &[u8] {
+        &self.buffer[..self.frame_bytes]
+    }
+
+    /// Puts the payload behind the room for the nonce; answers its length.
+    fn pack(&mut self, raw: &[u8]) -> (Codec, usize) {
+        let room = OVERHEAD_BYTES + get_maximum_output_size(raw.len());
+        if self.buffer.len() < room {
+            self.buffer.resize(room, 0);
         }
         let table = if raw.len() < usize::from(u16::MAX) {
             &mut self.small
@@ -80,15 +83,12 @@ impl Scratch {
         };
         // Saving under 3 % is not worth the work of decompressing.
         let worthwhile = raw.len() - raw.len() / 32;
-        match compress_into_with_table(raw, &mut frame[NONCE_BYTES..], table) {
-            Ok(length) if length < worthwhile => {
-                frame.truncate(NONCE_BYTES + length);
-                Codec::Lz4
-            }
+        let payload = &mut self.buffer[NONCE_BYTES..];
+        match compress_into_with_table(raw, payload, table) {
+            Ok(length) if length < worthwhile => (Codec::Lz4, length),
             _ => {
-                frame.truncate(NONCE_BYTES);
-                frame.extend_from_slice(raw);
-                Codec::Raw
+                payload[..raw.len()].copy_from_slice(raw);
+                (Codec::Raw, raw.len())
             }
         }
     }

@@ -205,7 +205,6 @@ fn assemble(
             cpu_workers: options.cpu_workers.min(256),
             cache_dir: options.cache_dir,
             verify_writes: options.verify_writes,
-            cache_dir: options.cache_dir,
             unreadable: parking_lot::Mutex::default(),
         }),
     })
@@ -277,7 +276,7 @@ fn slot_header(key: &str, bytes: &[u8], uid: &[u8; 16]) -> Result<SlotHeader> {
     if header.uid == *uid && slot::key(header.id) == key {
         Ok(header)
     } else {
-        let why = "A key slot belongs to another place";
+        let why = "The key slot and backstay.json do not name the same repository";
         Err(damaged(key, Error::new(Code::RepositoryCorrupt, why)))
     }
 }

@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) core: Arc<Core>,
     uploader: upload::Uploader,
     closed: AtomicBool,
+    /// The end was reported, or must not be because the snapshot may exist.
+    ended: AtomicBool,
     heartbeat: tokio::task::JoinHandle<()>,
 }
 
@@ -80,6 +82,7 @@ impl Writer {
             core,
             uploader,
             closed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             heartbeat,
         };
         Ok(Self {
@@ -142,6 +145,7 @@ impl Writer {
         }
         // After a failed creation the session is not reported as ended: on some stores the object
         // may still appear.
+        self.shared.ended.store(true, Ordering::Release);
         let key = snapshot_key(draft.id);
         inner.put_record(&key, &snapshot).await?;
         inner.storage.barrier().await?;
@@ -170,6 +174,7 @@ impl Writer {
 
     async fn end(&self) {
         self.shared.heartbeat.abort();
+        self.shared.ended.store(true, Ordering::Release);
         self.shared.core.end().await;
     }
 }
@@ -190,7 +195,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.heartbeat.abort();
-        self.uploader.leave(*self.closed.get_mut());
+        self.uploader.leave(*self.ended.get_mut());
     }
 }
 

@@ -44,8 +44,8 @@ impl SessionKey {
         aes(expand32(&self.prk, &info).expose())
     }
 
-    /// Turns `nonce space ‖ payload` into a frame in place and appends the tag.
-    pub fn seal(&self, id: &Digest, codec: Codec, raw_bytes: u32, frame: &mut Vec<u8>) {
+    /// Turns `room for the nonce ‖ payload ‖ room for the tag` into a frame in place.
+    pub fn seal(&self, id: &Digest, codec: Codec, raw_bytes: u32, frame: &mut [u8]) {
         self.seal_with(id, codec, raw_bytes, frame, random_bytes());
     }
 
@@ -55,18 +55,19 @@ impl SessionKey {
         id: &Digest,
         codec: Codec,
         raw_bytes: u32,
-        frame: &mut Vec<u8>,
+        frame: &mut [u8],
         nonce: [u8; NONCE_LEN],
     ) {
-        debug_assert!(frame.len() >= NONCE_BYTES);
+        debug_assert!(frame.len() >= OVERHEAD_BYTES);
+        let end = frame.len() - TAG_BYTES;
         frame[..NONCE_BYTES].copy_from_slice(&nonce);
         let nonce = Nonce::assume_unique_for_key(nonce);
         let key = self.chunk_key(id, codec, raw_bytes);
         // Sealing fails only beyond GCM's 64 GiB.
         if let Ok(tag) =
-            key.seal_in_place_separate_tag(nonce, Aad::empty(), &mut frame[NONCE_BYTES..])
+            key.seal_in_place_separate_tag(nonce, Aad::empty(), &mut frame[NONCE_BYTES..end])
         {
-            frame.extend_from_slice(tag.as_ref());
+            frame[end..].copy_from_slice(tag.as_ref());
         }
     }
 

@@ -124,7 +124,7 @@ pub(super) fn decode_sessions(
 }
 
 impl Directory {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(DIRECTORY_ALIGN + self.entries.len() * ENTRY_BYTES);
         encode_sessions(&self.sessions, &mut out);
         out.extend_from_slice(&(self.entries.len() as u32).to_le_bytes());
@@ -135,7 +135,7 @@ impl Directory {
         out
     }
 
-    fn decode(plain: &[u8]) -> Result<Self, Malformed> {
+    pub(super) fn decode(plain: &[u8]) -> Result<Self, Malformed> {
         let mut cursor = Cursor::new(plain, "a pack's directory is malformed");
         let sessions = decode_sessions(&mut cursor)?;
         let count = cursor.count(ENTRY_BYTES)?;

@@ -150,18 +150,6 @@ impl Inner {
         }
     }
 
-    /// One chunk from where the index said it is, or from another copy if that one is not sound.
-    pub(crate) async fn chunk_at(
-        self: &Arc<Self>,
-        id: Digest,
-        location: Location,
-    ) -> Result<Bytes> {
-        match self.read_copy(&id, &location).await {
-            Ok(chunk) => Ok(chunk),
-            Err(_) => self.read_chunk(&id).await,
-        }
-    }
-
     /// One copy of a chunk; errors name chunk and pack.
     pub(crate) async fn read_copy(
         self: &Arc<Self>,

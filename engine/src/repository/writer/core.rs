@@ -195,12 +195,12 @@ impl Core {
             let entry = Entry {
                 id,
                 offset: 0,
-                stored_bytes: scratch.frame.len() as u32,
+                stored_bytes: scratch.frame().len() as u32,
                 raw_bytes: raw_bytes as u32,
                 codec,
                 session: 0,
             };
-            self.append(class, entry, &scratch.frame);
+            self.append(class, entry, scratch.frame());
         }
         Ok((id, raw_bytes as u32))
     }

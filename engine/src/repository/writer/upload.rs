@@ -20,6 +20,8 @@ use crate::repository::refresh::pack_key;
 const UPLOADS: usize = 2;
 /// Packs stored before an index segment makes them reusable by others, and after a crash.
 const PACKS_PER_SEGMENT: usize = 16;
+/// Chunks stored before the same, where they are tiny.
+const CHUNKS_PER_SEGMENT: usize = 128 << 10;
 
 enum Message {
     Pack(FullPack),
@@ -183,7 +185,8 @@ async fn arrived(core: &Core, stored: &mut Vec<Stored>, done: Result<Stored>) {
         Err(error) => core.fail(&error),
     }
     core.moved_on();
-    if stored.len() >= PACKS_PER_SEGMENT
+    let chunks: usize = stored.iter().map(|pack| pack.entries.len()).sum();
+    if (stored.len() >= PACKS_PER_SEGMENT || chunks >= CHUNKS_PER_SEGMENT)
         && let Err(error) = write_segment(core, stored).await
     {
         core.fail(&error);
@@ -220,9 +223,18 @@ async fn write_segment(core: &Core, stored: &mut Vec<Stored>) -> Result<()> {
     segment.sort();
     let key = inner.write_segment(&segment).await?;
     inner.storage.barrier().await?;
-    inner.merge(vec![(key, segment)]).await?;
+    let merged = inner.merge(vec![(key, segment)]).await;
     for pack in stored.drain(..) {
-        core.release(&pack.entries);
+        // What the cache did not take stays claimed, so that it is still stored only once.
+        if merged.is_ok() {
+            core.release(&pack.entries);
+        }
+    }
+    if let Err(error) = merged {
+        tracing::warn!(
+            "the chunk index cache did not take a segment: {}",
+            error.report()
+        );
     }
     Ok(())
 }
