@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::storage::memory::MemoryStorage;
 
 struct Place {
@@ -140,4 +140,219 @@ async fn what_was_written_is_read_back_whatever_the_pieces() {
     for (stream, data) in &kept {
         assert!(read(&repository, stream).await.unwrap() == *data);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn equal_bytes_are_stored_once_in_a_session_and_across() {
+    let place = Place::new();
+    let (repository, key) = place.create().await;
+    let data = rows(1, 6 << 20);
+    let writer = repository.begin("first").await.unwrap();
+    // Two streams meet the same new chunks at the same time.
+    let (one, two) = tokio::join!(
+        store(&writer, Content::TableData, &data, 1 << 20),
+        store(&writer, Content::TableData, &data, 700_000),
+    );
+    assert_eq!(one, two);
+    let tally = writer.tally();
+    assert_eq!(tally.read_bytes, 2 * data.len() as u64);
+    assert!(tally.new_bytes < data.len() as u64 * 101 / 100, "{tally:?}");
+    commit(&repository, &writer, &one).await;
+    drop((writer, repository));
+
+    let repository = place.open(&key).await.unwrap();
+    let writer = repository.begin("second").await.unwrap();
+    let again = store(&writer, Content::TableData, &data, 999_999).await;
+    assert_eq!(again, one);
+    assert_eq!(writer.tally().new_bytes, 0);
+    // One row more: the chunks around it are new, and nothing else.
+    let mut changed = data.to_vec();
+    changed.splice(3_000_000..3_000_000, *b"1\tnew\n");
+    let changed = Bytes::from(changed);
+    let other = store(&writer, Content::TableData, &changed, 1 << 20).await;
+    let new_bytes = writer.tally().new_bytes;
+    assert!(new_bytes < 600_000, "{new_bytes}");
+    commit(&repository, &writer, &other).await;
+    assert!(read(&repository, &other).await.unwrap() == changed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_of_an_abandoned_session_are_reused() {
+    for drops in [false, true] {
+        let place = Place::new();
+        let (repository, key) = place.create().await;
+        let data = rows(2, 3 << 20);
+        let writer = repository.begin("first").await.unwrap();
+        store(&writer, Content::TableData, &data, 1 << 20).await;
+        let session = writer.session();
+        if drops {
+            drop(writer);
+            let ended = async {
+                loop {
+                    let sessions = repository.inner.sessions().await.unwrap();
+                    let state = sessions.iter().find(|info| info.id == session);
+                    if state.unwrap().state == Some(format::session::State::Ended) {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            };
+            ended.await;
+        } else {
+            writer.abandon().await.unwrap();
+            assert!(writer.abandon().await.is_err());
+        }
+        drop(repository);
+        let repository = place.open(&key).await.unwrap();
+        assert!(repository.snapshots().await.unwrap().is_empty());
+        let writer = repository.begin("second").await.unwrap();
+        store(&writer, Content::TableData, &data, 1 << 20).await;
+        assert_eq!(writer.tally().new_bytes, 0, "drops: {drops}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_was_given_up_does_not_harm_the_others() {
+    let place = Place::new();
+    let (repository, _) = place.create().await;
+    let data = rows(3, 4 << 20);
+    let writer = repository.begin("test").await.unwrap();
+    let mut given_up = writer.stream(Content::TableData);
+    given_up.write(data.clone()).await.unwrap();
+    drop(given_up);
+    // The same chunks: some were claimed by jobs of the stream that is gone.
+    let stream = store(&writer, Content::TableData, &data, 1 << 20).await;
+    commit(&repository, &writer, &stream).await;
+    assert!(read(&repository, &stream).await.unwrap() == data);
+    assert!(writer.stream(Content::File).write(data).await.is_err());
+}
+
+#[tokio::test]
+async fn marked_packs_count_as_absent() {
+    let place = Place::new();
+    let (repository, _) = place.create().await;
+    let data = rows(4, 2 << 20);
+    let writer = repository.begin("first").await.unwrap();
+    let stream = store(&writer, Content::TableData, &data, 1 << 20).await;
+    let stored = writer.tally().new_bytes;
+    commit(&repository, &writer, &stream).await;
+    let inner = &repository.inner;
+    let packs = inner.index.packs().iter().map(|pack| pack.name).collect();
+    let mark = format::records::Mark {
+        collector: "test".into(),
+        at: inner.clock.now(),
+        packs,
+    };
+    let key = format!("gc/{}", crate::ids::NoteId::generate(mark.at).ulid());
+    inner.put_record(&key, &mark).await.unwrap();
+    let writer = repository.begin("second").await.unwrap();
+    store(&writer, Content::TableData, &data, 1 << 20).await;
+    assert!(writer.tally().new_bytes >= stored * 9 / 10);
+}
+
+#[tokio::test]
+async fn a_session_ends_itself_after_a_day() {
+    let place = Place::new();
+    let (_, key) = place.create().await;
+    let clock = Arc::new(crate::clock::ManualClock::new(SystemClock.now()));
+    let options = OpenOptions {
+        clock: Arc::clone(&clock) as SharedClock,
+        cpu_workers: 0,
+        ..place.options()
+    };
+    let storage = Arc::clone(&place.storage) as Arc<dyn Storage>;
+    let repository = Repository::open(storage, &key, options).await.unwrap();
+    let data = rows(5, 100_000);
+    for (hours, allowed) in [(23, true), (25, false)] {
+        let writer = repository.begin("slow").await.unwrap();
+        let stream = store(&writer, Content::TableData, &data, 1 << 20).await;
+        clock.advance(std::time::Duration::from_secs(hours * 3600));
+        let draft = SnapshotDraft {
+            id: BackupId::generate(clock.now()),
+            tree: stream,
+            base: None,
+            facts: serde_json::Value::Null,
+        };
+        match writer.commit(draft).await {
+            Ok(_) => assert!(allowed),
+            Err(error) => {
+                assert!(!allowed);
+                assert_eq!(error.code(), Code::RepositorySession);
+            }
+        }
+    }
+    assert_eq!(repository.snapshots().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn only_its_keys_open_a_repository() {
+    let place = Place::new();
+    let slots = NewSlots {
+        key_file: true,
+        passphrase: Some(SecretText::new("correct horse")),
+        domain: None,
+    };
+    let storage = Arc::clone(&place.storage) as Arc<dyn Storage>;
+    let created = Repository::create(Arc::clone(&storage), &slots, place.options());
+    let created = created.await.unwrap();
+    let again = Repository::create(storage, &slots, place.options()).await;
+    assert_eq!(again.unwrap_err().code(), Code::RepositoryExists);
+    let key = created.key.unwrap();
+    let uid = created.repository.uid();
+    for credential in [
+        Credential::KeyFile(key.clone()),
+        Credential::Passphrase(SecretText::new("correct horse")),
+        Credential::RecoveryCode(created.recovery_code.clone()),
+    ] {
+        assert_eq!(place.open(&credential).await.unwrap().uid(), uid);
+    }
+    for credential in [
+        Credential::KeyFile(SecretKey::new([1; 32])),
+        Credential::Passphrase(SecretText::new("correct house")),
+        Credential::RecoveryCode(format::slot::write_code(&[1; 20])),
+        Credential::RecoveryCode(SecretText::new("nonsense")),
+    ] {
+        let refused = place.open(&credential).await.unwrap_err();
+        assert_eq!(refused.code(), Code::RepositoryKey);
+    }
+    // Rotating: add, then remove; the last slot stays.
+    let repository = created.repository;
+    let slots = repository.slots().await.unwrap();
+    assert_eq!(slots.len(), 3);
+    for slot in &slots[..2] {
+        let id = slot.as_ref().unwrap().id;
+        repository.remove_slot(id).await.unwrap();
+    }
+    let last = repository.slots().await.unwrap();
+    let id = last[0].as_ref().unwrap().id;
+    assert_eq!(
+        repository.remove_slot(id).await.unwrap_err().code(),
+        Code::Conflict
+    );
+    assert!(place.open(&Credential::KeyFile(key)).await.is_err());
+}
+
+#[tokio::test]
+async fn repositories_of_one_domain_agree_on_chunks() {
+    let (one, two) = (Place::new(), Place::new());
+    let (first, _) = one.create().await;
+    let slots = NewSlots {
+        key_file: true,
+        passphrase: None,
+        domain: Some(first.domain_secret()),
+    };
+    let storage = Arc::clone(&two.storage) as Arc<dyn Storage>;
+    let second = Repository::create(storage, &slots, two.options())
+        .await
+        .unwrap()
+        .repository;
+    assert_ne!(first.uid(), second.uid());
+    assert_eq!(first.row_hash_secret(), second.row_hash_secret());
+    let data = rows(6, 2 << 20);
+    let mut streams = Vec::new();
+    for repository in [&first, &second] {
+        let writer = repository.begin("test").await.unwrap();
+        streams.push(store(&writer, Content::TableData, &data, 1 << 20).await);
+    }
+    assert_eq!(streams[0], streams[1]);
 }
