@@ -39,7 +39,9 @@ impl Backups {
     pub async fn new() -> Self {
         let scratch = Scratch::new("repository-");
         let clock: SharedClock = Arc::new(SystemClock);
-        let storage = LocalStorage::open(scratch.path().join("store")).await.unwrap();
+        let storage = LocalStorage::open(scratch.path().join("store"))
+            .await
+            .unwrap();
         let slots = NewSlots {
             key_file: true,
             ..NewSlots::default()
@@ -50,7 +52,9 @@ impl Backups {
             cpu_workers: 2,
             verify_writes: true,
         };
-        let created = Repository::create(Arc::new(storage), &slots, options).await.unwrap();
+        let created = Repository::create(Arc::new(storage), &slots, options)
+            .await
+            .unwrap();
         let monitor = Arc::new(Remembering::default());
         let task = Task {
             monitor: Arc::clone(&monitor) as Arc<dyn backstay_engine::monitor::Monitor>,
@@ -88,9 +92,16 @@ impl Backups {
 
     /// Backs a whole database up; nothing may be lost.
     pub async fn back_up(&self, server: &Server, database: &str) -> BackupOutcome {
-        let outcome = self.try_back_up(&self.request(server, database)).await.unwrap_or_else(|error| {
-            panic!("backup of {database}: {} ({:?})", error.report(), error.hint_text())
-        });
+        let outcome = self
+            .try_back_up(&self.request(server, database))
+            .await
+            .unwrap_or_else(|error| {
+                panic!(
+                    "backup of {database}: {} ({:?})",
+                    error.report(),
+                    error.hint_text()
+                )
+            });
         assert_eq!(outcome.losses, [], "losses of the backup of {database}");
         outcome
     }
@@ -101,7 +112,12 @@ impl Backups {
     }
 
     /// What restoring would do.
-    pub async fn plan(&self, id: BackupId, server: &Server, options: &RestoreOptions) -> Result<Plan> {
+    pub async fn plan(
+        &self,
+        id: BackupId,
+        server: &Server,
+        options: &RestoreOptions,
+    ) -> Result<Plan> {
         let archive = Archive::open(&self.repository, id).await?;
         plan::plan(&archive, &target(server), options, self.task.clock.now()).await
     }
@@ -117,15 +133,30 @@ impl Backups {
         let target = target(server);
         let plan = plan::plan(&archive, &target, options, self.task.clock.now()).await?;
         let workers = NonZeroUsize::new(2).unwrap();
-        restore::run(&self.repository, &archive, &plan, &target, workers, &self.task).await
+        restore::run(
+            &self.repository,
+            &archive,
+            &plan,
+            &target,
+            workers,
+            &self.task,
+        )
+        .await
     }
 
     /// Restores a backup; nothing may be lost and every table must be proved.
-    pub async fn restore(&self, id: BackupId, server: &Server, options: &RestoreOptions) -> RestoreOutcome {
+    pub async fn restore(
+        &self,
+        id: BackupId,
+        server: &Server,
+        options: &RestoreOptions,
+    ) -> RestoreOutcome {
         let outcome = self
             .try_restore(id, server, options)
             .await
-            .unwrap_or_else(|error| panic!("restore: {} ({:?})", error.report(), error.hint_text()));
+            .unwrap_or_else(|error| {
+                panic!("restore: {} ({:?})", error.report(), error.hint_text())
+            });
         assert_eq!(outcome.losses, [], "losses of the restore");
         outcome
     }

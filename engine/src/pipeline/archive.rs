@@ -90,7 +90,7 @@ impl Archive {
                 GLOBALS => archive.globals = documents(repository, &entry).await?,
                 OBJECTS => archive.objects = documents(repository, &entry).await?,
                 TABLE => archive.table(&entry)?,
-                RANGE => archive.range(entry)?,
+                RANGE => archive.range(&entry)?,
                 LARGE_OBJECTS => archive.large_objects.push(ArchivedLargeObjects {
                     entry: facts(&entry.facts, "the large objects")?,
                     stream: stream(&entry)?.clone(),
@@ -111,7 +111,10 @@ impl Archive {
 
     /// The objects by number.
     pub fn by_number(&self) -> HashMap<ObjectNumber, &Object> {
-        self.objects.iter().map(|object| (object.number, object)).collect()
+        self.objects
+            .iter()
+            .map(|object| (object.number, object))
+            .collect()
     }
 
     /// The object with that number.
@@ -143,7 +146,7 @@ impl Parts {
         Ok(())
     }
 
-    fn range(&mut self, entry: TreeEntry) -> Result<()> {
+    fn range(&mut self, entry: &TreeEntry) -> Result<()> {
         let [_, schema, name, _] = entry.path.as_slice() else {
             return Err(malformed("a range's path has another form"));
         };
@@ -154,7 +157,7 @@ impl Parts {
             .ok_or_else(|| malformed("a range does not follow its table"))?;
         table.ranges.push(ArchivedRange {
             entry: facts(&entry.facts, &format!("a range of {schema}.{name}"))?,
-            stream: stream(&entry)?.clone(),
+            stream: stream(entry)?.clone(),
         });
         Ok(())
     }
@@ -175,7 +178,10 @@ fn malformed(what: &str) -> Error {
     .hint("Another kind of backup, or one written by a newer Backstay")
 }
 
-async fn documents<T: DeserializeOwned>(repository: &Repository, entry: &TreeEntry) -> Result<Vec<T>> {
+async fn documents<T: DeserializeOwned>(
+    repository: &Repository,
+    entry: &TreeEntry,
+) -> Result<Vec<T>> {
     let mut lines = Lines::new(repository.read(stream(entry)?), LINE_BYTES_MAX);
     let mut items = Vec::new();
     while let Some(line) = lines.next().await? {

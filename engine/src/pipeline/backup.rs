@@ -15,14 +15,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::gathering::Gathering;
 use crate::error::{Code, Error, Result};
 use crate::ids::BackupId;
-use super::gathering::Gathering;
 use crate::monitor::{Level, Loss, Task};
 use crate::repository::{Repository, Snapshot, SnapshotDraft, Tally, Writer};
 use crate::source::postgres::logical::contents::DatabaseFacts;
-use crate::source::postgres::logical::globals::{self, Global};
 use crate::source::postgres::logical::database;
+use crate::source::postgres::logical::globals::{self, Global};
 use crate::source::postgres::logical::schema::Schema;
 use crate::source::postgres::logical::selection::Selection;
 use crate::source::postgres::logical::snapshot::{Leader, LeaderOptions};
@@ -143,7 +143,8 @@ pub async fn run(
     request: &BackupRequest,
     task: &Task,
 ) -> Result<BackupOutcome> {
-    task.or_cancelled(run_uncancelled(repository, request, task)).await
+    task.or_cancelled(Box::pin(run_uncancelled(repository, request, task)))
+        .await
 }
 
 async fn run_uncancelled(
@@ -168,7 +169,10 @@ async fn run_uncancelled(
     if committed.is_err() {
         // The first error is the one to report; chunks stay for the next try.
         if let Err(error) = writer.abandon().await {
-            task.monitor.note(Level::Warning, &format!("The session was not closed: {}", error.report()));
+            task.monitor.note(
+                Level::Warning,
+                &format!("The session was not closed: {}", error.report()),
+            );
         }
     }
     committed
@@ -182,7 +186,10 @@ async fn too_old(limit: Option<Duration>) -> Error {
             tokio::time::sleep(limit).await;
             Error::new(
                 Code::Stalled,
-                format!("The snapshot was held for {} seconds, its limit", limit.as_secs()),
+                format!(
+                    "The snapshot was held for {} seconds, its limit",
+                    limit.as_secs()
+                ),
             )
             .hint("Raise the limit, use more workers, or back up in parts")
         }
@@ -233,10 +240,18 @@ async fn copy(
 ) -> Result<(crate::repository::StreamRef, BackupFacts)> {
     let mut tree = tree::Tree::begin(writer, source).await?;
     task.monitor.stage("copying rows");
-    task.monitor.expect(Some(source.schema.tables.len() as u64), None);
+    task.monitor
+        .expect(Some(source.schema.tables.len() as u64), None);
     let secret = repository.row_hash_secret();
     let rows_secret = Arc::new(RowSecret::new(secret));
-    let copied = rows::copy(rows::Work::plan(writer, source, request, &rows_secret, task)).await?;
+    let copied = rows::copy(rows::Work::plan(
+        writer,
+        source,
+        request,
+        &rows_secret,
+        task,
+    ))
+    .await?;
     let large = if request.selection.is_whole() {
         task.monitor.stage("copying large objects");
         large_objects::copy(writer, &source.leader, &secret, task).await?
@@ -246,7 +261,10 @@ async fn copy(
     source.leader.still_holds().await?;
     task.monitor.stage("finishing");
     let mut losses = source.losses.clone();
-    losses.extend(tree.add_tables(&source.schema.tables, copied, &source.database.encoding).await?);
+    losses.extend(
+        tree.add_tables(&source.schema.tables, copied, &source.database.encoding)
+            .await?,
+    );
     losses.extend(large.losses.iter().cloned());
     tree.add_large_objects(&large).await?;
     let totals = tree.totals();

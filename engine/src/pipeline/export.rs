@@ -42,9 +42,14 @@ pub async fn export(
     out: &mut (dyn AsyncWrite + Send + Unpin),
     task: &Task,
 ) -> Result<u64> {
-    let bytes = archive.tables.iter().map(|table| table.entry.sum.data_bytes).sum();
+    let bytes = archive
+        .tables
+        .iter()
+        .map(|table| table.entry.sum.data_bytes)
+        .sum();
     task.monitor.stage("exporting");
-    task.monitor.expect(Some(archive.tables.len() as u64), Some(bytes));
+    task.monitor
+        .expect(Some(archive.tables.len() as u64), Some(bytes));
     let mut out = Out { out, written: 0 };
     let source = Source {
         repository,

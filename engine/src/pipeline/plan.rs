@@ -164,7 +164,10 @@ impl Plan {
 
     /// Whether the database to fill is made by this restore.
     pub fn creates_database(&self) -> bool {
-        matches!(self.destination, Destination::New | Destination::Swap { .. })
+        matches!(
+            self.destination,
+            Destination::New | Destination::Swap { .. }
+        )
     }
 
     /// Whether an object is to be made.
@@ -177,7 +180,9 @@ impl Plan {
 
     /// Whether the chosen objects have it among them.
     pub fn wants_number(&self, number: ObjectNumber) -> bool {
-        self.chosen.as_ref().is_none_or(|chosen| chosen.objects.contains(&number))
+        self.chosen
+            .as_ref()
+            .is_none_or(|chosen| chosen.objects.contains(&number))
     }
 }
 
@@ -234,16 +239,19 @@ pub async fn plan(
 
 fn check(options: &RestoreOptions) -> Result<()> {
     if options.in_place && !options.objects.is_empty() && options.database.is_some() {
-        return Err(Error::invalid("--in-place with --object names its database by itself")
-            .hint("Leave out --in-place or --database"));
+        return Err(
+            Error::invalid("--in-place with --object names its database by itself")
+                .hint("Leave out --in-place or --database"),
+        );
     }
     if options.in_place && options.clean && options.objects.is_empty() {
         return Err(Error::invalid("--in-place and --clean exclude each other")
             .hint("--in-place keeps the old database beside; --clean empties the one --database names"));
     }
     if options.clean && options.database.is_none() && !options.in_place {
-        return Err(Error::invalid("--clean needs --database")
-            .hint("Say which database may be emptied"));
+        return Err(
+            Error::invalid("--clean needs --database").hint("Say which database may be emptied")
+        );
     }
     Ok(())
 }
@@ -287,10 +295,18 @@ fn list_items(plan: &mut Plan, archive: &Archive, state: &DatabaseState) {
     let mut named = BTreeSet::new();
     let mut items = Vec::new();
     for object in &archive.objects {
-        let key = (object.schema.clone().unwrap_or_default(), object.name.clone());
+        let key = (
+            object.schema.clone().unwrap_or_default(),
+            object.name.clone(),
+        );
         let exists = is_relation(object.kind) && state.relations.contains(&key);
         let wanted = plan.wants(object);
-        if !wanted && plan.chosen.as_ref().is_some_and(|chosen| !chosen.left_out.contains(&object.number)) {
+        if !wanted
+            && plan
+                .chosen
+                .as_ref()
+                .is_some_and(|chosen| !chosen.left_out.contains(&object.number))
+        {
             continue;
         }
         let is_data = object.kind == ObjectKind::TableData;
@@ -302,7 +318,11 @@ fn list_items(plan: &mut Plan, archive: &Archive, state: &DatabaseState) {
             (true, true) => (Action::Overwrite, None),
             (true, false) => (Action::Create, None),
         };
-        let sums = if is_relation(object.kind) { data.get(&object.number) } else { None };
+        let sums = if is_relation(object.kind) {
+            data.get(&object.number)
+        } else {
+            None
+        };
         if wanted && !is_data {
             plan.rows += sums.map_or(0, |sums| sums.0);
             plan.data_bytes += sums.map_or(0, |sums| sums.1);
@@ -321,15 +341,22 @@ fn list_items(plan: &mut Plan, archive: &Archive, state: &DatabaseState) {
         });
     }
     if replaces && plan.chosen.is_none() {
-        items.extend(state.relations.difference(&named).map(|(schema, name)| PlanItem {
-            action: Action::Drop,
-            kind: "RELATION".to_owned(),
-            schema: Some(schema.clone()),
-            name: name.clone(),
-            rows: None,
-            data_bytes: None,
-            reason: Some("the backup does not hold it, and the database is emptied".to_owned()),
-        }));
+        items.extend(
+            state
+                .relations
+                .difference(&named)
+                .map(|(schema, name)| PlanItem {
+                    action: Action::Drop,
+                    kind: "RELATION".to_owned(),
+                    schema: Some(schema.clone()),
+                    name: name.clone(),
+                    rows: None,
+                    data_bytes: None,
+                    reason: Some(
+                        "the backup does not hold it, and the database is emptied".to_owned(),
+                    ),
+                }),
+        );
     }
     plan.destroys = match &plan.chosen {
         None => replaces && !state.is_empty,
@@ -349,7 +376,12 @@ fn is_relation(kind: ObjectKind) -> bool {
     )
 }
 
-fn find_blockers(plan: &mut Plan, source: &DatabaseFacts, server: &ServerState, state: &DatabaseState) {
+fn find_blockers(
+    plan: &mut Plan,
+    source: &DatabaseFacts,
+    server: &ServerState,
+    state: &DatabaseState,
+) {
     let mut block = |code: Code, message: String, hint: &str| {
         plan.blockers.push(Blocker {
             code: code.name().to_owned(),
@@ -367,7 +399,10 @@ fn find_blockers(plan: &mut Plan, source: &DatabaseFacts, server: &ServerState, 
             "Restore to a server of the same or a newer major version",
         );
     }
-    let creates = matches!(plan.destination, Destination::New | Destination::Swap { .. });
+    let creates = matches!(
+        plan.destination,
+        Destination::New | Destination::Swap { .. }
+    );
     if creates && !server.may_create_databases {
         block(
             Code::SourceRights,
@@ -380,7 +415,10 @@ fn find_blockers(plan: &mut Plan, source: &DatabaseFacts, server: &ServerState, 
     }
     let in_the_way: Vec<String> = match &plan.chosen {
         None if state.is_empty => Vec::new(),
-        None => vec![format!("The database \"{}\" holds something already", plan.database)],
+        None => vec![format!(
+            "The database \"{}\" holds something already",
+            plan.database
+        )],
         Some(_) => plan
             .options
             .objects
@@ -390,7 +428,9 @@ fn find_blockers(plan: &mut Plan, source: &DatabaseFacts, server: &ServerState, 
                 None => (choice.schema.clone(), choice.name.clone()),
             })
             .filter(|name| state.relations.contains(name))
-            .map(|(schema, name)| format!("{schema}.{name} exists already in \"{}\"", plan.database))
+            .map(|(schema, name)| {
+                format!("{schema}.{name} exists already in \"{}\"", plan.database)
+            })
             .collect(),
     };
     for message in in_the_way {
@@ -424,7 +464,10 @@ fn find_warnings(plan: &mut Plan, archive: &Archive, server: &ServerState) {
             let effect = if plan.options.globals {
                 "it will be made".to_owned()
             } else {
-                format!("its objects will belong to \"{}\" and the restore will be partial", server.role)
+                format!(
+                    "its objects will belong to \"{}\" and the restore will be partial",
+                    server.role
+                )
             };
             warnings.push(format!("The target has no role \"{role}\"; {effect}"));
         }
@@ -435,12 +478,18 @@ fn find_warnings(plan: &mut Plan, archive: &Archive, server: &ServerState) {
             ));
         }
     }
-    for place in tablespaces.iter().filter(|place| !server.tablespaces.contains(*place)) {
+    for place in tablespaces
+        .iter()
+        .filter(|place| !server.tablespaces.contains(*place))
+    {
         warnings.push(format!(
             "The target has no tablespace \"{place}\"; its objects go to the database's own"
         ));
     }
-    for extension in extensions.iter().filter(|name| !server.extensions.contains_key(*name)) {
+    for extension in extensions
+        .iter()
+        .filter(|name| !server.extensions.contains_key(*name))
+    {
         warnings.push(format!(
             "The target has no extension \"{extension}\"; it and what needs it cannot be restored"
         ));

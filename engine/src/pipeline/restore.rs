@@ -96,7 +96,10 @@ pub async fn run(
         Err(error) => Err(error),
     };
     match &done {
-        Ok(outcome) => outcome.losses.iter().for_each(|loss| task.monitor.lost(loss.clone())),
+        Ok(outcome) => outcome
+            .losses
+            .iter()
+            .for_each(|loss| task.monitor.lost(loss.clone())),
         Err(_) => undo(target, task, &made).await,
     }
     done
@@ -168,7 +171,12 @@ impl Job<'_> {
     }
 
     async fn maker(&self) -> Result<Maker> {
-        Maker::open(self.target, self.plan.working_database(), self.maker_options()).await
+        Maker::open(
+            self.target,
+            self.plan.working_database(),
+            self.maker_options(),
+        )
+        .await
     }
 
     fn maker_options(&self) -> MakerOptions {
@@ -180,9 +188,11 @@ impl Job<'_> {
 
     /// The objects to make, in order: the backup's, or for renamed tables their new definition.
     fn objects(&self) -> impl Iterator<Item = &Object> {
-        let own = self.archive.objects.iter().filter(|object| {
-            self.plan.wants(object) && !self.renamed.replaces(object.number)
-        });
+        let own = self
+            .archive
+            .objects
+            .iter()
+            .filter(|object| self.plan.wants(object) && !self.renamed.replaces(object.number));
         own.chain(self.renamed.objects.iter())
     }
 
@@ -203,8 +213,10 @@ impl Job<'_> {
 
     async fn make_definitions(&self, maker: &mut Maker, losses: &mut Vec<Loss>) -> Result<u64> {
         self.task.monitor.stage("making definitions");
-        let wanted: Vec<&Object> =
-            self.objects().filter(|object| object.section() == Section::Pre).collect();
+        let wanted: Vec<&Object> = self
+            .objects()
+            .filter(|object| object.section() == Section::Pre)
+            .collect();
         self.task.monitor.expect(Some(wanted.len() as u64), None);
         let mut count = 0;
         for object in wanted {
@@ -222,7 +234,10 @@ impl Job<'_> {
     }
 
     fn is_needed_only(&self, number: ObjectNumber) -> bool {
-        self.plan.chosen.as_ref().is_some_and(|chosen| chosen.needed.contains(&number))
+        self.plan
+            .chosen
+            .as_ref()
+            .is_some_and(|chosen| chosen.needed.contains(&number))
     }
 
     async fn set_sequences(&self, maker: &mut Maker, losses: &mut Vec<Loss>) -> Result<()> {
@@ -242,14 +257,20 @@ impl Job<'_> {
             for object in self.objects() {
                 maker.grant(object, losses).await?;
             }
-            for object in self.objects().filter(|object| object.kind == ObjectKind::DefaultAcl) {
+            for object in self
+                .objects()
+                .filter(|object| object.kind == ObjectKind::DefaultAcl)
+            {
                 maker.make(object, losses).await?;
                 count += 1;
             }
         }
         self.task.monitor.stage("refreshing materialized views");
         for object in self.objects() {
-            if matches!(object.kind, ObjectKind::EventTrigger | ObjectKind::RefreshMaterializedView) {
+            if matches!(
+                object.kind,
+                ObjectKind::EventTrigger | ObjectKind::RefreshMaterializedView
+            ) {
                 post::beating(self.task, maker.make(object, losses)).await?;
                 count += 1;
             }
@@ -284,8 +305,12 @@ impl Job<'_> {
 
     /// The tables whose rows are to be loaded.
     fn tables(&self) -> Vec<&ArchivedTable> {
-        let kinds: HashMap<ObjectNumber, ObjectKind> =
-            self.archive.objects.iter().map(|object| (object.number, object.kind)).collect();
+        let kinds: HashMap<ObjectNumber, ObjectKind> = self
+            .archive
+            .objects
+            .iter()
+            .map(|object| (object.number, object.kind))
+            .collect();
         self.archive
             .tables
             .iter()

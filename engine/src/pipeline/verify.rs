@@ -152,7 +152,10 @@ fn items(archive: &Archive) -> Vec<Item> {
 
 async fn worker(shared: Arc<Verifying>) -> Result<()> {
     loop {
-        let Some(item) = shared.items.get(shared.next.fetch_add(1, Ordering::Relaxed)) else {
+        let Some(item) = shared
+            .items
+            .get(shared.next.fetch_add(1, Ordering::Relaxed))
+        else {
             return Ok(());
         };
         match read(&shared, item).await {
@@ -163,7 +166,12 @@ async fn worker(shared: Arc<Verifying>) -> Result<()> {
                 report.read_bytes += item.stream.length_bytes;
             }
             Err(error) if is_damage(&error) => {
-                lost(&mut shared.report.lock(), &shared.task, &item.name, &error.report());
+                lost(
+                    &mut shared.report.lock(),
+                    &shared.task,
+                    &item.name,
+                    &error.report(),
+                );
             }
             Err(error) => return Err(error.context(&item.name)),
         }
@@ -291,11 +299,17 @@ impl LargeObjects {
 }
 
 fn differs(what: &str) -> Error {
-    Error::new(Code::RepositoryCorrupt, format!("The stream is not what was recorded: {what}"))
+    Error::new(
+        Code::RepositoryCorrupt,
+        format!("The stream is not what was recorded: {what}"),
+    )
 }
 
 fn is_damage(error: &Error) -> bool {
-    matches!(error.code(), Code::RepositoryCorrupt | Code::RepositoryMissing)
+    matches!(
+        error.code(),
+        Code::RepositoryCorrupt | Code::RepositoryMissing
+    )
 }
 
 fn lost(report: &mut VerifyReport, task: &Task, object: &str, reason: &str) {

@@ -61,7 +61,10 @@ pub(super) async fn copy(
                 "SELECT oid FROM pg_catalog.pg_largeobject_metadata {bound}ORDER BY oid LIMIT {BATCH_OBJECTS}"
             ))
             .await?;
-        let oids = rows.iter().map(|row| row.oid("oid")).collect::<Result<Vec<u32>>>()?;
+        let oids = rows
+            .iter()
+            .map(|row| row.oid("oid"))
+            .collect::<Result<Vec<u32>>>()?;
         let Some(last) = oids.last() else {
             break;
         };
@@ -111,7 +114,10 @@ impl Copying<'_> {
         if super::rows::is_the_objects_own(error) {
             return Ok(());
         }
-        Err(Error::new(error.code(), format!("Large objects: {}", error.report())))
+        Err(Error::new(
+            error.code(),
+            format!("Large objects: {}", error.report()),
+        ))
     }
 
     fn lose(&mut self, oid: u32, error: &Error) {
@@ -302,7 +308,10 @@ fn unhex(text: &[u8]) -> Result<Vec<u8>> {
     if !rest.is_empty() {
         return Err(unexpected("half a byte"));
     }
-    pairs.iter().map(|[high, low]| Ok(digit(*high)? << 4 | digit(*low)?)).collect()
+    pairs
+        .iter()
+        .map(|[high, low]| Ok(digit(*high)? << 4 | digit(*low)?))
+        .collect()
 }
 
 fn unexpected(what: &str) -> Error {

@@ -143,7 +143,9 @@ async fn worker(work: Arc<Work>) -> Result<()> {
                 }
                 // Its transaction is gone with the error; the next range gets a fresh session.
                 Err(error) if is_the_objects_own(&error) => lose(&work, job, &error),
-                Err(error) => return Err(error.context(format!("rows of {}", work.names[job.table]))),
+                Err(error) => {
+                    return Err(error.context(format!("rows of {}", work.names[job.table])));
+                }
             }
         }
         if work.left[job.table].fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -188,7 +190,10 @@ pub(super) fn is_the_objects_own(error: &Error) -> bool {
     error.sqlstate().is_some_and(|state| {
         // 25: the transaction; 40: rolled back by the server; 53: resources; 57: intervention;
         // 58: the system. A damaged page is XX001 or XX002, missing files are 58P01.
-        state == "58P01" || !["25", "40", "53", "57", "58"].iter().any(|class| state.starts_with(class))
+        state == "58P01"
+            || !["25", "40", "53", "57", "58"]
+                .iter()
+                .any(|class| state.starts_with(class))
     })
 }
 

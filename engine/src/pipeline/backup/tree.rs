@@ -28,13 +28,16 @@ impl Tree {
     /// Begins with what is known before the rows.
     pub(super) async fn begin(writer: &Writer, source: &Source) -> Result<Self> {
         let mut tree = TreeWriter::new(writer);
-        tree.add(&entry(&[DATABASE], DATABASE, &source.database, None)?).await?;
+        tree.add(&entry(&[DATABASE], DATABASE, &source.database, None)?)
+            .await?;
         let globals = lines(writer, &source.globals).await?;
         let count = serde_json::json!({ "statements": source.globals.len() });
-        tree.add(&entry(&[GLOBALS], GLOBALS, &count, Some(globals))?).await?;
+        tree.add(&entry(&[GLOBALS], GLOBALS, &count, Some(globals))?)
+            .await?;
         let objects = lines(writer, &source.schema.objects).await?;
         let count = serde_json::json!({ "objects": source.schema.objects.len() });
-        tree.add(&entry(&[OBJECTS], OBJECTS, &count, Some(objects))?).await?;
+        tree.add(&entry(&[OBJECTS], OBJECTS, &count, Some(objects))?)
+            .await?;
         Ok(Self {
             tree,
             totals: RowTally::default(),

@@ -1,5 +1,7 @@
 //! The script: settings, definitions, rows as `COPY` blocks, large objects, the rest.
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 
 use super::{Out, Source};
@@ -82,25 +84,34 @@ impl Script {
     }
 
     fn object(&mut self, object: &Object) {
-        self.text.push_str(&format!(
+        let _ = write!(
+            self.text,
             "--\n-- {} {}{}\n--\n\n",
             object.kind.sql_name(),
-            object.schema.as_ref().map_or(String::new(), |schema| one_line(schema) + "."),
+            object
+                .schema
+                .as_ref()
+                .map_or(String::new(), |schema| one_line(schema) + "."),
             one_line(&object.name),
-        ));
+        );
         if let Some(wanted) = &object.tablespace
             && *wanted != self.tablespace
         {
-            self.text.push_str(&format!("SET default_tablespace = {};\n\n", literal(wanted)));
+            let _ = write!(
+                self.text,
+                "SET default_tablespace = {};\n\n",
+                literal(wanted)
+            );
             self.tablespace.clone_from(wanted);
         }
         if let Some(wanted) = &object.access_method
             && self.access_method.as_ref() != Some(wanted)
         {
-            self.text.push_str(&format!(
+            let _ = write!(
+                self.text,
                 "SET default_table_access_method = {};\n\n",
                 crate::source::postgres::logical::quote::ident(wanted)
-            ));
+            );
             self.access_method = Some(wanted.clone());
         }
         self.statements(&object.create);
@@ -116,7 +127,11 @@ impl Script {
             self.text.push_str(statement);
             // A statement may end in a line comment.
             let tail = statement.rsplit('\n').next().unwrap_or_default();
-            self.text.push_str(if tail.contains("--") { "\n;\n\n" } else { ";\n\n" });
+            self.text.push_str(if tail.contains("--") {
+                "\n;\n\n"
+            } else {
+                ";\n\n"
+            });
         }
     }
 }
@@ -145,7 +160,10 @@ pub(super) async fn rest(
     out: &mut Out<'_>,
 ) -> Result<()> {
     let late = |kind: ObjectKind| {
-        matches!(kind, ObjectKind::EventTrigger | ObjectKind::RefreshMaterializedView)
+        matches!(
+            kind,
+            ObjectKind::EventTrigger | ObjectKind::RefreshMaterializedView
+        )
     };
     let objects = &source.archive.objects;
     for object in objects {
@@ -167,7 +185,10 @@ pub(super) async fn rest(
                 script.flush(out).await?;
             }
         }
-        for object in objects.iter().filter(|object| object.kind == ObjectKind::DefaultAcl) {
+        for object in objects
+            .iter()
+            .filter(|object| object.kind == ObjectKind::DefaultAcl)
+        {
             script.object(object);
         }
     }
@@ -179,7 +200,8 @@ pub(super) async fn rest(
 
 async fn rows(source: &Source<'_>, table: &ArchivedTable, out: &mut Out<'_>) -> Result<()> {
     let name = one_line(&table.label());
-    out.write(format!("--\n-- Rows of {name}\n--\n\n{};\n", table.entry.load).as_bytes()).await?;
+    out.write(format!("--\n-- Rows of {name}\n--\n\n{};\n", table.entry.load).as_bytes())
+        .await?;
     copy_text(source, table, out).await?;
     out.write(b"\\.\n\n").await
 }
@@ -243,7 +265,7 @@ impl<'a> LargeObjects<'a> {
         if self.at.0 != oid {
             self.at = (oid, 0);
         }
-        text.push_str(&format!("SELECT pg_catalog.lo_put({oid}, {}, '\\x", self.at.1));
+        let _ = write!(text, "SELECT pg_catalog.lo_put({oid}, {}, '\\x", self.at.1);
         push_hex(text, bytes);
         text.push_str("');\n");
         self.at.1 += bytes.len() as u64;

@@ -2,6 +2,8 @@
 //!
 //! The format is POSIX ustar; sizes beyond 8 GiB are written in base 256, as GNU tar and bsdtar do.
 
+use std::fmt::Write as _;
+
 use super::sql::{self, LargeObjects, Script};
 use super::{Out, Source};
 use crate::error::{Code, Error, Result};
@@ -31,7 +33,12 @@ pub(super) async fn write(source: &Source<'_>, out: &mut Out<'_>) -> Result<()> 
     }
     let post = section(source, Section::Rest).await?;
     member(out, "2-rest.sql", &post).await?;
-    member(out, "restore.sql", script(source, &files, &parts).as_bytes()).await?;
+    member(
+        out,
+        "restore.sql",
+        script(source, &files, &parts).as_bytes(),
+    )
+    .await?;
     out.write(&[0; 2 * BLOCK_BYTES]).await
 }
 
@@ -85,7 +92,7 @@ fn script(source: &Source<'_>, files: &[String], parts: &[String]) -> String {
     let mut text = sql::header(source);
     text.push_str("\\ir 1-definitions.sql\n");
     for file in files.iter().chain(parts) {
-        text.push_str(&format!("\\ir {file}\n"));
+        let _ = write!(text, "\\ir {file}\n");
     }
     text.push_str("\\ir 2-rest.sql\n");
     text

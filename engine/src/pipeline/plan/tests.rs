@@ -5,7 +5,10 @@ use super::*;
 #[test]
 fn names_stay_within_63_bytes_and_whole_letters() {
     let now = DateTime::from_timestamp(1_700_000_000, 0).unwrap();
-    assert_eq!(name_with("shop", "restored", now), "shop_restored_20231114_221320");
+    assert_eq!(
+        name_with("shop", "restored", now),
+        "shop_restored_20231114_221320"
+    );
     let long = "ä".repeat(40);
     let name = name_with(&long, "restored", now);
     assert!(name.len() <= 63 && name.ends_with("_restored_20231114_221320"));

@@ -45,7 +45,9 @@ pub(super) async fn load(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<u64> {
     let tables = job.tables();
     job.task.monitor.stage("loading rows");
     let bytes = tables.iter().map(|table| table.entry.sum.data_bytes).sum();
-    job.task.monitor.expect(Some(tables.len() as u64), Some(bytes));
+    job.task
+        .monitor
+        .expect(Some(tables.len() as u64), Some(bytes));
     for table in &tables {
         if let Some(reason) = &table.entry.lost {
             losses.push(Loss {
@@ -68,11 +70,12 @@ fn waves<'t>(tables: &[&'t ArchivedTable]) -> Vec<Vec<&'t ArchivedTable>> {
     let mut loaded = HashSet::new();
     let mut waves = Vec::new();
     while !waiting.is_empty() {
-        let is_ready = |table: &&ArchivedTable| {
-            table.entry.after.iter().all(|oid| {
-                loaded.contains(oid) || !known.contains(oid) || *oid == table.entry.oid
-            })
-        };
+        let is_ready =
+            |table: &&ArchivedTable| {
+                table.entry.after.iter().all(|oid| {
+                    loaded.contains(oid) || !known.contains(oid) || *oid == table.entry.oid
+                })
+            };
         let (mut ready, rest): (Vec<_>, Vec<_>) = waiting.iter().copied().partition(is_ready);
         waiting = rest;
         if ready.is_empty() {
@@ -85,7 +88,11 @@ fn waves<'t>(tables: &[&'t ArchivedTable]) -> Vec<Vec<&'t ArchivedTable>> {
     waves
 }
 
-async fn load_wave(job: &Job<'_>, tables: &[&ArchivedTable], losses: &mut Vec<Loss>) -> Result<u64> {
+async fn load_wave(
+    job: &Job<'_>,
+    tables: &[&ArchivedTable],
+    losses: &mut Vec<Loss>,
+) -> Result<u64> {
     let settings = session::settings(job.plan.target_version_num);
     let loading = Arc::new(Loading {
         repository: job.repository.clone(),
@@ -110,13 +117,18 @@ async fn load_wave(job: &Job<'_>, tables: &[&ArchivedTable], losses: &mut Vec<Lo
 }
 
 fn loads(job: &Job<'_>, tables: &[&ArchivedTable]) -> Vec<Load> {
-    let sizes: HashMap<u32, u64> =
-        tables.iter().map(|table| (table.entry.oid, table.entry.sum.data_bytes)).collect();
+    let sizes: HashMap<u32, u64> = tables
+        .iter()
+        .map(|table| (table.entry.oid, table.entry.sum.data_bytes))
+        .collect();
     let mut order: Vec<&ArchivedTable> = tables.to_vec();
     order.sort_by_key(|table| std::cmp::Reverse(sizes.get(&table.entry.oid).copied()));
     let mut loads = Vec::new();
     for table in order {
-        let statement = job.renamed.load_statement(table).unwrap_or_else(|| table.entry.load.clone());
+        let statement = job
+            .renamed
+            .load_statement(table)
+            .unwrap_or_else(|| table.entry.load.clone());
         let last = table.ranges.len();
         for (place, range) in table.ranges.iter().enumerate() {
             loads.push(Load {
@@ -135,7 +147,10 @@ fn loads(job: &Job<'_>, tables: &[&ArchivedTable]) -> Vec<Load> {
 async fn worker(loading: Arc<Loading>) -> Result<()> {
     let mut session = open(&loading).await?;
     loop {
-        let Some(load) = loading.loads.get(loading.next.fetch_add(1, Ordering::Relaxed)) else {
+        let Some(load) = loading
+            .loads
+            .get(loading.next.fetch_add(1, Ordering::Relaxed))
+        else {
             return Ok(());
         };
         if load.bytes > 0 {
@@ -150,7 +165,10 @@ async fn worker(loading: Arc<Loading>) -> Result<()> {
                 }
             }
         }
-        loading.task.monitor.advance(u64::from(load.last_of_table), 0, 0);
+        loading
+            .task
+            .monitor
+            .advance(u64::from(load.last_of_table), 0, 0);
     }
 }
 
@@ -175,7 +193,8 @@ async fn load_range(loading: &Loading, load: &Load, session: &mut Connection) ->
                 copy.abort("The backup cannot be read").await?;
                 // Damage costs these rows, not the rest; everything else ends the restore.
                 return match error.code() {
-                    crate::error::Code::RepositoryCorrupt | crate::error::Code::RepositoryMissing => {
+                    crate::error::Code::RepositoryCorrupt
+                    | crate::error::Code::RepositoryMissing => {
                         Err(Error::new(crate::error::Code::SourceObject, error.report()))
                     }
                     _ => Err(error),

@@ -42,9 +42,12 @@ pub(super) async fn create(job: &Job<'_>, name: &str, made: &mut Made) -> Result
         Ok(_) => Ok(()),
         Err(error) if error.sqlstate() == Some("42P04") => {
             made.databases.pop();
-            Err(Error::new(Code::Conflict, format!("Database \"{name}\" exists already"))
-                .hint("Plan the restore again")
-                .because(error))
+            Err(Error::new(
+                Code::Conflict,
+                format!("Database \"{name}\" exists already"),
+            )
+            .hint("Plan the restore again")
+            .because(error))
         }
         Err(error) => {
             made.databases.pop();
@@ -81,12 +84,18 @@ pub(super) async fn finish(job: &Job<'_>, maker: &Maker, losses: &mut Vec<Loss>)
     let what = format!("database {}", job.plan.database);
     if !job.plan.options.no_owner {
         let statement = database::owner(facts, name);
-        maker.each(&format!("owner of {what}"), &[statement], losses).await?;
+        maker
+            .each(&format!("owner of {what}"), &[statement], losses)
+            .await?;
     }
     if !job.plan.options.no_privileges {
         let statements = database::privileges(facts, name);
-        maker.each(&format!("privileges on {what}"), &statements, losses).await?;
+        maker
+            .each(&format!("privileges on {what}"), &statements, losses)
+            .await?;
     }
     let statements = database::properties(facts, name);
-    maker.each(&format!("properties of {what}"), &statements, losses).await
+    maker
+        .each(&format!("properties of {what}"), &statements, losses)
+        .await
 }

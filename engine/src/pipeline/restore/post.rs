@@ -20,14 +20,17 @@ pub(super) async fn make(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<u64> {
     let items: Vec<&Object> = job.objects().filter(|object| is_post(object)).collect();
     job.task.monitor.stage("making indexes and constraints");
     job.task.monitor.expect(Some(items.len() as u64), None);
-    let all: HashMap<ObjectNumber, &Object> =
-        job.objects().map(|object| (object.number, object)).collect();
+    let all: HashMap<ObjectNumber, &Object> = job
+        .objects()
+        .map(|object| (object.number, object))
+        .collect();
     let mut weights: HashMap<ObjectNumber, u64> = HashMap::new();
     for table in &job.archive.tables {
         *weights.entry(table.entry.number).or_default() += table.entry.sum.data_bytes;
     }
-    let mut schedule =
-        Schedule::new(&items, &all, |table| weights.get(&table).copied().unwrap_or_default());
+    let mut schedule = Schedule::new(&items, &all, |table| {
+        weights.get(&table).copied().unwrap_or_default()
+    });
     let mut idle: Vec<Maker> = Vec::new();
     let mut opened = 0;
     let mut running: JoinSet<Result<(Maker, ObjectNumber, Vec<Loss>)>> = JoinSet::new();
@@ -37,14 +40,15 @@ pub(super) async fn make(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<u64> {
             && let Some(number) = schedule.take()
         {
             let Some(object) = all.get(&number) else {
-                return Err(Error::internal("The schedule names an object that is not there"));
+                return Err(Error::internal(
+                    "The schedule names an object that is not there",
+                ));
             };
-            let mut maker = match idle.pop() {
-                Some(maker) => maker,
-                None => {
-                    opened += 1;
-                    job.maker().await?
-                }
+            let mut maker = if let Some(maker) = idle.pop() {
+                maker
+            } else {
+                opened += 1;
+                job.maker().await?
             };
             let object = Object::clone(object);
             let task = job.task.clone();

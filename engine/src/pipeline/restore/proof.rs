@@ -46,7 +46,12 @@ pub(super) async fn compare(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<Vec
     job.task.monitor.stage("comparing rows");
     job.task.monitor.expect(
         Some(compares.len() as u64),
-        Some(compares.iter().map(|compare| compare.recorded.data_bytes).sum()),
+        Some(
+            compares
+                .iter()
+                .map(|compare| compare.recorded.data_bytes)
+                .sum(),
+        ),
     );
     let shared = Arc::new(Comparing {
         compares,
@@ -59,7 +64,9 @@ pub(super) async fn compare(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<Vec
     for _ in 0..job.workers.min(shared.compares.len()) {
         let mut session = job.target.wire(job.plan.working_database()).await?;
         // Values are compared as text, so they are written as they were when they were read.
-        session.run(&snapshot::settings(job.plan.target_version_num)).await?;
+        session
+            .run(&snapshot::settings(job.plan.target_version_num))
+            .await?;
         let (shared, task) = (Arc::clone(&shared), job.task.clone());
         workers.spawn(async move { worker(&shared, &mut session, &task).await });
     }
@@ -69,7 +76,10 @@ pub(super) async fn compare(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<Vec
     losses.append(&mut shared.losses.lock());
     let mut done = std::mem::take(&mut *shared.done.lock());
     done.sort_by_key(|(place, ..)| *place);
-    Ok(done.into_iter().map(|(place, found)| judge(job, &shared.compares[place], found, losses)).collect())
+    Ok(done
+        .into_iter()
+        .map(|(place, found)| judge(job, &shared.compares[place], found, losses))
+        .collect())
 }
 
 struct Comparing {
@@ -100,19 +110,30 @@ fn compares(job: &Job<'_>) -> Vec<Compare> {
             });
             continue;
         };
-        let root = roots.entry((schema.clone(), name.clone())).or_insert_with(|| Compare {
-            schema: schema.clone(),
-            table: name.clone(),
-            statement: super::rename::read_whole(schema, name, &table.entry.columns, &job.archive.database.encoding),
-            recorded: RowTally::default(),
-        });
+        let root = roots
+            .entry((schema.clone(), name.clone()))
+            .or_insert_with(|| Compare {
+                schema: schema.clone(),
+                table: name.clone(),
+                statement: super::rename::read_whole(
+                    schema,
+                    name,
+                    &table.entry.columns,
+                    &job.archive.database.encoding,
+                ),
+                recorded: RowTally::default(),
+            });
         root.recorded = root.recorded.plus(table.entry.sum);
     }
     compares.extend(roots.into_values());
     compares
 }
 
-async fn worker(shared: &Comparing, session: &mut Connection, task: &crate::monitor::Task) -> Result<()> {
+async fn worker(
+    shared: &Comparing,
+    session: &mut Connection,
+    task: &crate::monitor::Task,
+) -> Result<()> {
     loop {
         let place = shared.next.fetch_add(1, Ordering::Relaxed);
         let Some(compare) = shared.compares.get(place) else {
@@ -137,7 +158,9 @@ async fn read(
     session: &mut Connection,
     task: &crate::monitor::Task,
 ) -> Result<RowTally> {
-    let mut out = session.copy_out(&compare.statement, Some(&shared.secret)).await?;
+    let mut out = session
+        .copy_out(&compare.statement, Some(&shared.secret))
+        .await?;
     while let Some(block) = out.next().await? {
         task.monitor.advance(0, block.len() as u64, 0);
     }
@@ -148,11 +171,15 @@ fn judge(job: &Job<'_>, compare: &Compare, found: RowTally, losses: &mut Vec<Los
     let recorded = compare.recorded;
     let equal = found.rows == recorded.rows && found.row_hash == recorded.row_hash;
     let name = format!("{}.{}", compare.schema, compare.table);
-    let same_major = job.plan.target_version_num / 10_000 == job.archive.database.server_version / 10_000;
+    let same_major =
+        job.plan.target_version_num / 10_000 == job.archive.database.server_version / 10_000;
     if found.rows != recorded.rows {
         losses.push(Loss {
             object: format!("rows of {name}"),
-            reason: format!("{} rows were found where {} were saved", found.rows, recorded.rows),
+            reason: format!(
+                "{} rows were found where {} were saved",
+                found.rows, recorded.rows
+            ),
         });
     } else if !equal && same_major {
         losses.push(Loss {

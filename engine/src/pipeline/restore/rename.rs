@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::destination::{self, Made};
 use super::{Job, databases};
-use crate::pipeline::gathering::Gathering;
 use crate::error::Result;
 use crate::monitor::Loss;
 use crate::pipeline::archive::ArchivedTable;
+use crate::pipeline::gathering::Gathering;
 use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber, Section};
 use crate::source::postgres::logical::quote::{ident, idents, literal, qualified};
 use crate::source::postgres::logical::restore::choose::{Choice, choose};
@@ -50,13 +50,21 @@ impl Renamed {
         let (schema, name) = self.new_name(table)?;
         let columns = column_list(&table.entry.columns);
         let options = options(&self.encoding);
-        Some(format!("COPY {}{columns} FROM STDIN{options}", qualified(schema, name)))
+        Some(format!(
+            "COPY {}{columns} FROM STDIN{options}",
+            qualified(schema, name)
+        ))
     }
 
     /// How a renamed table's rows are read back.
     pub(super) fn read_statement(&self, table: &ArchivedTable) -> Option<String> {
         let (schema, name) = self.new_name(table)?;
-        Some(read_whole(schema, name, &table.entry.columns, &self.encoding))
+        Some(read_whole(
+            schema,
+            name,
+            &table.entry.columns,
+            &self.encoding,
+        ))
     }
 
     fn new_name(&self, table: &ArchivedTable) -> Option<&(String, String)> {
@@ -76,7 +84,10 @@ fn column_list(columns: &[String]) -> String {
 pub(super) fn read_whole(schema: &str, name: &str, columns: &[String], encoding: &str) -> String {
     let columns = idents(columns.iter().map(String::as_str));
     let options = options(encoding);
-    format!("COPY (SELECT {columns} FROM {}) TO STDOUT{options}", qualified(schema, name))
+    format!(
+        "COPY (SELECT {columns} FROM {}) TO STDOUT{options}",
+        qualified(schema, name)
+    )
 }
 
 /// Rows are in the source's own encoding, whatever the session speaks.
@@ -90,8 +101,14 @@ fn options(encoding: &str) -> String {
 
 /// Works out the renamed definitions; nothing to do when no choice has a new name.
 pub(super) async fn prepare(job: &Job<'_>, made: &mut Made) -> Result<Renamed> {
-    let choices: Vec<Choice> =
-        job.plan.options.objects.iter().filter(|choice| choice.new.is_some()).cloned().collect();
+    let choices: Vec<Choice> = job
+        .plan
+        .options
+        .objects
+        .iter()
+        .filter(|choice| choice.new.is_some())
+        .cloned()
+        .collect();
     if choices.is_empty() {
         return Ok(Renamed::default());
     }
@@ -111,15 +128,29 @@ pub(super) async fn prepare(job: &Job<'_>, made: &mut Made) -> Result<Renamed> {
         .filter(|object| chosen.objects.contains(&object.number) && job.plan.wants(object))
         .collect();
     make_all(job, &mut maker, &wanted, &mut renamed.losses).await?;
-    let tables: Vec<&Object> =
-        job.archive.objects.iter().filter(|object| chosen.tables.contains(&object.number)).collect();
+    let tables: Vec<&Object> = job
+        .archive
+        .objects
+        .iter()
+        .filter(|object| chosen.tables.contains(&object.number))
+        .collect();
     rename_all(maker.sql(), &choices, &tables, &mut renamed.names).await?;
     let selection = Selection {
-        tables: renamed.names.values().map(|(schema, name)| pattern(schema, name)).collect(),
+        tables: renamed
+            .names
+            .values()
+            .map(|(schema, name)| pattern(schema, name))
+            .collect(),
         ..Selection::default()
     };
     let schema = read_back(job, &scratch, &selection, &mut renamed.losses).await?;
-    let base = job.archive.objects.iter().map(|object| object.number).max().unwrap_or_default();
+    let base = job
+        .archive
+        .objects
+        .iter()
+        .map(|object| object.number)
+        .max()
+        .unwrap_or_default();
     // What a table only needs (its schema, types, functions) is made as the backup has it.
     renamed.objects = schema
         .objects
@@ -183,7 +214,11 @@ async fn rename_all(
             continue;
         };
         if new_schema != &choice.schema {
-            sql.run(&format!("CREATE SCHEMA IF NOT EXISTS {}", ident(new_schema))).await?;
+            sql.run(&format!(
+                "CREATE SCHEMA IF NOT EXISTS {}",
+                ident(new_schema)
+            ))
+            .await?;
         }
         for (schema, name) in relatives(sql, choice).await? {
             let new = if (&schema, &name) == (&choice.schema, &choice.name) {
@@ -194,15 +229,21 @@ async fn rename_all(
             rename_parts(sql, &schema, &name, &choice.name, new_name).await?;
             let old = qualified(&schema, &name);
             if new != name {
-                sql.run(&format!("ALTER TABLE {old} RENAME TO {}", ident(&new))).await?;
+                sql.run(&format!("ALTER TABLE {old} RENAME TO {}", ident(&new)))
+                    .await?;
             }
             if *new_schema != schema {
                 let moved = qualified(&schema, &new);
-                sql.run(&format!("ALTER TABLE {moved} SET SCHEMA {}", ident(new_schema))).await?;
+                sql.run(&format!(
+                    "ALTER TABLE {moved} SET SCHEMA {}",
+                    ident(new_schema)
+                ))
+                .await?;
             }
-            if tables.iter().any(|table| {
-                table.schema.as_deref() == Some(&schema) && table.name == name
-            }) {
+            if tables
+                .iter()
+                .any(|table| table.schema.as_deref() == Some(&schema) && table.name == name)
+            {
                 names.insert((schema, name), (new_schema.clone(), new));
             }
         }
@@ -223,7 +264,9 @@ async fn relatives(sql: &Sql, choice: &Choice) -> Result<Vec<(String, String)>> 
             literal(&qualified(&choice.schema, &choice.name))
         ))
         .await?;
-    rows.iter().map(|row| Ok((row.string("nspname")?, row.string("relname")?))).collect()
+    rows.iter()
+        .map(|row| Ok((row.string("nspname")?, row.string("relname")?)))
+        .collect()
 }
 
 /// Renames what has a name of its own in the schema: it would collide with the original's.
@@ -262,7 +305,12 @@ async fn rename_parts(sql: &Sql, schema: &str, name: &str, old: &str, new: &str)
     }
     for (command, part) in parts {
         let to = follow(old, new, &part);
-        sql.run(&format!("{command} {} RENAME TO {}", qualified(schema, &part), ident(&to))).await?;
+        sql.run(&format!(
+            "{command} {} RENAME TO {}",
+            qualified(schema, &part),
+            ident(&to)
+        ))
+        .await?;
     }
     Ok(())
 }

@@ -24,7 +24,13 @@ fn table(oid: u32, after: &[u32]) -> ArchivedTable {
 
 #[test]
 fn tables_wait_for_those_they_refer_to_and_loops_end() {
-    let tables = [table(1, &[2]), table(2, &[3, 9]), table(3, &[]), table(4, &[5]), table(5, &[4])];
+    let tables = [
+        table(1, &[2]),
+        table(2, &[3, 9]),
+        table(3, &[]),
+        table(4, &[5]),
+        table(5, &[4]),
+    ];
     let found: Vec<Vec<u32>> = waves(&tables.iter().collect::<Vec<_>>())
         .iter()
         .map(|wave| wave.iter().map(|table| table.entry.oid).collect())

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::object::ObjectNumber;
 use super::selection::Selection;
-pub use crate::source::postgres::wire::RowTally;
 use crate::error::{Error, Result};
+pub use crate::source::postgres::wire::RowTally;
 
 /// Kind and path of the entry about the database itself.
 pub const DATABASE: &str = "database";

@@ -4,6 +4,8 @@
 //! another name. Settings and privileges are applied last, so that a database's own
 //! `default_transaction_read_only` cannot stop its restore.
 
+use std::fmt::Write as _;
+
 use super::contents::{DatabaseFacts, DatabaseGrant, DatabaseSetting};
 use super::quote::{ident, literal};
 use super::selection::Selection;
@@ -23,13 +25,21 @@ const LIST_PARAMETERS: &[&str] = &[
 /// Reads the database that `sql` is connected to.
 pub async fn read(sql: &Sql, selection: &Selection) -> Result<DatabaseFacts> {
     let version = sql.version();
-    let provider = if version >= 150_000 { "d.datlocprovider" } else { "'c'" };
+    let provider = if version >= 150_000 {
+        "d.datlocprovider"
+    } else {
+        "'c'"
+    };
     let locale = match version {
         170_000.. => "d.datlocale",
         150_000.. => "d.daticulocale",
         _ => "NULL",
     };
-    let rules = if version >= 160_000 { "d.daticurules" } else { "NULL" };
+    let rules = if version >= 160_000 {
+        "d.daticurules"
+    } else {
+        "NULL"
+    };
     let row = sql
         .row(&format!(
             "SELECT d.oid, d.datname, pg_catalog.pg_encoding_to_char(d.encoding) AS encoding, \
@@ -151,7 +161,7 @@ pub fn create(facts: &DatabaseFacts, name: &str, version: u32, tablespace: bool)
         literal(&facts.encoding)
     );
     let mut option = |name: &str, value: &str| {
-        sql.push_str(&format!(" {name} = {value}"));
+        let _ = write!(sql, " {name} = {value}");
     };
     if version >= 150_000 {
         option("LOCALE_PROVIDER", &facts.locale_provider);
@@ -180,7 +190,10 @@ pub fn properties(facts: &DatabaseFacts, name: &str) -> Vec<String> {
     let name = ident(name);
     let mut statements = Vec::new();
     if let Some(comment) = &facts.comment {
-        statements.push(format!("COMMENT ON DATABASE {name} IS {}", literal(comment)));
+        statements.push(format!(
+            "COMMENT ON DATABASE {name} IS {}",
+            literal(comment)
+        ));
     }
     if facts.connection_limit >= 0 {
         let limit = facts.connection_limit;
@@ -188,7 +201,12 @@ pub fn properties(facts: &DatabaseFacts, name: &str) -> Vec<String> {
     }
     for setting in &facts.settings {
         let value = setting_value(&setting.name, &setting.value);
-        let parameter = setting.name.split('.').map(ident).collect::<Vec<_>>().join(".");
+        let parameter = setting
+            .name
+            .split('.')
+            .map(ident)
+            .collect::<Vec<_>>()
+            .join(".");
         statements.push(match &setting.role {
             Some(role) => format!(
                 "ALTER ROLE {} IN DATABASE {name} SET {parameter} TO {value}",
@@ -205,7 +223,11 @@ pub fn properties(facts: &DatabaseFacts, name: &str) -> Vec<String> {
 
 /// The statement that gives the database its owner.
 pub fn owner(facts: &DatabaseFacts, name: &str) -> String {
-    format!("ALTER DATABASE {} OWNER TO {}", ident(name), ident(&facts.owner))
+    format!(
+        "ALTER DATABASE {} OWNER TO {}",
+        ident(name),
+        ident(&facts.owner)
+    )
 }
 
 /// The statements that give the database its privileges, none when they are the built-in ones.
@@ -220,7 +242,11 @@ pub fn privileges(facts: &DatabaseFacts, name: &str) -> Vec<String> {
     ];
     for grant in grants {
         let grantee = grant.grantee.as_deref().map_or("PUBLIC".to_owned(), ident);
-        let option = if grant.grantable { " WITH GRANT OPTION" } else { "" };
+        let option = if grant.grantable {
+            " WITH GRANT OPTION"
+        } else {
+            ""
+        };
         statements.push(format!(
             "GRANT {} ON DATABASE {name} TO {grantee}{option}",
             grant.privilege

@@ -33,7 +33,12 @@ pub async fn admin(target: &Target, database: &str) -> Result<Sql> {
 
 /// Drops a database with whoever uses it; none is no error.
 pub async fn drop_database(admin: &Sql, name: &str) -> Result<()> {
-    retried(admin, name, &format!("DROP DATABASE IF EXISTS {}", ident(name))).await
+    retried(
+        admin,
+        name,
+        &format!("DROP DATABASE IF EXISTS {}", ident(name)),
+    )
+    .await
 }
 
 /// Renames a database after ending every session in it.
@@ -109,7 +114,11 @@ pub async fn swap(admin: &Sql, old: &str, new: &str, kept: &str) -> Result<()> {
                     undo.report()
                 ),
             )
-            .hint(format!("ALTER DATABASE {} RENAME TO {}", ident(kept), ident(old)))
+            .hint(format!(
+                "ALTER DATABASE {} RENAME TO {}",
+                ident(kept),
+                ident(old)
+            ))
             .because(error),
         });
     }
@@ -150,7 +159,11 @@ pub async fn empty(sql: &Sql, losses: &mut Vec<Loss>) -> Result<()> {
             match sql.run(&statement).await {
                 Ok(_) => {}
                 // CASCADE took it along.
-                Err(error) if matches!(error.sqlstate(), Some("42704" | "42883" | "42P01" | "3F000")) => {}
+                Err(error)
+                    if matches!(
+                        error.sqlstate(),
+                        Some("42704" | "42883" | "42P01" | "3F000")
+                    ) => {}
                 Err(error) => super::maker::lose(&format!("emptying: {statement}"), error, losses)?,
             }
         }

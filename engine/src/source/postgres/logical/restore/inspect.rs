@@ -66,7 +66,11 @@ pub async fn server(sql: &Sql) -> Result<ServerState> {
 }
 
 async fn names(sql: &Sql, query: &str) -> Result<BTreeSet<String>> {
-    sql.rows(query).await?.iter().map(|row| row.string("name")).collect()
+    sql.rows(query)
+        .await?
+        .iter()
+        .map(|row| row.string("name"))
+        .collect()
 }
 
 /// A database as a restore into it sees it.
@@ -103,7 +107,9 @@ pub async fn database(target: &Target, name: &str) -> Result<DatabaseState> {
         .await?;
     let mut state = DatabaseState::default();
     for row in &relations {
-        state.relations.insert((row.string("nspname")?, row.string("relname")?));
+        state
+            .relations
+            .insert((row.string("nspname")?, row.string("relname")?));
     }
     let mut others = Vec::new();
     for (class, space) in [

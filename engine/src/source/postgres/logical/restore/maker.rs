@@ -61,13 +61,18 @@ impl Maker {
         }
         let attachments = &object.attachments;
         let no_statements = Vec::new();
-        let owner = if self.options.no_owner { &no_statements } else { &attachments.owner };
+        let owner = if self.options.no_owner {
+            &no_statements
+        } else {
+            &attachments.owner
+        };
         for (what, statements) in [
             ("owner of", owner),
             ("comments on", &attachments.comments),
             ("security labels of", &attachments.security_labels),
         ] {
-            self.each(&format!("{what} {label}"), statements, losses).await?;
+            self.each(&format!("{what} {label}"), statements, losses)
+                .await?;
         }
         Ok(())
     }
@@ -75,7 +80,8 @@ impl Maker {
     /// Gives an object its privileges.
     pub async fn grant(&self, object: &Object, losses: &mut Vec<Loss>) -> Result<()> {
         let what = format!("privileges on {}", label(object));
-        self.each(&what, &object.attachments.privileges, losses).await
+        self.each(&what, &object.attachments.privileges, losses)
+            .await
     }
 
     /// Runs statements of which each stands for itself.
@@ -103,7 +109,9 @@ impl Maker {
             let wanted = if known { wanted.as_str() } else { "" };
             if wanted != self.tablespace {
                 let value = literal(wanted);
-                self.sql.run(&format!("SET default_tablespace = {value}")).await?;
+                self.sql
+                    .run(&format!("SET default_tablespace = {value}"))
+                    .await?;
                 wanted.clone_into(&mut self.tablespace);
             }
         }
@@ -112,7 +120,9 @@ impl Maker {
             && self.access_method.as_ref() != Some(wanted)
         {
             let value = ident(wanted);
-            self.sql.run(&format!("SET default_table_access_method = {value}")).await?;
+            self.sql
+                .run(&format!("SET default_table_access_method = {value}"))
+                .await?;
             self.access_method = Some(wanted.clone());
         }
         Ok(())
@@ -157,8 +167,15 @@ fn reason(error: &Error) -> String {
 pub fn ends_the_session(error: &Error) -> bool {
     match error.sqlstate() {
         // Resources, intervention, system: the next statement would fare no better.
-        Some(state) => ["53", "57", "58", "08", "XX"].iter().any(|class| state.starts_with(class))
-            && !matches!(state, "57014" | "XX000"),
-        None => !matches!(error.code(), Code::SourceStatement | Code::SourceRights | Code::SourceObject),
+        Some(state) => {
+            ["53", "57", "58", "08", "XX"]
+                .iter()
+                .any(|class| state.starts_with(class))
+                && !matches!(state, "57014" | "XX000")
+        }
+        None => !matches!(
+            error.code(),
+            Code::SourceStatement | Code::SourceRights | Code::SourceObject
+        ),
     }
 }

@@ -153,8 +153,8 @@ fn item(object: &Object, all: &HashMap<ObjectNumber, &Object>) -> Item {
         .into_iter()
         .chain(object.depends_on.iter().copied().filter(is_relation))
         .collect();
-    let shares = matches!(object.kind, ObjectKind::Index | ObjectKind::Statistics);
-    let (exclusive, shared) = if shares {
+    let is_read_only = matches!(object.kind, ObjectKind::Index | ObjectKind::Statistics);
+    let (exclusive, shared) = if is_read_only {
         (HashSet::new(), touched)
     } else {
         (touched, HashSet::new())
