@@ -27,6 +27,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         let typed = request.headers().get(CONTENT_TYPE).cloned();
+        if announces_too_much(request.body()) {
+            return Err(too_large());
+        }
         let bytes = to_bytes(request.into_body(), BODY_MAX_BYTES)
             .await
             .map_err(|_| too_large())?;
@@ -59,7 +62,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
-fn too_large() -> Problem {
+/// Whether the body says of itself that it is larger than what is read; such a one is not waited for.
+pub(crate) fn announces_too_much(body: &axum::body::Body) -> bool {
+    axum::body::HttpBody::size_hint(body).lower() > BODY_MAX_BYTES as u64
+}
+
+pub(crate) fn too_large() -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "request.too_large",

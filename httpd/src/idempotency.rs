@@ -13,7 +13,7 @@ use backstay_engine::Code;
 use backstay_engine::clock::SharedClock;
 use parking_lot::Mutex;
 
-use crate::extract::BODY_MAX_BYTES;
+use crate::extract::{BODY_MAX_BYTES, announces_too_much, too_large};
 use crate::identity::Peer;
 use crate::problem::Problem;
 
@@ -159,13 +159,11 @@ pub(crate) async fn layer(
         Err(problem) => return problem.into_response(),
     };
     let (parts, body) = request.into_parts();
+    if announces_too_much(&body) {
+        return too_large().into_response();
+    }
     let Ok(body) = to_bytes(body, BODY_MAX_BYTES).await else {
-        return Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "request.too_large",
-            format!("The body is larger than {BODY_MAX_BYTES} bytes"),
-        )
-        .into_response();
+        return too_large().into_response();
     };
     let body_hash = *blake3::hash(&body).as_bytes();
     match answers.begin(&key, body_hash) {

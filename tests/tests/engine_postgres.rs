@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use backstay_engine::Engine;
 use backstay_engine::catalog::Catalog;
@@ -574,58 +573,5 @@ async fn a_backup_committed_right_before_a_crash_is_adopted() {
     assert_eq!((adopted.rows, &adopted.checksum), (100, &made.checksum));
     let run = engine.run(&made.run_id.unwrap().to_string()).await.unwrap();
     assert_eq!(run.status, RunStatus::Success);
-    stopped(engine).await;
-}
-
-async fn impatient(home: &Path) -> Engine {
-    let mut config = Config::in_home(home);
-    config.stall_timeout = Duration::from_millis(1500);
-    Engine::open(config, Arc::new(SystemClock)).await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_at_work_is_no_stall_and_a_lock_that_never_comes_is_one() {
-    let server = Server::start(15);
-    server.create_database("slow");
-    server.sql(
-        "slow",
-        "CREATE FUNCTION slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
-             'BEGIN PERFORM pg_sleep(0.05); RETURN $1; END';
-         CREATE TABLE t AS SELECT generate_series(1, 100) n;
-         CREATE INDEX ON t (slow(n));",
-    );
-    let home = Scratch::new("engine");
-    let engine = impatient(home.path()).await;
-    engine
-        .add_connection(connection("shop", server.url("slow")))
-        .await
-        .unwrap();
-    let backup = back_up(&engine, "shop/slow").await;
-    let request = RestoreCreate {
-        database: Some("slow_again".to_owned()),
-        ..RestoreCreate::default()
-    };
-    let started = engine
-        .run_restore(&backup.id.to_string(), request, Trigger::Socket)
-        .await
-        .unwrap();
-    succeeded(&engine, &started).await;
-
-    let (client, connecting) = tokio_postgres::connect(&server.url("slow"), tokio_postgres::NoTls)
-        .await
-        .unwrap();
-    let held = tokio::spawn(connecting);
-    let lock = "BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE";
-    client.batch_execute(lock).await.unwrap();
-    let request = BackupCreate {
-        connection: "shop/slow".to_owned(),
-        ..BackupCreate::default()
-    };
-    let started = engine.run_backup(request, Trigger::Socket).await.unwrap();
-    let run = ended(&engine, &started).await;
-    assert_eq!(run.status, RunStatus::Failed);
-    assert_eq!(run.error.unwrap().code, "run.stalled");
-    drop(client);
-    held.abort();
     stopped(engine).await;
 }

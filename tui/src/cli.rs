@@ -7,7 +7,6 @@ mod completions;
 mod confirm;
 mod connection;
 mod demo;
-mod doctor;
 mod engine;
 mod events;
 mod failure;

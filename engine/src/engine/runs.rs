@@ -4,15 +4,13 @@ use tokio::sync::watch;
 
 use super::Engine;
 use crate::catalog::Query;
-use crate::catalog::records::{BackupRecord, RunRecord, run};
+use crate::catalog::records::{RunRecord, run};
 use crate::error::{Error, Result};
 use crate::model::{LogLine, LogQuery, Page, Run, RunList};
 
 /// Lines of a log answered at once, at most and when the caller does not say.
 const MAX_LINES: u32 = 1000;
 const DEFAULT_LINES: u32 = 200;
-/// Backups searched for the name of a removed connection.
-const RECENT: usize = 1000;
 
 /// Follows one run.
 #[derive(Debug)]
@@ -105,22 +103,12 @@ impl Engine {
         let Some(key) = key.filter(|key| !key.is_empty()) else {
             return Ok(None);
         };
-        let missing = match self.find_connection(key) {
-            Ok(record) => return Ok(Some(record.connection.id.to_string())),
-            Err(error) => error,
-        };
-        if let Ok(id) = key.parse::<crate::ids::ConnectionId>() {
-            return Ok(Some(id.to_string()));
+        match self.find_connection(key) {
+            Ok(record) => Ok(Some(record.connection.id.to_string())),
+            Err(error) => match key.parse::<crate::ids::ConnectionId>() {
+                Ok(id) => Ok(Some(id.to_string())),
+                Err(_) => Err(error),
+            },
         }
-        // A removed connection lives on in the name of its backups; only recent ones are looked at.
-        let recent = self
-            .0
-            .catalog
-            .list::<BackupRecord>(&Query::newest(RECENT))?
-            .records;
-        let found = recent.into_iter().find(|record| record.0.connection == key);
-        found
-            .map(|record| Some(record.0.connection_id.to_string()))
-            .ok_or(missing)
     }
 }

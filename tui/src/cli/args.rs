@@ -42,9 +42,9 @@ Examples:
   backstay backup list                                                 see what can be restored
   backstay restore run shop@latest                                     restore beside the original
 
-The engine that does the work is started when a command needs it and stays; `backstay status` shows it.
-Exit codes: 0 ok, 1 failed, 2 wrong use, 3 not found, 4 not allowed, 5 partial, 6 conflict or busy,
-7 no engine answers, 130 cancelled."
+The engine that does the work is started when a command needs it, and stays.
+Exit codes: 0 ok, 1 failed, 2 wrong use, 3 not found, 4 not allowed, 5 partial,
+6 conflict or busy, 7 no engine answers, 130 cancelled."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -70,7 +70,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "FILE", env = "BACKSTAY_TOKEN_FILE", hide_env = true, value_hint = ValueHint::FilePath)]
     pub(crate) token_file: Option<PathBuf>,
 
-    /// Configuration file; by default config.toml in the configuration folder
+    /// Configuration file; by default backstay.toml in the configuration folder
     #[arg(long, global = true, value_name = "FILE", env = "BACKSTAY_CONFIG", hide_env = true, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
 
@@ -126,7 +126,8 @@ Examples:
   backstay serve                            until SIGTERM, SIGINT or `backstay stop`
   BACKSTAY_HOME=/srv/backup backstay serve  everything under one folder
 
-The log goes to stderr; BACKSTAY_LOG=debug or -v tells more. A second engine on one home exits 6.")]
+The log goes to stderr; BACKSTAY_LOG=debug or -v tells more. A second engine on one home
+exits 6.")]
     Serve(Serve),
 
     /// Show whether an engine runs and how it is
@@ -162,8 +163,8 @@ Examples:
   backstay demo postgres://postgres@localhost
   backstay demo 'postgres://me@/postgres?host=/var/run/postgresql' --yes
 
-Makes a scratch database on that server, backs it up twice, drops tables, restores them, proves that every
-row is back, and removes all it made. Nothing else on the server is touched.")]
+Makes a scratch database on that server, backs it up twice, drops tables, restores them, proves
+that every row is back, and removes all it made. Nothing else on the server is touched.")]
     Demo(Demo),
 
     /// Database servers

@@ -116,6 +116,15 @@ fn source(backup: &Backup) -> String {
 
 /// One line about a backup that was just made.
 fn summary(paint: Paint, backup: &Backup) -> String {
+    let head = format!(
+        "{}  {}  {}",
+        clean(&source(backup)),
+        paint.status(backup.status),
+        backup.id
+    );
+    if !backup.status.is_restorable() {
+        return head;
+    }
     let mut parts = vec![
         format!("{} tables", count(backup.tables)),
         format!("{} rows", count(backup.rows)),
@@ -125,13 +134,7 @@ fn summary(paint: Paint, backup: &Backup) -> String {
     if let Some(ms) = backup.duration_ms {
         parts.push(duration_ms(ms));
     }
-    format!(
-        "{}  {}  {}  {}",
-        clean(&source(backup)),
-        paint.status(backup.status),
-        backup.id,
-        parts.join(", ")
-    )
+    format!("{head}  {}", parts.join(", "))
 }
 
 async fn list(session: &Session, args: BackupList) -> Done {

@@ -33,18 +33,18 @@ pub(crate) fn typed(global: &Global, what: &str, name: &str) -> Done<String> {
         } else {
             Err(Error::new(
                 Code::Unconfirmed,
-                format!("{what}, and --confirm names \"{given}\" instead of \"{name}\""),
+                format!("Not confirmed: --confirm says \"{given}\" instead of \"{name}\""),
             )
+            .hint(what)
             .into())
         };
     }
     if !terminal() {
-        return Err(Error::new(
-            Code::Unconfirmed,
-            format!("{what}, which was not confirmed"),
-        )
-        .hint(format!("Confirm it with --confirm {}", shell_word(name)))
-        .into());
+        return Err(
+            Error::new(Code::Unconfirmed, format!("Not confirmed: {what}"))
+                .hint(format!("Confirm it with --confirm {}", shell_word(name)))
+                .into(),
+        );
     }
     let given = ask(&format!("{what}. Type {name} to go on: "))?;
     if given.trim() == name {

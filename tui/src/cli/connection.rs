@@ -319,16 +319,9 @@ fn tested_view(paint: Paint, tested: &Tested) -> String {
     let mut text = format!("{}: {}", paint.tone(tone, mark), clean(&tested.message));
     let mut table = Table::facts();
     table.maybe("hint", tested.hint.clone());
-    table.maybe("server", tested.server_version.clone());
     table.maybe(
         "answered in",
         tested.latency_ms.map(|ms| format!("{ms} ms")),
-    );
-    table.maybe(
-        "encrypted",
-        tested
-            .tls
-            .map(|tls| if tls { "yes" } else { "no" }.to_owned()),
     );
     for fact in &tested.facts {
         table.fact(&fact.name, fact.value.clone());

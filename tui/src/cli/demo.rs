@@ -331,7 +331,8 @@ fn script() -> String {
     SCRIPT
         .lines()
         .filter(|line| !line.starts_with('\\'))
-        .fold(String::with_capacity(SCRIPT.len()), |text, line| {
+        // The engine's sessions have an empty search path; psql's have not.
+        .fold("SET search_path = public;\n".to_owned(), |text, line| {
             text + line + "\n"
         })
 }

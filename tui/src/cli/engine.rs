@@ -136,7 +136,7 @@ pub(crate) async fn doctor(session: &Session) -> Done {
     let report = match answered {
         Ok(report) => report,
         Err(error) if error.code() == Code::EngineUnreachable => {
-            super::doctor::offline(session.config()?)
+            backstay_engine::engine::doctor_offline(session.config()?)
         }
         Err(error) => return Err(error.into()),
     };

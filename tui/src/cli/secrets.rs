@@ -80,7 +80,7 @@ pub(crate) fn ask(question: &str) -> Result<Option<SecretText>> {
     typed
         .map_err(failed)?
         .map(Some)
-        .ok_or_else(Error::cancelled)
+        .ok_or_else(|| Error::new(Code::Cancelled, "Nothing was done"))
 }
 
 /// A line byte by byte; `None` when it was interrupted.

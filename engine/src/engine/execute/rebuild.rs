@@ -111,14 +111,13 @@ impl Engine {
             || RepositoryId::generate(self.now()),
             |exported| exported.id,
         );
-        // The engine opens it by itself from now on, whatever opened it this time. On the machine
-        // that made the repository the key file is still there.
+        // The engine opens it by itself from now on, whatever opened it this time.
+        let key = SecretKey::random();
+        repository
+            .add_slot(&Credential::KeyFile(key.clone()), &self.identity())
+            .await?;
         let path = self.key_file(id);
         if !path.exists() {
-            let key = SecretKey::random();
-            repository
-                .add_slot(&Credential::KeyFile(key.clone()), &self.identity())
-                .await?;
             create_private(&path, format!("{}\n", hex(key.expose())).as_bytes())?;
         }
         let recovery_code = match credential {

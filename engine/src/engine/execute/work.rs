@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::adopt::{self, RunFacts};
 use super::{Engine, selection};
@@ -25,11 +24,6 @@ use crate::runs::{Finish, RestoreDone};
 use crate::source::postgres::Target;
 use crate::source::postgres::logical::restore::choose::Choice;
 
-/// Memory the engine needs besides runs, and what a worker needs with its buffers, in bytes.
-const BASE_BYTES: u64 = 96 << 20;
-const WORKER_BYTES: u64 = 16 << 20;
-/// How often a silent run's server is asked whether it works, at most.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// Objects a plan answers one by one.
 const PLAN_ITEMS: usize = 10_000;
 /// Tables whose proof a run keeps.
@@ -67,9 +61,8 @@ impl Engine {
             created_at: run.created_at,
         };
         let config = &self.0.config;
-        let target = named_after(self.target(&connection)?, run);
         let request = BackupRequest {
-            target: target.clone(),
+            target: self.target(&connection)?,
             base: self.last_good(&connection, &database)?,
             database,
             selection: selection(work),
@@ -81,8 +74,7 @@ impl Engine {
                 .then_some(config.max_snapshot_age),
             run_facts: serde_json::to_value(&facts).unwrap_or_default(),
         };
-        let backing_up = backup::run(&repository, &request, task);
-        let outcome = self.watching(&target, task, backing_up).await?;
+        let outcome = backup::run(&repository, &request, task).await?;
         Ok(Finish {
             partial: outcome.status == Outcome::Partial,
             backup: Some(adopt::done(&repository, &outcome.snapshot, &outcome.facts).await),
@@ -99,22 +91,21 @@ impl Engine {
         let backup = self.backup_of(run)?;
         let connection = self.connection_of(run)?;
         task.monitor.stage("planning");
-        let mut planned = task
+        let planned = task
             .or_cancelled(self.planned(&backup, &connection, work))
             .await?;
-        planned.target = named_after(planned.target, run);
         planned.plan.refuse()?;
         // The target may have changed since the restore was asked for.
         confirmed(&planned.plan, work)?;
-        let restoring = restore::run(
+        let outcome = restore::run(
             &planned.repository,
             &planned.archive,
             &planned.plan,
             &planned.target,
             self.workers(),
             task,
-        );
-        let outcome = self.watching(&planned.target, task, restoring).await?;
+        )
+        .await?;
         let proofs = &outcome.tables[..outcome.tables.len().min(PROOFS)];
         Ok(Finish {
             result: serde_json::json!({
@@ -253,38 +244,8 @@ impl Engine {
         Ok(found.map(|record| record.0.id))
     }
 
-    /// Sessions one run may open: as configured, as far as the memory for all runs suffices.
     fn workers(&self) -> NonZeroUsize {
-        let config = &self.0.config;
-        let share = config.memory_bytes.saturating_sub(BASE_BYTES) / config.parallel_runs as u64;
-        let affordable = usize::try_from(share / WORKER_BYTES).unwrap_or(usize::MAX);
-        NonZeroUsize::new(config.workers.min(affordable)).unwrap_or(NonZeroUsize::MIN)
-    }
-
-    /// Carries out `work` on a server. While the server itself is busy for it, building an index say,
-    /// nothing is heard of the work; that is no stall unless it waits for somebody's lock.
-    async fn watching<T>(
-        &self,
-        target: &Target,
-        task: &Task,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let every = (self.0.config.stall_timeout / 4).min(LOOK_EVERY);
-        let looking = async {
-            loop {
-                if every.is_zero() {
-                    std::future::pending::<()>().await;
-                }
-                tokio::time::sleep(every).await;
-                if is_busy(target).await.unwrap_or(false) {
-                    task.monitor.advance(0, 0, 0);
-                }
-            }
-        };
-        tokio::select! {
-            done = work => done,
-            never = looking => never,
-        }
+        NonZeroUsize::new(self.0.config.workers).unwrap_or(NonZeroUsize::MIN)
     }
 
     /// Who writes into a repository: this engine, for that run.
@@ -296,27 +257,6 @@ impl Engine {
     pub(in super::super) fn quiet_task(&self) -> Task {
         Task::unwatched(Arc::clone(&self.0.clock))
     }
-}
-
-/// The same server, to which the run's sessions show its id.
-fn named_after(mut target: Target, run: &Run) -> Target {
-    target.application_name = format!("backstay {}", run.id);
-    target
-}
-
-/// Whether a session of the run works, and does not wait for a lock.
-async fn is_busy(target: &Target) -> Result<bool> {
-    let sql = target.maintenance().await?;
-    let row = sql
-        .row(
-            "SELECT count(*) > 0 AS busy FROM pg_catalog.pg_stat_activity \
-             WHERE application_name = pg_catalog.current_setting('application_name') \
-             AND pid <> pg_catalog.pg_backend_pid() AND state = 'active' \
-             AND wait_event_type IS DISTINCT FROM 'Lock' \
-             AND wait_event_type IS DISTINCT FROM 'Client'",
-        )
-        .await?;
-    row.bool("busy")
 }
 
 /// An error when the plan destroys something that was not confirmed by name.

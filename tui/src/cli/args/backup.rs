@@ -58,11 +58,11 @@ Examples:
     /// Prove that a backup is whole
     #[command(after_help = "\
 Examples:
-  backstay backup verify shop/orders@latest                     decode everything, compare rows and hashes
-  backstay backup verify shop/orders@latest --level checked     decrypt and hash every chunk
+  backstay backup verify shop/orders@latest                  decode all, compare rows and hashes
+  backstay backup verify shop/orders@latest --level checked  decrypt and hash every chunk
 
-Levels: present (all objects are listed), checked (chunks decrypt and hash), decoded (the content parses,
-row counts and hashes match). A level includes the ones before it.")]
+Levels: present (all objects are listed), checked (chunks decrypt and hash), decoded (the content
+parses, row counts and hashes match). A level includes the ones before it.")]
     Verify(BackupVerify),
 
     /// Say how a backup differs from an older one

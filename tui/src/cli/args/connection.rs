@@ -13,13 +13,13 @@ pub(crate) enum ConnectionCommand {
     #[command(after_help = "\
 Examples:
   backstay connection add shop postgres://backup@db.example.com/shop
-  backstay connection add shop 'postgres://backup@db.example.com?sslmode=verify-full&sslrootcert=/etc/ca.pem' \\
-           --password-file /run/secrets/shop
+  backstay connection add shop postgres://backup@db.example.com --password-file /run/secrets/shop
+  backstay connection add shop 'postgres://backup@db.example.com?sslmode=verify-full'
   backstay connection add here 'postgres://postgres@/postgres?host=/var/run/postgresql'
-  backstay connection add far postgres://backup@127.0.0.1/shop --ssh ops@bastion.example.com --ssh-key ~/.ssh/id_ed25519
+  backstay connection add far postgres://backup@127.0.0.1 --ssh me@bastion --ssh-key ~/.ssh/id
 
-The password is taken from the URL, from --password-file, from BACKSTAY_PASSWORD, or asked for on a terminal
-when the server wants one. It is kept encrypted and never shown again.")]
+The password is taken from the URL, from --password-file, from BACKSTAY_PASSWORD, or asked for on
+a terminal when the server wants one. It is kept encrypted and never shown again.")]
     Add(ConnectionAdd),
 
     /// List the servers
@@ -73,8 +73,8 @@ Examples:
   backstay connection readonly-user shop
   backstay connection readonly-user shop --user shop_backup --no-switch
 
-The connection must log in as a role that may create roles. The new role gets a random password, which is
-printed once; the connection uses it from now on unless --no-switch is given.")]
+The connection must log in as a role that may create roles. The new role gets a random password,
+which is printed once; the connection uses it from now on unless --no-switch is given.")]
     ReadonlyUser(ReadonlyUser),
 
     /// Forget a server; its backups stay

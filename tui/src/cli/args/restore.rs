@@ -10,14 +10,15 @@ pub(crate) enum RestoreCommand {
     /// Restore a backup
     #[command(after_help = "\
 Examples:
-  backstay restore run shop/orders@latest                              into a new database beside the original
-  backstay restore run shop/orders@latest --database orders_copy       into that database, made if absent
-  backstay restore run shop/orders@latest --to staging                 on another server
-  backstay restore run shop/orders@latest --object public.orders=orders_old --database orders
-  backstay restore run shop/orders@latest --in-place --confirm orders  swap with the original once proved
+  backstay restore run shop/orders@latest                  into a new database beside the original
+  backstay restore run shop/orders@latest --database copy  into that one, made if absent
+  backstay restore run shop/orders@latest --to staging     on another server
+  backstay restore run shop/orders@latest --in-place       swap with the original, once proved
+  backstay restore run shop/orders@latest --object public.item=item_old --database orders
 
-Without a target a new database is made and its name printed. --in-place restores beside, proves the copy,
-swaps by rename and keeps the old database. A database that holds anything needs --clean, which empties it.
+Without a target a new database is made and its name printed. --in-place restores beside, proves
+the copy, swaps by rename and keeps the old database. A database that holds anything needs --clean,
+which empties it after its name was typed or given with --confirm.
 Exits 5 when some objects could not be restored; the run says which.")]
     Run(RestoreRun),
 

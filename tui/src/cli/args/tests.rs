@@ -63,6 +63,8 @@ fn every_command_that_does_something_has_examples() {
             .map(ToString::to_string)
             .unwrap_or_default();
         assert!(examples.starts_with("Examples:\n  "), "{path} has none");
+        let wide = examples.lines().find(|line| line.chars().count() > 100);
+        assert_eq!(wide, None, "{path}: the terminal breaks this line");
         for line in examples
             .lines()
             .filter(|line| line.starts_with("  backstay "))
