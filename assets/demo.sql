@@ -347,3 +347,6 @@ GRANT EXECUTE ON FUNCTION shop.customer_total TO shop_analyst;
 REVOKE EXECUTE ON PROCEDURE shop.cancel FROM PUBLIC;
 ALTER TABLE shop.product OWNER TO shop_owner;
 ALTER VIEW shop.order_total OWNER TO shop_owner;
+-- A view reads its tables with its owner's rights.
+GRANT USAGE ON SCHEMA shop TO shop_owner;
+GRANT SELECT ON shop.purchase, shop.purchase_line TO shop_owner;

@@ -9,14 +9,14 @@ pub fn cache() -> PathBuf {
         return chosen.into();
     }
     if is_root() {
-        return "/var/cache/backstay".into();
+        return "/var/cache/backstay-tests".into();
     }
     std::env::var_os("XDG_CACHE_HOME")
         .map_or_else(
             || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache"),
             PathBuf::from,
         )
-        .join("backstay")
+        .join("backstay-tests")
 }
 
 /// The folder with the programs of a PostgreSQL server.
