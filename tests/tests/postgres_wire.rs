@@ -6,6 +6,8 @@ mod bulk;
 mod login;
 #[path = "postgres_wire/snapshot.rs"]
 mod snapshot;
+#[path = "postgres_wire/ssh.rs"]
+mod ssh;
 #[path = "postgres_wire/tls.rs"]
 mod tls;
 

@@ -113,6 +113,10 @@ impl Target {
             )
             .await?;
         sql.version = row.parse("version")?;
+        if sql.version >= 110_000 {
+            // Compiling catalog queries takes longer than running them.
+            sql.run("SET jit = off").await?;
+        }
         Ok(sql)
     }
 }

@@ -136,8 +136,13 @@ impl Connection {
             .await
             .map_err(|_| connect::too_slow(target))??;
         connection.state = State::Idle;
+        // Compiling a query takes longer than most of ours run; version 10 has no such setting.
         connection
-            .run("SELECT pg_catalog.set_config('search_path', '', false)")
+            .run(
+                "SELECT pg_catalog.set_config('search_path', '', false); \
+                 SELECT pg_catalog.set_config(name, 'off', false) \
+                 FROM pg_catalog.pg_settings WHERE name = 'jit'",
+            )
             .await?;
         Ok(connection)
     }

@@ -194,6 +194,10 @@ pub fn settings(version: u32) -> String {
         ("synchronize_seqscans", "off"),
         ("max_parallel_workers_per_gather", "0"),
     ];
+    if version >= 110_000 {
+        // Compiling catalog queries takes longer than running them.
+        settings.push(("jit", "off"));
+    }
     if version >= 140_000 {
         settings.push(("idle_session_timeout", "0"));
     }

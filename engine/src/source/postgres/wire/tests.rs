@@ -231,3 +231,44 @@ fn a_server_cannot_skip_its_own_proof() {
         assert_eq!(error.code(), Code::ConnectionAuth);
     });
 }
+
+#[test]
+fn the_password_exchange_is_bound_to_the_channel_when_both_sides_can() {
+    run(async {
+        let both = b"\0\0\0\x0aSCRAM-SHA-256\0SCRAM-SHA-256-PLUS\0\0";
+        let plain = b"\0\0\0\x0aSCRAM-SHA-256\0\0";
+        for (offered, end_point, mechanism, flag) in [
+            (
+                both.as_slice(),
+                Some(vec![7; 32]),
+                "SCRAM-SHA-256-PLUS\0",
+                "p=tls-server-end-point,,",
+            ),
+            (both.as_slice(), None, "SCRAM-SHA-256\0", "n,,"),
+            // Ours could, theirs says it cannot: telling so exposes whoever struck it from the list.
+            (
+                plain.as_slice(),
+                Some(vec![7; 32]),
+                "SCRAM-SHA-256\0",
+                "y,,",
+            ),
+        ] {
+            let (ours, mut theirs) = tokio::io::duplex(1 << 16);
+            theirs.write_all(&frame(b'R', offered)).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let target = Target::from_url("postgres://u:p@localhost:1/d").unwrap();
+            let stream = Stream {
+                io: Box::new(ours),
+                encrypted: end_point.is_some(),
+                channel_binding: end_point,
+            };
+            assert!(Connection::start(&target, "d", stream).await.is_err());
+            let mut sent = Vec::new();
+            tokio::io::AsyncReadExt::read_to_end(&mut theirs, &mut sent)
+                .await
+                .unwrap();
+            let sent = String::from_utf8_lossy(&sent).into_owned();
+            assert!(sent.contains(mechanism) && sent.contains(flag), "{sent:?}");
+        }
+    });
+}
