@@ -234,8 +234,15 @@ async fn large_objects_keep_owner_privileges_and_comments() {
         server.sql("large", LARGE_OBJECTS);
         let (schema, losses) = read(&server, "large", &Selection::default()).await;
         assert!(losses.is_empty(), "{losses:?}");
-        let count = schema.objects.iter().filter(|o| o.kind == ObjectKind::LargeObject).count();
-        assert!(count < 12, "those with the same owner share an object, not {count}");
+        let count = schema
+            .objects
+            .iter()
+            .filter(|o| o.kind == ObjectKind::LargeObject)
+            .count();
+        assert!(
+            count < 12,
+            "those with the same owner share an object, not {count}"
+        );
         server.create_database("again");
         assert_eq!(apply(&server, "again", &schema.objects).await, [""; 0]);
         assert_eq!(server.sql("large", state), server.sql("again", state));

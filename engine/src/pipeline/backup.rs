@@ -217,8 +217,7 @@ impl Source {
         let globals = globals::read(leader.sql(), task).await?;
         let gathering = Gathering::of(task);
         let (selection, timeout) = (&request.selection, request.lock_timeout);
-        let schema =
-            Schema::read_within(leader.sql(), selection, &gathering.task, timeout).await?;
+        let schema = Schema::read_within(leader.sql(), selection, &gathering.task, timeout).await?;
         task.monitor.stage("locking tables");
         leader.lock(&schema.tables).await?;
         Ok(Self {

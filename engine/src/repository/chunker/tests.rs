@@ -87,8 +87,7 @@ fn cut_points_never_change() {
 }
 
 const GOLDEN_TABLE_DATA: (usize, &str, &str) = (137, "97479 37724 67416 46240", "27a05e225b82fc6a");
-const GOLDEN_METADATA: (usize, &str, &str) =
-    (543, "20458 12613 13494 25644", "cca103d2e30a16be");
+const GOLDEN_METADATA: (usize, &str, &str) = (543, "20458 12613 13494 25644", "cca103d2e30a16be");
 
 fn assert_golden(found: &(usize, String, String), golden: (usize, &str, &str)) {
     assert_eq!((found.0, found.1.as_str(), found.2.as_str()), golden);

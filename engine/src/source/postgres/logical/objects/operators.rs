@@ -159,7 +159,11 @@ async fn families(reader: &Reader<'_>, out: &mut Collected, members: &Members) -
         let place = catalog::row(catalog::OPERATOR_FAMILY, oid);
         let schema = row.oid("opfnamespace")?;
         let built_in = oid < FIRST_NORMAL_OID;
-        let parts = if built_in { Parts::NONE } else { reader.parts_in(place, schema) };
+        let parts = if built_in {
+            Parts::NONE
+        } else {
+            reader.parts_in(place, schema)
+        };
         // What users added to a built-in family is theirs; what is in an extension's comes with it.
         let loose = members.get(&(catalog::OPERATOR_FAMILY, oid));
         if !parts.definition && !(built_in && loose.is_some() && reader.whole) {
