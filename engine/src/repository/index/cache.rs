@@ -108,10 +108,12 @@ impl Cache {
             .because(error)
         })?;
         let path = folder.join(format!("{}.redb", hex(uid)));
-        match Self::try_open(&path, uid, None) {
-            Ok(opened) => return Ok(opened),
-            Err(redb::Error::DatabaseAlreadyOpen) => {}
-            Err(_) => {
+        // redb answers some damage with a panic instead of an error.
+        let attempt = || Self::try_open(&path, uid, None);
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)) {
+            Ok(Ok(opened)) => return Ok(opened),
+            Ok(Err(redb::Error::DatabaseAlreadyOpen)) => {}
+            Ok(Err(_)) | Err(_) => {
                 // Missing rights show again below; damage is cured by starting over.
                 let _ = std::fs::remove_file(&path);
                 match Self::try_open(&path, uid, None) {
