@@ -6,6 +6,7 @@ use std::time::Duration;
 use backstay_tests::engine::Home;
 use backstay_tests::generate::Random;
 use backstay_tests::postgres::{Server, many};
+use backstay_tests::process::wait_for;
 use serde_json::Value;
 
 /// The ids of the backups that can be restored.
@@ -22,6 +23,13 @@ fn check(home: &Home) {
     let check = home.json(&["repository", "check", "local", "--read-data", "100%"]);
     assert_eq!(check["status"], "success", "{check}");
     assert_eq!(check["result"]["ok"], true, "{check}");
+}
+
+/// Waits until a run has begun: one that still waits for its turn survives a crash and is done later.
+fn begun(home: &Home, run: &str) {
+    wait_for("the run to begin", Duration::from_mins(1), || {
+        (home.json(&["run", "show", run])["status"] != "pending").then_some(())
+    });
 }
 
 /// Nothing is left running by an engine that is gone.
@@ -76,6 +84,7 @@ fn no_committed_backup_is_lost_when_the_engine_is_killed() {
         }
         let before = committed(&home);
         let run = home.json(words)["run_id"].as_str().unwrap().to_owned();
+        begun(&home, &run);
         std::thread::sleep(Duration::from_millis(random.below(1200)));
         home.kill();
 
@@ -127,6 +136,7 @@ fn a_restore_that_was_killed_is_not_taken_for_a_whole_one() {
         "--detach",
     ]);
     let run = started["run_id"].as_str().unwrap().to_owned();
+    begun(&home, &run);
     home.kill();
     home.serve();
     let ended = home.json(&["run", "show", &run]);

@@ -82,6 +82,21 @@ fn an_export_loads_into_the_same_database() {
         .assert_same(&server.dump("loaded", &[]));
 }
 
+/// What `pg_dump` 18 adds for an older server and Backstay does not: the right MAINTAIN, which came with
+/// 17, beside the rights that were there, and a default of subscriptions spelled out.
+fn without_newer_defaults(schema: &str) -> String {
+    let lines = schema
+        .lines()
+        .filter(|line| !line.starts_with("GRANT MAINTAIN ON "));
+    let kept: Vec<_> = lines
+        .map(|line| {
+            line.replace(",MAINTAIN", "")
+                .replace(", run_as_owner = true", "")
+        })
+        .collect();
+    kept.join("\n")
+}
+
 #[test]
 fn an_older_servers_backup_comes_back_on_a_newer_one() {
     for pair in versions().windows(2) {
@@ -121,8 +136,10 @@ fn an_older_servers_backup_comes_back_on_a_newer_one() {
             "copy",
         ]);
         assert_eq!(restore["status"], "success", "{restore}");
-        new.dump("expected", &[])
-            .assert_same(&new.dump("copy", &[]));
+        let expected = new
+            .dump("expected", &[])
+            .with_schema(without_newer_defaults);
+        expected.assert_same(&new.dump("copy", &[]).with_schema(without_newer_defaults));
     }
 }
 
