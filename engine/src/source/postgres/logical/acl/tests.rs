@@ -1,3 +1,5 @@
+//! Privileges written as GRANT and REVOKE.
+
 use super::{Grants, privileges};
 
 fn of<'a>(keyword: &'a str, acl: Option<&'a str>, default: &'a str) -> Grants<'a> {

@@ -1,3 +1,5 @@
+//! The order of objects, loops included.
+
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;

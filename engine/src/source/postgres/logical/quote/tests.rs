@@ -1,3 +1,5 @@
+//! Names and literals quoted.
+
 use super::{
     KEYWORDS, array, dollar, foreign_options, ident, literal, setting, storage_parameters,
 };

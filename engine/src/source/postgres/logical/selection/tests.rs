@@ -1,3 +1,5 @@
+//! What a selection takes and leaves.
+
 use super::{Pattern, Selection};
 
 #[test]
