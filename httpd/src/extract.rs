@@ -101,7 +101,6 @@ fn decode<T: DeserializeOwned>(mut value: Value) -> Result<T, Problem> {
                             return Err(refuse(unknown));
                         }
                     }
-                    Some(_) => return Err(refuse(unknown)),
                     None if unknown.is_empty() => {
                         let field = match quoted_after(&message, "missing field `") {
                             Some(name) => format!("{}{name}", parent_of(&path, "").0),
@@ -109,7 +108,7 @@ fn decode<T: DeserializeOwned>(mut value: Value) -> Result<T, Problem> {
                         };
                         return Err(refuse(vec![FieldError { field, message }]));
                     }
-                    None => return Err(refuse(unknown)),
+                    _ => return Err(refuse(unknown)),
                 }
             }
         }

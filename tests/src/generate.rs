@@ -142,7 +142,7 @@ impl Generated {
             script: String::new(),
             tables: vec![],
         };
-        for number in 0..1 + made.random.below(3) {
+        for number in 0..=made.random.below(3) {
             made.schema(number);
         }
         made
@@ -171,7 +171,7 @@ impl Generated {
     fn schema(&mut self, number: u64) {
         let schema = self.name(number);
         self.say(&format!("CREATE SCHEMA {schema}"));
-        let labels: Vec<_> = (0..1 + self.random.below(5))
+        let labels: Vec<_> = (0..=self.random.below(5))
             .map(|label| {
                 let piece = self.random.of(&PIECES);
                 literal(&format!("{piece}{label}"))
@@ -396,7 +396,7 @@ impl Generated {
                 ])
                 .into(),
             "bytea" => format!("\\x{bits:016x}"),
-            "bool" => (bits % 2 == 0).to_string(),
+            "bool" => bits.is_multiple_of(2).to_string(),
             "date" => self
                 .random
                 .of(&["infinity", "0044-03-15 BC", "2024-02-29", "5874897-12-31"])

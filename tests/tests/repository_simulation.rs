@@ -107,7 +107,7 @@ impl World {
             }
             let repository = self.actors[actor].clone();
             let work = if actor < WRITERS {
-                let blocks: Vec<u8> = (0..1 + self.seeded.below(5))
+                let blocks: Vec<u8> = (0..=self.seeded.below(5))
                     .map(|_| self.seeded.below(9) as u8)
                     .collect();
                 let id = BackupId::generate(self.clock.now());
@@ -121,10 +121,11 @@ impl World {
             self.delete_one().await;
         }
         while tasks.iter().any(|(_, task)| !task.is_finished()) {
-            if let Some(operation) = self.gate.step(&mut self.seeded).await {
-                if operation.verb == "delete" && operation.key.starts_with("packs/") {
-                    self.prove(&format!("{operation:?}")).await;
-                }
+            if let Some(operation) = self.gate.step(&mut self.seeded).await
+                && operation.verb == "delete"
+                && operation.key.starts_with("packs/")
+            {
+                self.prove(&format!("{operation:?}")).await;
             }
             match self.seeded.below(400) {
                 0 => self.clock.advance(Duration::from_secs(26 * 3600)),

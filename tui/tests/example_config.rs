@@ -1,6 +1,7 @@
 //! The example configuration documents every key, and its defaults are the real ones.
 
 #![allow(missing_docs)]
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -123,7 +123,7 @@ impl ChunkIndex {
             facts.segments.insert(name.clone());
             batch.segments.push(name.clone());
         }
-        batch.chunks.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        batch.chunks.sort_unstable_by_key(|a| a.0);
         self.cache.write(&batch)
     }
 

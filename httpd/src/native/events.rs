@@ -70,6 +70,8 @@ async fn events(
 }
 
 /// An event with `data` as its document.
+// Streams of events want results.
+#[allow(clippy::unnecessary_wraps)]
 pub(super) fn document<T: Serialize>(event: SseEvent, data: &T) -> Result<SseEvent, Infallible> {
     // Serialising the model's types cannot fail: their maps have text keys.
     Ok(event.json_data(data).unwrap_or_default())

@@ -76,7 +76,9 @@ async fn rows_go_out_and_in_unchanged() {
         .await;
         assert_eq!(tally, out(&mut wire, "COPY public.odd TO STDOUT").await.1);
         let mut counter = RowCounter::new(&secret());
-        blocks.iter().for_each(|block| counter.update(block));
+        for block in &blocks {
+            counter.update(block);
+        }
         assert_eq!(counter.tally(), Some(tally));
         wire.run("DELETE FROM public.odd WHERE id = 777")
             .await

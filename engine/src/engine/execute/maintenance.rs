@@ -47,7 +47,7 @@ impl Engine {
         }
         if report.ok {
             self.stamp(record.repository.id, task, |record, at| {
-                record.checked_at = Some(at)
+                record.checked_at = Some(at);
             })
             .await?;
         }
@@ -67,7 +67,7 @@ impl Engine {
             let done = repository.prune(&self.prune_options(), task).await?;
             self.forget_purged(&done.purged_backups).await?;
             self.stamp(record.repository.id, task, |record, at| {
-                record.pruned_at = Some(at)
+                record.pruned_at = Some(at);
             })
             .await?;
             let waiting = done

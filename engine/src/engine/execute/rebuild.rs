@@ -72,7 +72,7 @@ impl Engine {
                 Err(error) => {
                     report
                         .messages
-                        .push(format!("{}: {}", export.writer, error.report()))
+                        .push(format!("{}: {}", export.writer, error.report()));
                 }
             }
         }

@@ -92,7 +92,7 @@ fn script(source: &Source<'_>, files: &[String], parts: &[String]) -> String {
     let mut text = sql::header(source);
     text.push_str("\\ir 1-definitions.sql\n");
     for file in files.iter().chain(parts) {
-        let _ = write!(text, "\\ir {file}\n");
+        let _ = writeln!(text, "\\ir {file}");
     }
     text.push_str("\\ir 2-rest.sql\n");
     text

@@ -73,7 +73,10 @@ pub(super) async fn read(
     ledger.verified.retain(|name, _| there.contains(name));
     packs.sort_unstable();
     let share = (percent / 100.0).clamp(0.0, 1.0);
-    packs.truncate((packs.len() as f64 * share).ceil() as usize);
+    let all = packs.len() as f64;
+    // Never negative: the share is between 0 and 1.
+    #[allow(clippy::cast_sign_loss)]
+    packs.truncate((all * share).ceil() as usize);
     let total: u64 = packs.iter().map(|(_, _, size)| size).sum();
     task.monitor.expect(Some(packs.len() as u64), Some(total));
     let mut reads = futures_util::stream::iter(packs)

@@ -152,9 +152,9 @@ proptest! {
     #[test]
     fn pieces_do_not_matter(
         pieces in prop::collection::vec(1_usize..200_000, 1..20),
-        kind in 0..3,
+        kind in 0_usize..3,
     ) {
-        let content = [Content::TableData, Content::Metadata, Content::File][kind as usize];
+        let content = [Content::TableData, Content::Metadata, Content::File][kind];
         let data = noise(1_500_000);
         prop_assert_eq!(
             lengths(content, &data, &pieces),

@@ -178,7 +178,7 @@ fn choose(
         pack.is_some_and(|pack| !pack.dead && !already.contains(&pack.name))
     };
     let mut used: HashMap<PackNumber, Use> = HashMap::new();
-    weigh(index, &mut live, &usable, |_, location| {
+    weigh(index, &mut live, usable, |_, location| {
         if let Some(location) = location {
             let used = used.entry(location.pack).or_default();
             used.bytes += u64::from(location.stored_bytes);
@@ -216,7 +216,7 @@ fn choose(
     }
     if !sparse.is_empty() {
         live.rewind()?;
-        weigh(index, &mut live, &usable, |id, location| {
+        weigh(index, &mut live, usable, |id, location| {
             if let Some(location) = location.filter(|found| sparse.contains(&found.pack)) {
                 plan.moved.push((id, location));
             }

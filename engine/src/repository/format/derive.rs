@@ -84,6 +84,9 @@ pub(super) fn expand32(prk: &hkdf::Prk, info: &[&[u8]]) -> SecretKey {
 }
 
 /// An AES-256-GCM key ready for use.
+///
+/// # Panics
+/// Never: the length is right by its type.
 pub fn aes(key: &[u8; 32]) -> LessSafeKey {
     // Fails only for keys of another length.
     #[allow(clippy::expect_used)]

@@ -88,6 +88,7 @@ fn example_words(line: &str) -> Vec<String> {
         })
         .map_or(line, |(at, _)| &line[..at]);
     // Stands for a quoted word without characters.
+    #[allow(clippy::items_after_statements)]
     const EMPTY: char = '\u{1}';
     let line = line.replace("''", &EMPTY.to_string());
     let mut words = vec![String::new()];

@@ -166,7 +166,8 @@ async fn families(reader: &Reader<'_>, out: &mut Collected, members: &Members) -
         };
         // What users added to a built-in family is theirs; what is in an extension's comes with it.
         let loose = members.get(&(catalog::OPERATOR_FAMILY, oid));
-        if !parts.definition && !(built_in && loose.is_some() && reader.whole) {
+        let keeps_loose_members = built_in && loose.is_some() && reader.whole;
+        if !parts.definition && !keeps_loose_members {
             continue;
         }
         let name = row.text("opfname")?;
