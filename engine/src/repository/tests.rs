@@ -457,15 +457,16 @@ async fn a_storage_that_fails_at_any_operation_loses_nothing_committed() {
         Fault::Full,
     ];
     for fault in faults {
-        let place = Place::new();
-        let (repository, key) = place.create().await;
-        let first = rows(9, 200_000);
-        let writer = repository.begin("first").await.unwrap();
-        let stream = store(&writer, Content::TableData, &first, 1 << 20).await;
-        let kept = commit(&repository, &writer, &stream).await;
-        drop((writer, repository));
         let mut succeeded = false;
         for at in 1..400 {
+            // A place of its own for each: what one fault leaves behind would move the next.
+            let place = Place::new();
+            let (repository, key) = place.create().await;
+            let first = rows(9, 200_000);
+            let writer = repository.begin("first").await.unwrap();
+            let stream = store(&writer, Content::TableData, &first, 1 << 20).await;
+            let kept = commit(&repository, &writer, &stream).await;
+            drop((writer, repository));
             let inner = Arc::clone(&place.storage) as Arc<dyn Storage>;
             let faulty = Arc::new(Faulty::new(inner, fault, at));
             let options = OpenOptions {

@@ -82,7 +82,7 @@ fn example_words(line: &str) -> Vec<String> {
     let line = line
         .char_indices()
         .find(|(at, _)| {
-            line[*at..].starts_with("   ")
+            line[*at..].starts_with("  ")
                 || line[*at..].starts_with(" | ")
                 || line[*at..].starts_with(" > ")
         })
