@@ -235,14 +235,15 @@ fn no_test_is_switched_off() {
 
 #[test]
 fn nothing_names_a_developers_folders() {
-    let folders = ["/work/w", "/work/main", "/work/shared"].map(|folder| format!("{folder}/"));
+    // Where this checkout lies is the one folder of a developer that is known here.
+    let checkout_folder = format!("{}/", checkout().display());
     let mut places = Vec::new();
     for path in files() {
         let Ok(text) = String::from_utf8(std::fs::read(checkout().join(&path)).unwrap()) else {
             continue;
         };
         for (number, line) in text.lines().enumerate() {
-            if folders.iter().any(|folder| line.contains(folder)) {
+            if line.contains(&checkout_folder) {
                 places.push(format!("{}:{}", path.display(), number + 1));
             }
         }
