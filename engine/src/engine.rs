@@ -23,6 +23,7 @@ mod restores;
 mod runs;
 mod servers;
 mod status;
+mod upkeep;
 
 pub use backups::Export;
 pub use doctor::offline as doctor_offline;

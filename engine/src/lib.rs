@@ -5,6 +5,7 @@
 //! printed or serialised by accident.
 
 pub mod catalog;
+mod caught;
 pub mod clock;
 pub mod config;
 pub mod engine;

@@ -299,6 +299,11 @@ impl Runs {
         state.queue.waiting() + state.queue.running()
     }
 
+    /// The ids of the runs in progress.
+    pub fn in_progress(&self) -> Vec<u128> {
+        self.state.lock().live.keys().copied().collect()
+    }
+
     /// Whether a run on that thing is in progress or waiting.
     pub fn is_busy(&self, key: &BusyKey) -> bool {
         self.state.lock().queue.is_busy(key)

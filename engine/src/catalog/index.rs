@@ -2,28 +2,33 @@
 //!
 //! A record with the facets A, B, C has an index entry for every non-empty subset of them:
 //! `kind, bit set of the subset, hash of its values, id`. A list with the filters A and C walks one
-//! contiguous stretch backwards from its cursor; time bounds are bounds of the id, which begins with
-//! its time. Kinds have at most seven facets, of which four or five are set, so a record costs some
-//! thirty small entries, and no query ever skips rows.
+//! contiguous stretch from its cursor; where a filter has alternatives, the stretches of all of them
+//! are merged. Time bounds are bounds of the id, which begins with its time. Kinds have at most seven
+//! facets, of which five are mostly set, so a record costs some thirty small entries, and no query
+//! ever skips rows.
 
-use redb::ReadTransaction;
+use std::collections::BinaryHeap;
 
+use redb::{ReadOnlyTable, ReadTransaction};
+
+use super::failed;
 use super::record::{Facet, Record, decode};
-use super::tables::{INDEX, RECORDS, key};
-use super::{failed, tables::Table};
+use super::tables::{INDEX, RECORDS, Table, key};
 use crate::error::{Error, Result};
 use crate::model::{Page, Time};
 
 /// Which records to list.
 #[derive(Clone, Debug, Default)]
 pub struct Query {
-    filters: Vec<Facet>,
+    /// Facets and the values each may have.
+    filters: Vec<(u8, Vec<String>)>,
     low: u128,
     high: Option<u128>,
     limit: usize,
+    oldest_first: bool,
 }
 
-/// One page of records, newest first.
+/// One page of records, in the query's order.
 #[derive(Clone, Debug)]
 pub struct Slice<R> {
     /// The records.
@@ -51,6 +56,15 @@ impl Query {
         }
     }
 
+    /// All records, `limit` of them from the oldest on.
+    pub fn oldest(limit: usize) -> Self {
+        Self {
+            limit,
+            oldest_first: true,
+            ..Self::default()
+        }
+    }
+
     /// As a caller asked: limit checked, cursor read.
     pub fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<Self> {
         let mut query = Self::newest(crate::model::checked_limit(limit)?);
@@ -66,12 +80,26 @@ impl Query {
 
     /// Only records whose facet `number` is `value`; nothing when `None`.
     #[must_use]
-    pub fn only(mut self, number: u8, value: Option<impl ToString>) -> Self {
-        if let Some(value) = value
+    pub fn only(self, number: u8, value: Option<impl ToString>) -> Self {
+        let value = value
             .map(|value| value.to_string())
-            .filter(|v| !v.is_empty())
-        {
-            self.filters.push((number, value));
+            .filter(|value| !value.is_empty());
+        match value {
+            Some(value) => self.any_of(number, [value]),
+            None => self,
+        }
+    }
+
+    /// Only records whose facet `number` is one of `values`, and of those given before; no record
+    /// when there is none. Each value costs one row more than what the list answers.
+    #[must_use]
+    pub fn any_of(mut self, number: u8, values: impl IntoIterator<Item: ToString>) -> Self {
+        let mut values: Vec<String> = values.into_iter().map(|v| v.to_string()).collect();
+        values.sort_unstable();
+        values.dedup();
+        match self.filters.iter_mut().find(|(known, _)| *known == number) {
+            Some((_, known)) => known.retain(|value| values.contains(value)),
+            None => self.filters.push((number, values)),
         }
         self
     }
@@ -86,16 +114,45 @@ impl Query {
     /// Only records made at or after `from` and before `to`.
     #[must_use]
     pub fn within(mut self, from: Option<Time>, to: Option<Time>) -> Self {
-        let bound = |time: Time| u128::from(time.timestamp_millis().max(0).unsigned_abs()) << 80;
         if let Some(from) = from {
-            self.low = bound(from);
+            self.low = first_id_at(from);
         }
-        if let Some(to) = to {
-            let to = bound(to);
-            self.high = Some(self.high.map_or(to, |high| high.min(to)));
+        match to {
+            Some(to) => self.before(first_id_at(to)),
+            None => self,
         }
-        self
     }
+
+    /// Every way to meet the filters: one value for each facet, by facet.
+    fn choices(&self) -> Vec<Vec<Facet>> {
+        let mut filters = self.filters.clone();
+        filters.sort();
+        let mut choices = vec![Vec::new()];
+        for (number, values) in filters {
+            choices = choices
+                .iter()
+                .flat_map(|chosen: &Vec<Facet>| {
+                    values.iter().map(|value| {
+                        let mut chosen = chosen.clone();
+                        chosen.push((number, value.clone()));
+                        chosen
+                    })
+                })
+                .collect();
+        }
+        choices
+    }
+}
+
+/// The lowest id of a record made at that time.
+pub(crate) fn first_id_at(time: Time) -> u128 {
+    u128::from(time.timestamp_millis().max(0).unsigned_abs()) << 80
+}
+
+/// The ids of one stretch of the index, or of all records, from one end to the other.
+struct Stretch<'a> {
+    entries: Box<dyn Iterator<Item = Result<u128>> + 'a>,
+    facets: Vec<Facet>,
 }
 
 /// The page, and how many rows were read for it.
@@ -104,67 +161,107 @@ pub(super) fn list<R: Record>(reading: &ReadTransaction, query: &Query) -> Resul
         records: Vec::new(),
         next_cursor: None,
     };
-    let mut rows = 0;
     // The upper bound is exclusive; id zero is never given, so an empty range is harmless.
     let high = query
         .high
         .map_or(Some(u128::MAX), |high| high.checked_sub(1));
     let Some(high) = high.filter(|high| *high >= query.low) else {
-        return Ok((slice, rows));
+        return Ok((slice, 0));
     };
     let records = reading.open_table(RECORDS).map_err(failed)?;
-    let mut last = 0;
-    let mut take = |record: R| {
-        if slice.records.len() == query.limit {
-            slice.next_cursor = Some(format!("{last:032x}"));
-            return false;
-        }
-        last = record.id();
-        slice.records.push(record);
-        true
-    };
-    if query.filters.is_empty() {
-        let (low, high) = (key(R::TABLE, query.low), key(R::TABLE, high));
-        for entry in records
-            .range::<&[u8; 17]>(&low..=&high)
-            .map_err(failed)?
-            .rev()
-        {
-            let (_, bytes) = entry.map_err(failed)?;
+    let index = reading.open_table(INDEX).map_err(failed)?;
+    let mut stretches = Vec::new();
+    for facets in query.choices() {
+        stretches.push(stretch::<R>(&records, &index, facets, query, high)?);
+    }
+    // The heap holds the next id of every stretch; its greatest comes first, so ids are turned round
+    // where the oldest is wanted first.
+    let rank = |id: u128| if query.oldest_first { !id } else { id };
+    let mut rows = 0;
+    let mut heads = BinaryHeap::new();
+    for (place, stretch) in stretches.iter_mut().enumerate() {
+        if let Some(id) = stretch.entries.next() {
             rows += 1;
-            if !take(decode(bytes.value())?) {
-                break;
+            heads.push((rank(id?), place));
+        }
+    }
+    while let Some((ranked, place)) = heads.pop() {
+        let id = rank(ranked);
+        if slice.records.len() == query.limit {
+            let last = slice.records.last().map_or(0, Record::id);
+            slice.next_cursor = Some(format!("{last:032x}"));
+            break;
+        }
+        rows += 1;
+        let found = records.get(&key(R::TABLE, id)).map_err(failed)?;
+        if let Some(bytes) = found {
+            let record: R = decode(bytes.value())?;
+            let stretch = &stretches[place];
+            let own = record.facets();
+            // Two sets of values may share a hash.
+            if stretch.facets.iter().all(|facet| own.contains(facet)) {
+                slice.records.push(record);
             }
         }
-        return Ok((slice, rows));
-    }
-    let mut filters = query.filters.clone();
-    filters.sort();
-    let index = reading.open_table(INDEX).map_err(failed)?;
-    let wanted: Vec<&Facet> = filters.iter().collect();
-    let low = entry_key(R::TABLE, &wanted, query.low);
-    let high = entry_key(R::TABLE, &wanted, high);
-    for entry in index
-        .range::<&[u8; 26]>(&low..=&high)
-        .map_err(failed)?
-        .rev()
-    {
-        let (found, _) = entry.map_err(failed)?;
-        let mut id = [0; 16];
-        id.copy_from_slice(&found.value()[10..]);
-        rows += 2;
-        let record = records
-            .get(&key(R::TABLE, u128::from_be_bytes(id)))
-            .map_err(failed)?;
-        let Some(record) = record else { continue };
-        let record: R = decode(record.value())?;
-        let facets = record.facets();
-        // Two sets of values may share a hash.
-        if filters.iter().all(|filter| facets.contains(filter)) && !take(record) {
-            break;
+        if let Some(next) = stretches[place].entries.next() {
+            rows += 1;
+            heads.push((rank(next?), place));
         }
     }
     Ok((slice, rows))
+}
+
+fn stretch<'a, R: Record>(
+    records: &'a ReadOnlyTable<&'static [u8; 17], &'static [u8]>,
+    index: &'a ReadOnlyTable<&'static [u8; 26], ()>,
+    facets: Vec<Facet>,
+    query: &Query,
+    high: u128,
+) -> Result<Stretch<'a>> {
+    let entries: Box<dyn Iterator<Item = Result<u128>>> = if facets.is_empty() {
+        let (low, high) = (key(R::TABLE, query.low), key(R::TABLE, high));
+        let range = records
+            .range::<&[u8; 17]>(&low..=&high)
+            .map_err(failed)?
+            .map(|entry| {
+                entry
+                    .map_err(failed)
+                    .and_then(|(key, _)| last_16(key.value()))
+            });
+        turned(range, query.oldest_first)
+    } else {
+        let chosen: Vec<&Facet> = facets.iter().collect();
+        let low = entry_key(R::TABLE, &chosen, query.low);
+        let high = entry_key(R::TABLE, &chosen, high);
+        let range = index
+            .range::<&[u8; 26]>(&low..=&high)
+            .map_err(failed)?
+            .map(|entry| {
+                entry
+                    .map_err(failed)
+                    .and_then(|(key, _)| last_16(key.value()))
+            });
+        turned(range, query.oldest_first)
+    };
+    Ok(Stretch { entries, facets })
+}
+
+fn turned<'a, T>(
+    range: impl DoubleEndedIterator<Item = T> + 'a,
+    oldest_first: bool,
+) -> Box<dyn Iterator<Item = T> + 'a> {
+    if oldest_first {
+        Box::new(range)
+    } else {
+        Box::new(range.rev())
+    }
+}
+
+/// The id that ends a key.
+fn last_16(key: &[u8]) -> Result<u128> {
+    key.last_chunk()
+        .map(|id| u128::from_be_bytes(*id))
+        .ok_or_else(super::undecodable_key)
 }
 
 /// Every index key of a record.

@@ -1,16 +1,24 @@
 //! What happens before a catalog is used: tables made, version and master key checked.
 
-use redb::Database;
+use redb::{Database, ReadableTable as _, WriteTransaction};
 
 use super::failed;
-use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS};
+use super::record::{Record, decode};
+use super::records::{
+    BackupRecord, ConnectionRecord, DatabaseRecord, RepositoryRecord, RestoreRecord, RunRecord,
+    TrashRecord,
+};
+use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS, TALLIES, key};
+use super::writer::Tx;
 use crate::error::{Code, Error, Result};
 use crate::model::Time;
 use crate::secret::SecretText;
 use crate::vault::{Sealed, Vault};
 
 /// The layout of tables and indexes. Records have versions of their own.
-const LAYOUT: u32 = 1;
+///
+/// 1: the first one. 2: sums over records; backups are found by repository and kind, trash by repository.
+const LAYOUT: u32 = 2;
 const LAYOUT_KEY: &str = "layout";
 const CHECK_KEY: &str = "master_key_check";
 const CREATED_KEY: &str = "created_at";
@@ -25,10 +33,10 @@ pub(super) fn prepare(database: &Database, vault: &Vault, now: Time) -> Result<(
         transaction.open_table(SERIALS).map_err(failed)?;
         transaction.open_table(COUNTERS).map_err(failed)?;
         transaction.open_table(INDEX).map_err(failed)?;
+        transaction.open_table(TALLIES).map_err(failed)?;
         transaction.open_table(LOG).map_err(failed)?;
         let mut meta = transaction.open_table(META).map_err(failed)?;
         let read = |meta: &redb::Table<'_, &str, &str>, key: &str| {
-            use redb::ReadableTable as _;
             meta.get(key)
                 .map(|found| found.map(|text| text.value().to_owned()))
                 .map_err(failed)
@@ -44,17 +52,11 @@ pub(super) fn prepare(database: &Database, vault: &Vault, now: Time) -> Result<(
                     .map_err(failed)?;
             }
             Some(layout) if layout.parse::<u32>().is_ok_and(|layout| layout <= LAYOUT) => {
-                let check = read(&meta, CHECK_KEY)?.unwrap_or_default();
-                let opens = serde_json::from_str::<Sealed>(&check)
-                    .is_ok_and(|sealed| vault.open("catalog", CHECK_KEY, &sealed).is_ok());
-                if !opens {
-                    return Err(Error::new(
-                        Code::CatalogFailed,
-                        "The master key is not the one this catalog was made with",
-                    )
-                    .hint(
-                        "Put the right key back; without it, use `backstay repository rebuild`",
-                    ));
+                check_key(&read(&meta, CHECK_KEY)?.unwrap_or_default(), vault)?;
+                if layout != LAYOUT.to_string() {
+                    reindex(&transaction)?;
+                    meta.insert(LAYOUT_KEY, LAYOUT.to_string().as_str())
+                        .map_err(failed)?;
                 }
             }
             Some(_) => {
@@ -67,4 +69,46 @@ pub(super) fn prepare(database: &Database, vault: &Vault, now: Time) -> Result<(
         }
     }
     transaction.commit().map_err(failed)
+}
+
+fn check_key(check: &str, vault: &Vault) -> Result<()> {
+    let opens = serde_json::from_str::<Sealed>(check)
+        .is_ok_and(|sealed| vault.open("catalog", CHECK_KEY, &sealed).is_ok());
+    if opens {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::CatalogFailed,
+        "The master key is not the one this catalog was made with",
+    )
+    .hint("Put the right key back; without it, use `backstay repository rebuild`"))
+}
+
+/// Makes all index entries and sums anew from the records.
+fn reindex(transaction: &WriteTransaction) -> Result<()> {
+    transaction.delete_table(INDEX).map_err(failed)?;
+    transaction.delete_table(TALLIES).map_err(failed)?;
+    // Made again at once, for a catalog without records.
+    transaction.open_table(INDEX).map_err(failed)?;
+    transaction.open_table(TALLIES).map_err(failed)?;
+    let tx = Tx(transaction);
+    reindex_kind::<ConnectionRecord>(&tx)?;
+    reindex_kind::<DatabaseRecord>(&tx)?;
+    reindex_kind::<RepositoryRecord>(&tx)?;
+    reindex_kind::<BackupRecord>(&tx)?;
+    reindex_kind::<RunRecord>(&tx)?;
+    reindex_kind::<RestoreRecord>(&tx)?;
+    reindex_kind::<TrashRecord>(&tx)
+}
+
+fn reindex_kind<R: Record>(tx: &Tx<'_>) -> Result<()> {
+    let records = tx.0.open_table(RECORDS).map_err(failed)?;
+    let (low, high) = (key(R::TABLE, 0), key(R::TABLE, u128::MAX));
+    for entry in records.range::<&[u8; 17]>(&low..=&high).map_err(failed)? {
+        let (_, bytes) = entry.map_err(failed)?;
+        let record: R = decode(bytes.value())?;
+        tx.move_entries(None, Some(&record))?;
+        tx.move_tallies(None, Some(&record))?;
+    }
+    Ok(())
 }

@@ -32,6 +32,10 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     fn facets(&self) -> Vec<Facet> {
         Vec::new()
     }
+    /// What it adds to which sums; see [`super::Catalog::tally`].
+    fn tallies(&self) -> Vec<(String, u64)> {
+        Vec::new()
+    }
     /// Brings a document of version `from` to version `from + 1`.
     fn upgrade(from: u8, document: serde_json::Value) -> serde_json::Value {
         let _ = from;

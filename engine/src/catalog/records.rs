@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{Facet, Record, Table};
 use crate::model::{
-    Backup, BackupCreate, Connection, Database, Deletion, Repository, Restore, RestoreCreate, Run,
-    VerifyLevel,
+    Backup, BackupCreate, BackupKind, BackupType, Connection, Database, Deletion, Repository,
+    Restore, RestoreCreate, Run, RunStatus, VerifyLevel,
 };
 use crate::vault::Sealed;
 
@@ -31,7 +31,7 @@ pub mod backup {
     pub const CONNECTION: u8 = 0;
     /// Database name.
     pub const DATABASE: u8 = 1;
-    /// Full, diff, incr.
+    /// Kind and type: see [`super::kind_and_type`].
     pub const TYPE: u8 = 2;
     /// Status.
     pub const STATUS: u8 = 3;
@@ -39,6 +39,14 @@ pub mod backup {
     pub const LABEL: u8 = 4;
     /// Job id.
     pub const JOB: u8 = 5;
+    /// Repository id.
+    pub const REPOSITORY: u8 = 6;
+}
+
+/// Facet numbers of deleted backups.
+pub mod trash {
+    /// Repository id.
+    pub const REPOSITORY: u8 = 0;
 }
 
 /// Facet numbers of runs.
@@ -237,12 +245,65 @@ impl Record for BackupRecord {
         let mut facets = vec![
             (backup::CONNECTION, self.0.connection_id.to_string()),
             (backup::DATABASE, self.0.database.clone()),
-            (backup::TYPE, self.0.backup_type.to_string()),
+            (backup::TYPE, kind_and_type(self.0.kind, self.0.backup_type)),
             (backup::STATUS, self.0.status.to_string()),
+            (backup::REPOSITORY, self.0.repository_id.to_string()),
         ];
         facets.extend(self.0.label.clone().map(|label| (backup::LABEL, label)));
         facets.extend(self.0.job_id.clone().map(|job| (backup::JOB, job)));
         facets
+    }
+    fn tallies(&self) -> Vec<(String, u64)> {
+        if !self.0.status.is_restorable() {
+            return Vec::new();
+        }
+        let partial = u64::from(self.0.status == RunStatus::Partial);
+        let repository = self.0.repository_id;
+        [
+            (tally::BACKUPS.to_owned(), 1),
+            (tally::PARTIAL.to_owned(), partial),
+            (tally::SOURCE_BYTES.to_owned(), self.0.source_bytes),
+            (tally::STORED_BYTES.to_owned(), self.0.stored_bytes),
+            (tally::verified(self.0.verify_level), 1),
+            (tally::in_repository(repository, tally::BACKUPS), 1),
+            (
+                tally::in_repository(repository, tally::SOURCE_BYTES),
+                self.0.source_bytes,
+            ),
+        ]
+        .into_iter()
+        .filter(|(_, share)| *share > 0)
+        .collect()
+    }
+}
+
+/// The one facet for both, since kinds and types are few: a list by one of them takes any of the other.
+pub fn kind_and_type(kind: BackupKind, backup_type: BackupType) -> String {
+    format!("{kind}/{backup_type}")
+}
+
+/// Names of sums over the backups that can be restored, and over deleted ones.
+pub mod tally {
+    use super::VerifyLevel;
+    use crate::ids::RepositoryId;
+
+    /// How many.
+    pub const BACKUPS: &str = "backups";
+    /// How many are partial.
+    pub const PARTIAL: &str = "partial";
+    /// Bytes the servers sent.
+    pub const SOURCE_BYTES: &str = "source_bytes";
+    /// Bytes they added to repositories.
+    pub const STORED_BYTES: &str = "stored_bytes";
+
+    /// How many stand on that rung.
+    pub fn verified(level: VerifyLevel) -> String {
+        format!("verified/{level}")
+    }
+
+    /// The part of a sum that lies in one repository.
+    pub fn in_repository(repository: RepositoryId, name: &str) -> String {
+        format!("{repository}/{name}")
     }
 }
 
@@ -257,6 +318,14 @@ impl Record for TrashRecord {
     }
     fn set_serial(&mut self, serial: u64) {
         self.serial = serial;
+    }
+    fn facets(&self) -> Vec<Facet> {
+        let repository = self.backup.repository_id.to_string();
+        vec![(trash::REPOSITORY, repository)]
+    }
+    fn tallies(&self) -> Vec<(String, u64)> {
+        let repository = self.backup.repository_id;
+        vec![(tally::in_repository(repository, tally::BACKUPS), 1)]
     }
 }
 

@@ -32,6 +32,8 @@ pub(super) const SERIALS: TableDefinition<'_, (u8, u64), u128> = TableDefinition
 pub(super) const COUNTERS: TableDefinition<'_, u8, u64> = TableDefinition::new("counters");
 /// Kind, facet set, hash of the facets' values, id: see [`super::index`].
 pub(super) const INDEX: TableDefinition<'_, &[u8; 26], ()> = TableDefinition::new("index");
+/// Kind and name of a sum → the sum over all its records: see [`super::Record::tallies`].
+pub(super) const TALLIES: TableDefinition<'_, (u8, &str), u64> = TableDefinition::new("tallies");
 /// Run and line number → line.
 pub(super) const LOG: TableDefinition<'_, (u128, u64), &[u8]> = TableDefinition::new("log");
 /// Facts about the file.

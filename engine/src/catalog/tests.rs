@@ -1,5 +1,9 @@
 //! Lists, names, serials, groups of writes, damaged files, old records.
 
+mod damage;
+mod layouts;
+mod lists;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -292,37 +296,6 @@ async fn reopened(fixture: &Fixture) -> Result<Catalog> {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_an_error_and_not_a_panic() {
-    let fixture = Fixture::new();
-    let first = fixture.open().await.unwrap();
-    for n in 0..50 {
-        first.put(database(&format!("db{n}"))).await.unwrap();
-    }
-    drop(first);
-    drop(reopened(&fixture).await.unwrap());
-    let whole = loop {
-        // Opening for real proves that nobody holds the file.
-        if let Ok(catalog) = fixture.open().await {
-            drop(catalog);
-            break std::fs::read(fixture.path()).unwrap();
-        }
-    };
-    let place = fixture.folder.path().join("other.redb");
-    let clock: SharedClock = fixture.clock.clone();
-    for damage in [
-        b"not a database at all".to_vec(),
-        whole[..whole.len() / 2].to_vec(),
-        [&[0xAA; 4096], &whole[4096..]].concat(),
-    ] {
-        std::fs::write(&place, damage).unwrap();
-        let vault = Vault::new(&fixture.key).unwrap();
-        let error = Catalog::open(&place, vault, &clock).await.unwrap_err();
-        assert_eq!(error.code(), Code::CatalogFailed);
-        assert!(error.hint_text().is_some());
-    }
-}
-
-#[tokio::test]
 async fn log_lines_arrive_in_order_and_are_bounded() {
     let fixture = Fixture::new();
     let catalog = fixture.open().await.unwrap();
@@ -344,6 +317,34 @@ async fn log_lines_arrive_in_order_and_are_bounded() {
     assert!(catalog.log_lines(6, 0, 10).unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn old_logs_are_removed_and_the_others_stay() {
+    let fixture = Fixture::new();
+    let catalog = fixture.open().await.unwrap();
+    let line = |number| crate::model::LogLine {
+        number,
+        at: start(),
+        level: Level::Info,
+        stage: None,
+        text: "a line".to_owned(),
+    };
+    // More lines than one transaction removes.
+    let lines: Vec<_> = (1..=4000).map(line).collect();
+    for run in 1..=5 {
+        let lines = lines.clone();
+        catalog
+            .write(move |tx| tx.add_lines(run, &lines))
+            .await
+            .unwrap();
+    }
+    assert_eq!(catalog.remove_logs(1, &[]).await.unwrap(), 0);
+    assert_eq!(catalog.remove_logs(5, &[2]).await.unwrap(), 12_000);
+    let kept: Vec<usize> = (1..=5)
+        .map(|run| catalog.log_lines(run, 0, 9999).unwrap().len())
+        .collect();
+    assert_eq!(kept, [0, 4000, 0, 0, 4000]);
+}
+
 /// A record as version 1 wrote it: it must load for ever.
 #[test]
 fn records_of_version_one_are_read() {
@@ -361,6 +362,6 @@ fn records_of_version_one_are_read() {
         record::decode::<DatabaseRecord>(b"\x01{")
             .unwrap_err()
             .code(),
-        Code::CatalogFailed
+        Code::CatalogDamaged
     );
 }

@@ -1,12 +1,14 @@
 //! The one thread that writes: it gathers what waits, carries it out in one transaction, commits.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use redb::{Database, ReadableTable as _, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
+use super::file::guarded;
 use super::record::{Record, decode, encode};
-use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS, key};
+use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS, TALLIES, key};
 use super::{failed, index};
 use crate::error::{Code, Error, Result};
 use crate::model::LogLine;
@@ -17,7 +19,7 @@ const QUEUE: usize = 256;
 const GROUP: usize = 64;
 
 /// A write transaction as the callers of [`super::Catalog::write`] see it.
-pub struct Tx<'a>(&'a WriteTransaction);
+pub struct Tx<'a>(pub(super) &'a WriteTransaction);
 
 impl std::fmt::Debug for Tx<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,32 +40,52 @@ impl Tx<'_> {
             }
             _ => {}
         }
-        let old_name = old.as_ref().and_then(Record::name);
-        let name = record.name();
-        if old_name != name {
-            let mut names = self.0.open_table(NAMES).map_err(failed)?;
-            if let Some(name) = &name {
-                let taken = names.get((table, name.as_str())).map_err(failed)?;
-                if taken.is_some_and(|id| id.value() != record.id()) {
-                    return Err(Error::new(
-                        Code::Conflict,
-                        format!("The name \"{name}\" is taken"),
-                    ));
-                }
-                names
-                    .insert((table, name.as_str()), record.id())
-                    .map_err(failed)?;
-            }
-            if let Some(old_name) = &old_name {
-                names.remove((table, old_name.as_str())).map_err(failed)?;
-            }
-        }
+        self.rename(old.as_ref(), record)?;
         let mut serials = self.0.open_table(SERIALS).map_err(failed)?;
         serials
             .insert((table, record.serial()), record.id())
             .map_err(failed)?;
-        let before = old.as_ref().map(index::entries).unwrap_or_default();
-        let after = index::entries(record);
+        self.move_entries(old.as_ref(), Some(record))?;
+        self.move_tallies(old.as_ref(), Some(record))?;
+        let mut records = self.0.open_table(RECORDS).map_err(failed)?;
+        let bytes = encode(record)?;
+        records
+            .insert(&key(R::TABLE, record.id()), bytes.as_slice())
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    /// Gives the record its unique name; an error when another has it.
+    fn rename<R: Record>(&self, old: Option<&R>, record: &R) -> Result<()> {
+        let table = R::TABLE as u8;
+        let old_name = old.and_then(Record::name);
+        let name = record.name();
+        if old_name == name {
+            return Ok(());
+        }
+        let mut names = self.0.open_table(NAMES).map_err(failed)?;
+        if let Some(name) = &name {
+            let taken = names.get((table, name.as_str())).map_err(failed)?;
+            if taken.is_some_and(|id| id.value() != record.id()) {
+                return Err(Error::new(
+                    Code::Conflict,
+                    format!("The name \"{name}\" is taken"),
+                ));
+            }
+            names
+                .insert((table, name.as_str()), record.id())
+                .map_err(failed)?;
+        }
+        if let Some(old_name) = &old_name {
+            names.remove((table, old_name.as_str())).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Changes the index entries from those of `old` to those of `new`.
+    pub(super) fn move_entries<R: Record>(&self, old: Option<&R>, new: Option<&R>) -> Result<()> {
+        let before = old.map(index::entries).unwrap_or_default();
+        let after = new.map(index::entries).unwrap_or_default();
         let mut entries = self.0.open_table(INDEX).map_err(failed)?;
         for entry in before.iter().filter(|entry| !after.contains(entry)) {
             entries.remove(entry).map_err(failed)?;
@@ -71,11 +93,35 @@ impl Tx<'_> {
         for entry in after.iter().filter(|entry| !before.contains(entry)) {
             entries.insert(entry, ()).map_err(failed)?;
         }
-        let mut records = self.0.open_table(RECORDS).map_err(failed)?;
-        let bytes = encode(record)?;
-        records
-            .insert(&key(R::TABLE, record.id()), bytes.as_slice())
-            .map_err(failed)?;
+        Ok(())
+    }
+
+    /// Changes the sums from what `old` adds to them to what `new` does.
+    pub(super) fn move_tallies<R: Record>(&self, old: Option<&R>, new: Option<&R>) -> Result<()> {
+        let before = old.map(Record::tallies).unwrap_or_default();
+        let after = new.map(Record::tallies).unwrap_or_default();
+        if before == after {
+            return Ok(());
+        }
+        let table = R::TABLE as u8;
+        let mut sums = self.0.open_table(TALLIES).map_err(failed)?;
+        let shares = after.iter().map(|share| (share, true));
+        for ((name, share), added) in shares.chain(before.iter().map(|share| (share, false))) {
+            let sum = sums
+                .get((table, name.as_str()))
+                .map_err(failed)?
+                .map_or(0, |sum| sum.value());
+            let sum = if added {
+                sum.saturating_add(*share)
+            } else {
+                sum.saturating_sub(*share)
+            };
+            if sum == 0 {
+                sums.remove((table, name.as_str())).map_err(failed)?;
+            } else {
+                sums.insert((table, name.as_str()), sum).map_err(failed)?;
+            }
+        }
         Ok(())
     }
 
@@ -122,10 +168,8 @@ impl Tx<'_> {
         }
         let mut serials = self.0.open_table(SERIALS).map_err(failed)?;
         serials.remove((table, old.serial())).map_err(failed)?;
-        let mut entries = self.0.open_table(INDEX).map_err(failed)?;
-        for entry in index::entries(&old) {
-            entries.remove(&entry).map_err(failed)?;
-        }
+        self.move_entries(Some(&old), None)?;
+        self.move_tallies(Some(&old), None)?;
         let mut records = self.0.open_table(RECORDS).map_err(failed)?;
         records.remove(&key(R::TABLE, id)).map_err(failed)?;
         Ok(Some(old))
@@ -142,6 +186,26 @@ impl Tx<'_> {
                 .map_err(failed)?;
         }
         Ok(())
+    }
+
+    /// Removes lines of runs older than the id `before`, except of those in `kept`: the oldest ones,
+    /// `limit` at most. Answers how many.
+    pub fn remove_lines(&self, before: u128, kept: &[u128], limit: usize) -> Result<usize> {
+        let mut table = self.0.open_table(LOG).map_err(failed)?;
+        let mut doomed = Vec::new();
+        for entry in table.range(..(before, 0)).map_err(failed)? {
+            let (line, _) = entry.map_err(failed)?;
+            if doomed.len() == limit {
+                break;
+            }
+            if !kept.contains(&line.value().0) {
+                doomed.push(line.value());
+            }
+        }
+        for line in &doomed {
+            table.remove(line).map_err(failed)?;
+        }
+        Ok(doomed.len())
     }
 
     /// Keeps a value outside records.
@@ -193,11 +257,12 @@ impl<T: Send, F: FnMut(&Tx<'_>) -> Result<T> + Send> Job for Work<T, F> {
 pub(super) struct Writer(mpsc::Sender<Box<dyn Job>>);
 
 impl Writer {
-    pub(super) fn start(database: Arc<Database>) -> Result<Self> {
+    pub(super) fn start(database: Arc<Database>, path: &Path) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let path = path.to_path_buf();
         std::thread::Builder::new()
             .name("catalog".to_owned())
-            .spawn(move || serve(&database, receiver))
+            .spawn(move || serve(&database, &path, receiver))
             .map_err(|error| Error::internal("No thread for the catalog").because(error))?;
         Ok(Self(sender))
     }
@@ -218,7 +283,7 @@ impl Writer {
     }
 }
 
-fn serve(database: &Database, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
+fn serve(database: &Database, path: &Path, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
     while let Some(first) = receiver.blocking_recv() {
         let mut jobs = vec![first];
         while jobs.len() < GROUP
@@ -226,26 +291,28 @@ fn serve(database: &Database, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
         {
             jobs.push(next);
         }
-        if together(database, &mut jobs).is_ok() {
+        if together(database, path, &mut jobs).is_ok() {
             for job in jobs {
                 job.done(Ok(()));
             }
             continue;
         }
         for mut job in jobs {
-            let outcome = together(database, std::slice::from_mut(&mut job));
+            let outcome = together(database, path, std::slice::from_mut(&mut job));
             job.done(outcome);
         }
     }
 }
 
-fn together(database: &Database, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    let transaction = database.begin_write().map_err(failed)?;
-    for job in jobs.iter_mut() {
-        if let Err(error) = job.run(&Tx(&transaction)) {
-            transaction.abort().map_err(failed)?;
-            return Err(error);
+fn together(database: &Database, path: &Path, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+    guarded(path, || {
+        let transaction = database.begin_write().map_err(failed)?;
+        for job in jobs.iter_mut() {
+            if let Err(error) = job.run(&Tx(&transaction)) {
+                transaction.abort().map_err(failed)?;
+                return Err(error);
+            }
         }
-    }
-    transaction.commit().map_err(failed)
+        transaction.commit().map_err(failed)
+    })
 }

@@ -7,31 +7,58 @@ mod trash;
 
 pub use export::Export;
 
+use std::collections::BTreeMap;
+
 use super::{Engine, names};
 use crate::catalog::Query;
 use crate::catalog::records::{
-    BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, Work, backup,
+    BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, Work, backup, kind_and_type, tally,
 };
 use crate::error::{Code, Error, Result};
-use crate::ids::{BackupId, RunId};
+use crate::ids::{BackupId, ConnectionId, RunId};
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupList, BackupStats, BackupType, LogLine, LogQuery, Page,
     Progress, Run, RunKind, RunStatus, Started, Trigger, VerifyLevel, VerifyRequest,
 };
 use crate::runs::NewRun;
 
+/// What a backup can be restored from.
+const RESTORABLE: [RunStatus; 2] = [RunStatus::Success, RunStatus::Partial];
+
+/// The values of the one facet for both, where one of them may be left open.
+fn kinds_and_types(kind: Option<BackupKind>, backup_type: Option<BackupType>) -> Vec<String> {
+    let kinds = BackupKind::ALL
+        .iter()
+        .filter(|own| kind.is_none_or(|kind| kind == **own));
+    kinds
+        .flat_map(|kind| {
+            BackupType::ALL
+                .iter()
+                .filter(|own| backup_type.is_none_or(|chosen| chosen == **own))
+                .map(|own| kind_and_type(*kind, *own))
+        })
+        .collect()
+}
+
 impl Engine {
     /// Backups, newest first.
     pub async fn backups(&self, list: &BackupList) -> Result<Page<Backup>> {
         let connection = self.connection_filter(list.connection.as_deref())?;
-        let query = Query::page(list.limit, list.cursor.as_deref())?
+        let repository = self.repository_filter(list.repository.as_deref())?;
+        let mut query = Query::page(list.limit, list.cursor.as_deref())?
             .only(backup::CONNECTION, connection)
             .only(backup::DATABASE, list.database.as_ref())
             .only(backup::JOB, list.job.as_ref())
-            .only(backup::TYPE, list.backup_type)
             .only(backup::STATUS, list.status)
+            .only(backup::REPOSITORY, repository)
             .only(backup::LABEL, list.label.as_ref())
             .within(list.from, list.to);
+        if list.kind.is_some() || list.backup_type.is_some() {
+            query = query.any_of(backup::TYPE, kinds_and_types(list.kind, list.backup_type));
+        }
+        if list.project.is_some() || list.environment.is_some() {
+            query = query.any_of(backup::CONNECTION, self.connections_of(list)?);
+        }
         let slice = self.0.catalog.list::<BackupRecord>(&query)?;
         Ok(slice.page(|record| record.0))
     }
@@ -120,25 +147,54 @@ impl Engine {
 
     /// Numbers over all backups.
     pub async fn backup_stats(&self) -> Result<BackupStats> {
-        let mut stats = BackupStats::default();
-        self.0
-            .catalog
-            .each::<BackupRecord>(|BackupRecord(backup)| {
-                if !backup.status.is_restorable() {
-                    return Ok(());
-                }
-                stats.backups += 1;
-                stats.partial += u64::from(backup.status == RunStatus::Partial);
-                stats.source_bytes += backup.source_bytes;
-                stats.stored_bytes += backup.stored_bytes;
-                stats.oldest_at = stats.oldest_at.or(Some(backup.created_at));
-                stats.newest_at = Some(backup.created_at);
-                let level = backup.verify_level.to_string();
-                *stats.verified.entry(level).or_default() += 1;
-                Ok(())
-            })?;
-        stats.ratio = stats.source_bytes.checked_div(stats.stored_bytes);
-        Ok(stats)
+        let sum = |name: &str| self.0.catalog.tally::<BackupRecord>(name);
+        let made_at = |query: Query| {
+            let backup = self.first_restorable(query)?;
+            Ok::<_, Error>(backup.map(|backup| backup.created_at))
+        };
+        let (source_bytes, stored_bytes) = (sum(tally::SOURCE_BYTES)?, sum(tally::STORED_BYTES)?);
+        let mut verified = BTreeMap::new();
+        for level in VerifyLevel::ALL {
+            let count = sum(&tally::verified(*level))?;
+            if count > 0 {
+                verified.insert(level.to_string(), count);
+            }
+        }
+        Ok(BackupStats {
+            backups: sum(tally::BACKUPS)?,
+            partial: sum(tally::PARTIAL)?,
+            source_bytes,
+            stored_bytes,
+            ratio: source_bytes.checked_div(stored_bytes),
+            oldest_at: made_at(Query::oldest(1))?,
+            newest_at: made_at(Query::newest(1))?,
+            verified,
+        })
+    }
+
+    /// The first backup of a list that can be restored.
+    pub(super) fn first_restorable(&self, query: Query) -> Result<Option<Backup>> {
+        let query = query.any_of(backup::STATUS, RESTORABLE);
+        let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
+        Ok(found.map(|record| record.0))
+    }
+
+    /// The connections that are in the project and environment a list asks for.
+    fn connections_of(&self, list: &BackupList) -> Result<Vec<ConnectionId>> {
+        let all = self.0.catalog.all::<ConnectionRecord>()?;
+        let is = |wanted: &Option<String>, known: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.is_empty() || wanted == known)
+        };
+        Ok(all
+            .into_iter()
+            .map(|record| record.connection)
+            .filter(|own| {
+                is(&list.project, &own.project) && is(&list.environment, &own.environment)
+            })
+            .map(|own| own.id)
+            .collect())
     }
 
     /// The connection and its databases a request means. A server is asked anew, so that databases

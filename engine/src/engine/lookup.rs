@@ -79,7 +79,7 @@ impl Engine {
         self.find::<BackupRecord, BackupKind>(key)
     }
 
-    fn find<R: Record, K: Kind>(&self, key: &str) -> Result<Option<R>> {
+    pub(super) fn find<R: Record, K: Kind>(&self, key: &str) -> Result<Option<R>> {
         let catalog = &self.0.catalog;
         if let Ok(id) = key.parse::<Id<K>>() {
             return catalog.get(id.bits());

@@ -112,6 +112,7 @@ impl Engine {
         let workshop = Arc::new(Workshop(Engine(Arc::clone(&self.0))));
         tokio::spawn(Arc::clone(&self.0.runs).dispatch(workshop));
         let exporting = tokio::spawn(self.clone().keep_exports());
+        tokio::spawn(self.clone().keep_logs_bounded());
         let engine = self.clone();
         tokio::spawn(async move {
             engine.0.stopping.cancelled().await;

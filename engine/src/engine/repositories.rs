@@ -4,8 +4,8 @@ mod maintenance;
 
 use super::pool::{PASSPHRASE, RECOVERY_CODE, local_path, storage_at};
 use super::{Engine, names};
-use crate::catalog::Query;
-use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord};
+use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord, backup, tally};
+use crate::catalog::{Query, Record as _};
 use crate::error::{Code, Error, Result};
 use crate::ids::{NoteId, RepositoryId};
 use crate::model::{
@@ -231,18 +231,13 @@ impl Engine {
             return Err(Error::new(Code::RunBusy, "Runs are in progress")
                 .hint("Wait for them or cancel them; `backstay run list` shows them"));
         }
-        let mut backups = Vec::new();
-        self.0.catalog.each::<BackupRecord>(|backup| {
-            if backup.0.repository_id == id {
-                backups.push(backup.0.id.bits());
-            }
-            Ok(())
-        })?;
+        let all = Query::newest(usize::MAX).only(backup::REPOSITORY, Some(id));
+        let backups = self.0.catalog.list::<BackupRecord>(&all)?.records;
         self.0
             .catalog
             .write(move |tx| {
                 for backup in &backups {
-                    tx.remove::<BackupRecord>(*backup)?;
+                    tx.remove::<BackupRecord>(backup.id())?;
                 }
                 tx.remove::<RepositoryRecord>(id.bits())
             })
@@ -295,32 +290,22 @@ impl Engine {
         let record = self.find_repository(key)?;
         let id = record.repository.id;
         let repository = self.open_repository(&record).await?;
-        let (mut backups, mut source_bytes, mut trash) = (0, 0, 0);
-        self.0
-            .catalog
-            .each::<BackupRecord>(|BackupRecord(backup)| {
-                if backup.repository_id == id && backup.status.is_restorable() {
-                    backups += 1;
-                    source_bytes += backup.source_bytes;
-                }
-                Ok(())
-            })?;
-        self.0.catalog.each::<TrashRecord>(|record| {
-            trash += u64::from(record.backup.repository_id == id);
-            Ok(())
-        })?;
+        let (all, sizes) = [tally::BACKUPS, tally::SOURCE_BYTES]
+            .map(|name| tally::in_repository(id, name))
+            .into();
+        let catalog = &self.0.catalog;
         let files = repository.storage().list("").await?;
         let capacity = repository.storage().capacity().await?;
         let packs = || files.iter().filter(|file| file.key.starts_with("packs/"));
         Ok(RepositoryStats {
             id,
-            backups,
-            source_bytes,
+            backups: catalog.tally::<BackupRecord>(&all)?,
+            source_bytes: catalog.tally::<BackupRecord>(&sizes)?,
             stored_bytes: files.iter().map(|file| file.size_bytes).sum(),
             objects: files.len() as u64,
             packs: packs().count() as u64,
             pack_bytes: packs().map(|file| file.size_bytes).sum(),
-            trash,
+            trash: catalog.tally::<TrashRecord>(&all)?,
             total_bytes: capacity.map(|room| room.total_bytes),
             free_bytes: capacity.map(|room| room.free_bytes),
         })

@@ -6,6 +6,7 @@ use super::Engine;
 use crate::catalog::Query;
 use crate::catalog::records::{RunRecord, run};
 use crate::error::{Error, Result};
+use crate::ids::RepositoryId;
 use crate::model::{LogLine, LogQuery, Page, Run, RunList};
 
 /// Lines of a log answered at once, at most and when the caller does not say.
@@ -95,6 +96,14 @@ impl Engine {
             first: Some(first),
             updates: Some(updates),
         })
+    }
+
+    /// The id of the repository a list asks for, by id or name.
+    pub(super) fn repository_filter(&self, key: Option<&str>) -> Result<Option<RepositoryId>> {
+        let Some(key) = key.filter(|key| !key.is_empty()) else {
+            return Ok(None);
+        };
+        Ok(Some(self.find_repository(key)?.repository.id))
     }
 
     /// The id of the connection a list asks for, by id or name. One that is gone, but was given by

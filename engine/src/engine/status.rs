@@ -2,9 +2,11 @@
 
 use super::Engine;
 use crate::catalog::Query;
-use crate::catalog::records::{BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, run};
+use crate::catalog::records::{
+    BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, run, tally,
+};
 use crate::error::Result;
-use crate::model::{Backup, Health, Run, RunStatus, Status};
+use crate::model::{Health, Run, RunStatus, Status};
 
 /// Runs shown at most.
 const RUNS: usize = 50;
@@ -13,7 +15,6 @@ impl Engine {
     /// The state in brief.
     pub async fn status(&self) -> Result<Status> {
         let repositories = self.0.catalog.all::<RepositoryRecord>()?;
-        let stats = self.backup_stats().await?;
         let mut warnings = Vec::new();
         for record in &repositories {
             if record.repository.kit_taken_at.is_none() {
@@ -36,9 +37,9 @@ impl Engine {
             stopping: self.0.stopping.is_cancelled(),
             connections: self.0.catalog.all::<ConnectionRecord>()?.len() as u64,
             repositories: repositories.len() as u64,
-            backups: stats.backups,
+            backups: self.0.catalog.tally::<BackupRecord>(tally::BACKUPS)?,
             runs: self.active_runs()?,
-            last_backup: self.last_backup()?,
+            last_backup: self.first_restorable(Query::newest(1))?,
             warnings,
         })
     }
@@ -66,33 +67,10 @@ impl Engine {
     }
 
     fn active_runs(&self) -> Result<Vec<Run>> {
-        let mut runs = Vec::new();
-        for status in [RunStatus::Running, RunStatus::Pending] {
-            let query = Query::newest(RUNS).only(run::STATUS, Some(status));
-            let records = self.0.catalog.list::<RunRecord>(&query)?.records;
-            runs.extend(
-                records
-                    .into_iter()
-                    .map(|record| self.0.runs.refreshed(record.run)),
-            );
-        }
-        runs.sort_by_key(|run| std::cmp::Reverse(run.id));
-        runs.truncate(RUNS);
-        Ok(runs)
-    }
-
-    fn last_backup(&self) -> Result<Option<Backup>> {
-        let mut newest: Option<Backup> = None;
-        for status in [RunStatus::Success, RunStatus::Partial] {
-            let query =
-                Query::newest(1).only(crate::catalog::records::backup::STATUS, Some(status));
-            let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
-            if let Some(BackupRecord(found)) = found
-                && newest.as_ref().is_none_or(|known| known.id < found.id)
-            {
-                newest = Some(found);
-            }
-        }
-        Ok(newest)
+        let query =
+            Query::newest(RUNS).any_of(run::STATUS, [RunStatus::Running, RunStatus::Pending]);
+        let records = self.0.catalog.list::<RunRecord>(&query)?.records;
+        let runs = records.into_iter().map(|record| record.run);
+        Ok(runs.map(|run| self.0.runs.refreshed(run)).collect())
     }
 }

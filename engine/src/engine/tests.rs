@@ -222,3 +222,46 @@ async fn a_backup_that_cannot_start_is_told_at_once() {
     assert!(engine.remove_connection("shop").await.is_ok());
     stopped(engine).await;
 }
+
+#[tokio::test]
+async fn logs_are_kept_of_the_newest_runs_only() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = opened(home.path()).await;
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        let started = engine
+            .repair_repository("local", Trigger::Socket)
+            .await
+            .unwrap();
+        let mut watch = engine.watch_run(&started.run_id.to_string()).await.unwrap();
+        while watch.next().await.is_some() {}
+        runs.push(started.run_id.to_string());
+    }
+    let log = async |engine: &Engine, run: &str| {
+        let page = engine.run_log(run, &LogQuery::default()).await;
+        page.unwrap().items.len()
+    };
+    for run in &runs {
+        assert!(log(&engine, run).await > 0);
+    }
+    stopped(engine).await;
+
+    let mut config = Config::in_home(home.path());
+    config.run_log_count = 2;
+    let engine = loop {
+        match Engine::open(config.clone(), Arc::new(SystemClock)).await {
+            Err(error) if error.code() == Code::EngineRunning => tokio::task::yield_now().await,
+            other => break other.unwrap(),
+        }
+    };
+    while log(&engine, &runs[0]).await + log(&engine, &runs[1]).await > 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(log(&engine, &runs[2]).await > 0);
+    assert!(log(&engine, &runs[3]).await > 0);
+    assert_eq!(
+        engine.run(&runs[0]).await.unwrap().status,
+        RunStatus::Success
+    );
+    stopped(engine).await;
+}

@@ -173,9 +173,21 @@ pub struct BackupList {
     /// Only of this job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// Only of this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<BackupKind>,
     /// Only of this type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub backup_type: Option<BackupType>,
+    /// Only in this repository, by id or name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+    /// Only of connections that are in this project now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Only of connections that are in this environment now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// Only of this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RunStatus>,

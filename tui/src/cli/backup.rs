@@ -142,9 +142,15 @@ async fn list(session: &Session, args: BackupList) -> Done {
         Some((connection, database)) => (Some(connection), database),
         None => (None, None),
     };
+    let (project, environment) = super::connection::project(args.environment.as_deref());
     let query = model::BackupList {
         connection,
         database,
+        repository: args.repository,
+        project,
+        environment,
+        kind: args.kind.map(|kind| kind.parse()).transpose()?,
+        backup_type: args.r#type.map(|chosen| chosen.parse()).transpose()?,
         status: args.status.map(|status| status.parse()).transpose()?,
         label: args.label,
         from: args.since,

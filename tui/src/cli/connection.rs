@@ -107,7 +107,7 @@ fn password(file: Option<&std::path::Path>) -> Result<Option<SecretText>> {
         .map(SecretText::new))
 }
 
-fn project(environment: Option<&str>) -> (Option<String>, Option<String>) {
+pub(super) fn project(environment: Option<&str>) -> (Option<String>, Option<String>) {
     match environment.map(|text| text.split_once('/').unwrap_or((text, ""))) {
         None => (None, None),
         Some((project, "")) => (Some(project.to_owned()), None),

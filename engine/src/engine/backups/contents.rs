@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::Engine;
 use crate::catalog::Query;
-use crate::catalog::records::{BackupRecord, backup as facet};
+use crate::catalog::records::backup as facet;
 use crate::error::{Code, Error, Result};
 use crate::model::{
-    Backup, BackupDiff, BackupObject, Change, ObjectDiff, ObjectList, Page, RunStatus,
-    checked_limit,
+    Backup, BackupDiff, BackupObject, Change, ObjectDiff, ObjectList, Page, checked_limit,
 };
 use crate::pipeline::archive::{Archive, ArchivedTable};
 use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber};
@@ -74,20 +73,11 @@ impl Engine {
     }
 
     fn backup_before(&self, backup: &Backup) -> Result<Backup> {
-        let mut newest: Option<Backup> = None;
-        for status in [RunStatus::Success, RunStatus::Partial] {
-            let query = Query::newest(1)
-                .only(facet::CONNECTION, Some(backup.connection_id))
-                .only(facet::DATABASE, Some(&backup.database))
-                .only(facet::STATUS, Some(status))
-                .before(backup.id.bits());
-            let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
-            newest = [newest, found.map(|record| record.0)]
-                .into_iter()
-                .flatten()
-                .max_by_key(|backup| backup.id);
-        }
-        newest.ok_or_else(|| {
+        let query = Query::newest(1)
+            .only(facet::CONNECTION, Some(backup.connection_id))
+            .only(facet::DATABASE, Some(&backup.database))
+            .before(backup.id.bits());
+        self.first_restorable(query)?.ok_or_else(|| {
             Error::new(
                 Code::BackupNotFound,
                 format!(

@@ -2,9 +2,9 @@
 
 use super::super::Engine;
 use crate::catalog::Query;
-use crate::catalog::records::{BackupRecord, backup};
+use crate::catalog::records::backup;
 use crate::error::{Code, Error, Result};
-use crate::model::{Backup, RunStatus, Time};
+use crate::model::{Backup, Time};
 
 const LATEST: &str = "latest";
 
@@ -50,23 +50,14 @@ impl Engine {
             Some(text) => Some(parse_time(text)?),
         };
         let connection = self.connection_filter(Some(connection))?;
-        let mut newest: Option<Backup> = None;
-        for status in [RunStatus::Success, RunStatus::Partial] {
-            // "At or before" takes the millisecond itself too.
-            let end = before.map(|time| time + chrono::Duration::milliseconds(1));
-            let query = Query::newest(1)
-                .only(backup::CONNECTION, connection.as_ref())
-                .only(backup::DATABASE, database)
-                .only(backup::STATUS, Some(status))
-                .within(None, end);
-            let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
-            if let Some(BackupRecord(found)) = found
-                && newest.as_ref().is_none_or(|known| known.id < found.id)
-            {
-                newest = Some(found);
-            }
-        }
-        newest.ok_or_else(|| not_found(spelling))
+        // "At or before" takes the millisecond itself too.
+        let end = before.map(|time| time + chrono::Duration::milliseconds(1));
+        let query = Query::newest(1)
+            .only(backup::CONNECTION, connection)
+            .only(backup::DATABASE, database)
+            .within(None, end);
+        self.first_restorable(query)?
+            .ok_or_else(|| not_found(spelling))
     }
 }
 

@@ -6,7 +6,7 @@ use super::super::{Engine, names};
 use crate::catalog::Query;
 use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord, backup};
 use crate::error::{Code, Error, Result};
-use crate::ids::BackupId;
+use crate::ids::{BackupId, BackupKind};
 use crate::model::{Backup, BackupDelete, BackupEdit, Deletion, RunStatus};
 use crate::repository::Repository;
 use crate::repository::format::records::Note;
@@ -114,26 +114,14 @@ impl Engine {
 
     /// The deleted backup of that id, or prefix of an id.
     pub(in super::super) fn find_trashed(&self, key: &str) -> Result<TrashRecord> {
-        if let Ok(id) = key.parse::<BackupId>()
-            && let Some(found) = self.0.catalog.get::<TrashRecord>(id.bits())?
-        {
-            return Ok(found);
-        }
-        let mut found = Vec::new();
-        self.0.catalog.each::<TrashRecord>(|record| {
-            if record.backup.id.to_string().starts_with(key) {
-                found.push(record);
-            }
-            Ok(())
-        })?;
-        match (found.pop(), found.is_empty()) {
-            (Some(record), true) => Ok(record),
-            _ => Err(Error::new(
+        let found = self.find::<TrashRecord, BackupKind>(key)?;
+        found.ok_or_else(|| {
+            Error::new(
                 Code::BackupNotFound,
                 format!("\"{key}\" is not in the trash"),
             )
-            .hint("`backstay repository show --trash` lists what can be taken back")),
-        }
+            .hint("`backstay repository trash` lists what can be taken back")
+        })
     }
 
     /// Takes a backup out of the trash.

@@ -1,7 +1,8 @@
 //! Checks, prunes, repairs, rebuilds: work on a repository that goes on as runs; and its trash.
 
 use super::super::Engine;
-use crate::catalog::records::{RepositoryRecord, RunRecord, TrashRecord, Work};
+use crate::catalog::Query;
+use crate::catalog::records::{RepositoryRecord, RunRecord, TrashRecord, Work, trash};
 use crate::error::{Code, Error, Result};
 use crate::model::{
     Backup, CheckRequest, Deletion, KeySlot, Page, PruneReport, PruneRequest, RebuildRequest,
@@ -112,13 +113,9 @@ impl Engine {
     /// Deleted backups that can be undone, newest deletion first.
     pub async fn repository_trash(&self, key: &str) -> Result<Page<Deletion>> {
         let id = self.find_repository(key)?.repository.id;
-        let mut items = Vec::new();
-        self.0.catalog.each::<TrashRecord>(|record| {
-            if record.backup.repository_id == id {
-                items.push(record.deletion);
-            }
-            Ok(())
-        })?;
+        let query = Query::newest(usize::MAX).only(trash::REPOSITORY, Some(id));
+        let found = self.0.catalog.list::<TrashRecord>(&query)?.records;
+        let mut items: Vec<Deletion> = found.into_iter().map(|record| record.deletion).collect();
         items.sort_by_key(|deletion| std::cmp::Reverse(deletion.deleted_at));
         Ok(Page::whole(items))
     }

@@ -10,6 +10,7 @@ use redb::{
 };
 
 use super::{Location, Pack, PackNumber, Session};
+use crate::caught::caught;
 use crate::error::{Code, Error, Result};
 use crate::ids::SessionId;
 use crate::repository::format::Codec;
@@ -108,12 +109,10 @@ impl Cache {
             .because(error)
         })?;
         let path = folder.join(format!("{}.redb", hex(uid)));
-        // redb answers some damage with a panic instead of an error.
-        let attempt = || Self::try_open(&path, uid, None);
-        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(attempt)) {
-            Ok(Ok(opened)) => return Ok(opened),
-            Ok(Err(redb::Error::DatabaseAlreadyOpen)) => {}
-            Ok(Err(_)) | Err(_) => {
+        match caught(|| Self::try_open(&path, uid, None)) {
+            Some(Ok(opened)) => return Ok(opened),
+            Some(Err(redb::Error::DatabaseAlreadyOpen)) => {}
+            Some(Err(_)) | None => {
                 // Missing rights show again below; damage is cured by starting over.
                 let _ = std::fs::remove_file(&path);
                 match Self::try_open(&path, uid, None) {

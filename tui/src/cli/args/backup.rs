@@ -151,6 +151,22 @@ pub(crate) struct BackupList {
     #[arg(value_name = "CONNECTION[/DATABASE]")]
     pub(crate) target: Option<String>,
 
+    /// Only in this repository
+    #[arg(long, value_name = "R")]
+    pub(crate) repository: Option<String>,
+
+    /// Only of connections of this project, or of its environment: PROJECT[/ENVIRONMENT]
+    #[arg(long, value_name = "P[/E]")]
+    pub(crate) environment: Option<String>,
+
+    /// Only of this kind
+    #[arg(long, value_name = "KIND", value_parser = ["logical", "physical"])]
+    pub(crate) kind: Option<String>,
+
+    /// Only of this type
+    #[arg(long, value_name = "TYPE", value_parser = ["full", "diff", "incr"])]
+    pub(crate) r#type: Option<String>,
+
     /// Only with this status
     #[arg(long, value_name = "STATUS", value_parser = ["running", "success", "partial", "failed", "cancelled", "interrupted"])]
     pub(crate) status: Option<String>,

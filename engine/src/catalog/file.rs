@@ -1,0 +1,110 @@
+//! The file itself: made whole or not at all, opened with suspicion.
+//!
+//! redb does not check every page it reads and answers some damage with a panic. Everything that
+//! touches the file goes through [`guarded`], which turns both into one sentence for people. A file
+//! that cannot be read is never written over.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use redb::{Database, DatabaseError};
+
+use crate::caught::caught;
+use crate::error::{Code, Error, Result};
+use crate::repository::format::digest::hex;
+use crate::secret::random_bytes;
+
+/// Memory for redb's page cache.
+const CACHE_BYTES: usize = 32 << 20;
+
+/// Opens the file after `prepare` has brought it up to date. A new one appears only once it is
+/// prepared, so that a crash in between leaves nothing that looks like a damaged catalog.
+pub(super) fn open(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<Database> {
+    guarded(path, || {
+        let exists = path
+            .try_exists()
+            .map_err(|error| cannot("open", path, error))?;
+        if !exists {
+            make(path, &prepare)?;
+        }
+        let database = opened(path)?;
+        prepare(&database)?;
+        Ok(database)
+    })
+}
+
+fn make(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<()> {
+    let failed = |error: std::io::Error| cannot("make", path, error);
+    let draft = path.with_extension(format!("{}.new", hex(&random_bytes::<4>())));
+    let made = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create(&draft)
+        .map_err(super::failed)
+        .and_then(|database| prepare(&database));
+    // Another engine may have been first: then its file stands, and says that it is in use.
+    let placed = made.and_then(|()| match std::fs::hard_link(&draft, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
+        _ => Ok(()),
+    });
+    std::fs::remove_file(&draft).map_err(failed)?;
+    placed?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(failed)
+}
+
+fn opened(path: &Path) -> Result<Database> {
+    let opened = Database::builder().set_cache_size(CACHE_BYTES).open(path);
+    opened.map_err(|error| match error {
+        DatabaseError::DatabaseAlreadyOpen => Error::new(
+            Code::EngineRunning,
+            format!("Another engine has {} open", path.display()),
+        )
+        .hint("Use that engine, or stop it with `backstay stop`"),
+        DatabaseError::Storage(redb::StorageError::Io(error)) if !is_damage(&error) => {
+            cannot("open", path, error)
+        }
+        other => damaged(path).because(other),
+    })
+}
+
+fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
+    Error::new(
+        Code::CatalogFailed,
+        format!("Cannot {what} the catalog {}", path.display()),
+    )
+    .because(error)
+}
+
+/// Whether an error of the file system means that the bytes are wrong, not the access to them.
+pub(super) fn is_damage(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidData | ErrorKind::InvalidInput | ErrorKind::UnexpectedEof
+    )
+}
+
+/// Carries out `work` on the file; whatever shows that its bytes are wrong becomes one sentence.
+pub(super) fn guarded<T>(path: &Path, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    match caught(work) {
+        Some(Err(error)) if error.code() == Code::CatalogDamaged && error.hint_text().is_none() => {
+            Err(damaged(path).because(error))
+        }
+        Some(outcome) => outcome,
+        None => Err(damaged(path)),
+    }
+}
+
+/// The sentence.
+pub(super) fn damaged(path: &Path) -> Error {
+    Error::new(
+        Code::CatalogDamaged,
+        format!("The catalog {} is damaged", path.display()),
+    )
+    .hint(
+        "Stop the engine, move the file away, start the engine and run \
+         `backstay repository rebuild LOCATION`; no backup is lost",
+    )
+}
