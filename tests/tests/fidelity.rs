@@ -82,21 +82,6 @@ fn an_export_loads_into_the_same_database() {
         .assert_same(&server.dump("loaded", &[]));
 }
 
-/// What `pg_dump` 18 adds for an older server and Backstay does not: the right MAINTAIN, which came with
-/// 17, beside the rights that were there, and a default of subscriptions spelled out.
-fn without_newer_defaults(schema: &str) -> String {
-    let lines = schema
-        .lines()
-        .filter(|line| !line.starts_with("GRANT MAINTAIN ON "));
-    let kept: Vec<_> = lines
-        .map(|line| {
-            line.replace(",MAINTAIN", "")
-                .replace(", run_as_owner = true", "")
-        })
-        .collect();
-    kept.join("\n")
-}
-
 #[test]
 fn an_older_servers_backup_comes_back_on_a_newer_one() {
     for pair in versions().windows(2) {
@@ -136,10 +121,16 @@ fn an_older_servers_backup_comes_back_on_a_newer_one() {
             "copy",
         ]);
         assert_eq!(restore["status"], "success", "{restore}");
-        let expected = new
-            .dump("expected", &[])
-            .with_schema(without_newer_defaults);
-        expected.assert_same(&new.dump("copy", &[]).with_schema(without_newer_defaults));
+        // What pg_dump 18 writes for subscriptions of older servers needs a server from 16 on.
+        let options: &[&str] = if new.version() < 16 {
+            let count = "SELECT count(*) FROM pg_subscription";
+            assert_eq!(new.sql("copy", count), old.sql("source", count));
+            &["--no-subscriptions"]
+        } else {
+            &[]
+        };
+        let expected = new.dump("expected", options);
+        expected.assert_same(&new.dump("copy", options));
     }
 }
 

@@ -13,6 +13,7 @@ use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber}
 use crate::source::postgres::logical::restore::choose::{Choice, Chosen, choose};
 use crate::source::postgres::logical::restore::inspect::{self, DatabaseState, ServerState};
 use crate::source::postgres::target::Target;
+use crate::units;
 
 /// What a person asks a restore to do.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -486,14 +487,19 @@ fn find_warnings(plan: &mut Plan, archive: &Archive, server: &ServerState) {
             "The target has no tablespace \"{place}\"; its objects go to the database's own"
         ));
     }
-    for extension in extensions
-        .iter()
-        .filter(|name| !server.extensions.contains_key(*name))
-    {
+    for extension in extensions.iter().filter(|name| {
+        let offered = server.extensions.as_ref();
+        offered.is_some_and(|offered| !offered.contains(*name))
+    }) {
         warnings.push(format!(
             "The target has no extension \"{extension}\"; it and what needs it cannot be restored"
         ));
     }
+    warnings.push(format!(
+        "The restore needs about {} on the target's disks; a server does not tell how much is free, \
+         so look there first",
+        units::format_bytes(plan.space_bytes)
+    ));
     if archive.facts.outcome == Outcome::Partial {
         warnings.push("The backup itself is partial; what it lacks cannot be restored".to_owned());
     }

@@ -115,6 +115,14 @@ impl Script {
             self.access_method = Some(wanted.clone());
         }
         self.statements(&object.create);
+        for newer in &object.newer {
+            let statement = one_line(&newer.statement);
+            let _ = write!(
+                self.text,
+                "-- From PostgreSQL {} on: {statement};\n\n",
+                newer.since
+            );
+        }
         if !self.no_owner {
             self.statements(&object.attachments.owner);
         }

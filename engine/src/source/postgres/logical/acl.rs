@@ -171,8 +171,9 @@ fn known(keyword: &str, column: bool) -> &'static [(char, &'static str)] {
     }
 }
 
-/// Reads `grantee=letters/grantor`. Where every privilege of the kind is there it becomes `ALL`,
-/// so that a newer server adds what it knows more of.
+/// Reads `grantee=letters/grantor`. Where every privilege of the kind is there it becomes `ALL`; of
+/// a server that did not know one of them each is named, so that the owner keeps what is new there
+/// and nobody else gets it.
 fn parse(text: &str, grants: &Grants<'_>, split: bool) -> Result<Item> {
     let broken = || {
         Error::new(
@@ -201,16 +202,12 @@ fn parse(text: &str, grants: &Grants<'_>, split: bool) -> Result<Item> {
             .push(*keyword);
         }
     }
-    // MAINTAIN came with 17; without it the list is still all that the server had.
-    let complete = |list: &[&str]| {
-        list.len() == known.len()
-            || (known.len() == 8
-                && list.len() == 7
-                && !list.contains(&"MAINTAIN")
-                && !grants.default.contains('m'))
-    };
     let words = |list: &[&str]| -> String {
-        let all: &[&str] = if complete(list) { &["ALL"] } else { list };
+        let all: &[&str] = if list.len() == known.len() {
+            &["ALL"]
+        } else {
+            list
+        };
         let of_column = grants.column.map(|c| format!("({c})")).unwrap_or_default();
         all.iter()
             .map(|word| format!("{word}{of_column}"))

@@ -29,10 +29,10 @@ pub(super) fn keep(objects: Vec<Object>, is_chosen_schema: impl Fn(&str) -> bool
             open.extend(&object.depends_on);
         }
         if open.is_empty() {
-            // The constraints of a domain that came along, which stand behind it.
             let of_kept = |object: &&Object| {
-                object.kind == ObjectKind::CheckConstraint
-                    && object.of.is_some_and(|owner| kept.contains(&owner))
+                object
+                    .completes()
+                    .is_some_and(|owner| kept.contains(&owner))
                     && !kept.contains(&object.number)
             };
             open.extend(objects.iter().filter(of_kept).map(|object| object.number));

@@ -172,6 +172,15 @@ pub struct Attachments {
     pub privileges: Vec<String>,
 }
 
+/// A statement for servers from a major version on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Newer {
+    /// The first major version that understands it.
+    pub since: u32,
+    /// The statement, without the final semicolon.
+    pub statement: String,
+}
+
 /// One database object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
@@ -195,6 +204,10 @@ pub struct Object {
     pub owner: Option<String>,
     /// Statements that make it, each complete, without the final semicolon.
     pub create: Vec<String>,
+    /// Statements that follow on newer servers than the source, which would otherwise do something
+    /// else than the source did unasked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub newer: Vec<Newer>,
     /// The statement that drops it (`IF EXISTS`), empty when dropping its owner suffices.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub drop: String,
@@ -228,12 +241,30 @@ impl Object {
             row: None,
             owner: None,
             create: Vec::new(),
+            newer: Vec::new(),
             drop: String::new(),
             tablespace: None,
             access_method: None,
             postponed: false,
             attachments: Attachments::default(),
             depends_on: Vec::new(),
+        }
+    }
+
+    /// The statements that make it on a server of that major version.
+    pub fn create_on(&self, major: u32) -> Vec<String> {
+        let newer = self.newer.iter().filter(|newer| major >= newer.since);
+        let newer = newer.map(|newer| newer.statement.clone());
+        self.create.iter().cloned().chain(newer).collect()
+    }
+
+    /// The object that only stands in for itself until this one is made: dependency loops take the
+    /// body of a function, the query of a view and the checks of a domain out of their statements.
+    pub fn completes(&self) -> Option<ObjectNumber> {
+        match self.kind {
+            ObjectKind::Function | ObjectKind::CheckConstraint => self.of,
+            ObjectKind::Rule if self.name == "_RETURN" => self.of,
+            _ => None,
         }
     }
 

@@ -42,7 +42,9 @@ mod prelude {
     pub(super) use crate::source::postgres::logical::acl::Grants;
     pub(super) use crate::source::postgres::logical::catalog::{self, FIRST_NORMAL_OID};
     pub(super) use crate::source::postgres::logical::draft::{Collected, Draft, Part};
-    pub(super) use crate::source::postgres::logical::object::ObjectKind;
+    pub(super) use crate::source::postgres::logical::object::{
+        Newer, Object, ObjectKind, ObjectNumber,
+    };
     pub(super) use crate::source::postgres::logical::quote::{self, ident, literal, qualified};
     pub(super) use crate::source::postgres::logical::reader::{Parts, Reader, Row};
 

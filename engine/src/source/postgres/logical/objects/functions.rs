@@ -68,7 +68,10 @@ fn function(reader: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<()> {
     let full = qualified(reader.schema(schema)?, name);
     let identity = format!("{full}({})", row.text("identity")?);
     if parts.definition {
-        object.create.push(definition(keyword, &full, row)?);
+        let body = body_of(row)?;
+        object
+            .create
+            .push(definition("CREATE ", keyword, &full, row, &body)?);
         object
             .create
             .extend(reader.goes_with(place, keyword, &identity));
@@ -83,12 +86,54 @@ fn function(reader: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<()> {
         ..Grants::default()
     };
     reader.grant(&mut object, parts, grants)?;
-    reader.add(out, Draft::of(object));
+    let number = reader.add(out, Draft::of(object));
+    if let (Some(number), true, Some(body_text)) = (number, parts.definition, row.opt("body")?) {
+        let mut body = Object::new(ObjectKind::Function, Some(reader.schema(schema)?), &shown);
+        body.create = vec![definition(
+            "CREATE OR REPLACE ",
+            keyword,
+            &full,
+            row,
+            body_text,
+        )?];
+        let stand_in = definition("CREATE ", keyword, &full, row, "AS ''")?;
+        // The server does not record that a function needs itself.
+        let calls_itself = body_text.contains(&format!("{full}("));
+        add_body(out, number, body, stand_in, calls_itself);
+    }
     Ok(())
 }
 
-fn definition(keyword: &str, name: &str, row: &Row) -> Result<String> {
-    let mut text = format!("CREATE {keyword} {name}({})", row.text("arguments")?);
+/// Adds the body of a function whose names the server resolved when it was made. Functions that
+/// call each other in a circle are made without one first.
+fn add_body(
+    out: &mut Collected,
+    number: ObjectNumber,
+    mut body: Object,
+    stand_in: String,
+    calls_itself: bool,
+) {
+    body.of = Some(number);
+    let whole = body.create.clone();
+    let mut draft = Draft::of(body);
+    draft.part = Part::Inside(number);
+    let part = out.add(draft);
+    if let Some(draft) = out.draft_mut(number) {
+        draft.assemble = Some(Box::new(move |object, is_separate| {
+            if is_separate(part) {
+                object.create.splice(..1, [stand_in]);
+            } else if calls_itself {
+                object
+                    .create
+                    .splice(..1, [stand_in].into_iter().chain(whole));
+            }
+        }));
+    }
+}
+
+/// `verb` is `CREATE` or `CREATE OR REPLACE` and a space.
+fn definition(verb: &str, keyword: &str, name: &str, row: &Row, body: &str) -> Result<String> {
+    let mut text = format!("{verb}{keyword} {name}({})", row.text("arguments")?);
     // A procedure has no result here, also where the server names one for its OUT arguments.
     if keyword == "FUNCTION"
         && let Some(result) = row.opt("result")?
@@ -148,11 +193,11 @@ fn definition(keyword: &str, name: &str, row: &Row) -> Result<String> {
             );
         }
     }
-    let _ = write!(text, "\n    {}", body(row)?);
+    let _ = write!(text, "\n    {body}");
     Ok(text)
 }
 
-fn body(row: &Row) -> Result<String> {
+fn body_of(row: &Row) -> Result<String> {
     if let Some(body) = row.opt("body")? {
         return Ok(body.to_owned());
     }

@@ -90,15 +90,28 @@ fn operator(reader: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<()> {
 /// What a class (first number `pg_opclass`) or, loosely, a family holds: `OPERATOR …`, `FUNCTION …`.
 type Members = HashMap<(u32, u32), Vec<String>>;
 
-async fn members(reader: &Reader<'_>) -> Result<Members> {
-    let mut members = Members::new();
-    // Loose members of built-in families can be an extension's, which brings them itself.
-    let not_of_extension = |class: u32, oid: &str| {
+/// SQL that is true where a member of what `d` refers to is a user's. Extensions bring what they
+/// added themselves: to their own families, to which users may have added what is theirs, and to
+/// built-in ones. `class` and `oid` say which operator or function it is.
+fn users_own(class: u32, oid: &str) -> String {
+    let of_extension = |class: &str, oid: &str| {
         format!(
-            "NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = {class} \
+            "EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = {class} \
             AND e.objid = {oid} AND e.deptype = 'e')"
         )
     };
+    format!(
+        "(d.refclassid = {} \
+        OR (d.refobjid >= {FIRST_NORMAL_OID} AND NOT {family}) \
+        OR ((d.refobjid < {FIRST_NORMAL_OID} OR {oid} >= {FIRST_NORMAL_OID}) AND NOT {member}))",
+        catalog::OPERATOR_CLASS,
+        family = of_extension("d.refclassid", "d.refobjid"),
+        member = of_extension(&class.to_string(), oid),
+    )
+}
+
+async fn members(reader: &Reader<'_>) -> Result<Members> {
+    let mut members = Members::new();
     let query = format!(
         "SELECT DISTINCT d.refclassid, d.refobjid, o.amopstrategy, \
         o.amopopr::pg_catalog.regoperator AS operator, f.opfname, n.nspname, o.oid \
@@ -109,7 +122,7 @@ async fn members(reader: &Reader<'_>) -> Result<Members> {
         WHERE d.classid = 2602 AND d.objid >= {FIRST_NORMAL_OID} \
         AND d.refclassid IN (2616, 2753) AND o.amopfamily = coalesce(c.opcfamily, d.refobjid) \
         AND {} ORDER BY 1, 2, 3, o.oid",
-        not_of_extension(catalog::OPERATOR, "o.amopopr")
+        users_own(catalog::OPERATOR, "o.amopopr")
     );
     for row in reader.rows(&query).await? {
         let mut text = format!(
@@ -135,7 +148,7 @@ async fn members(reader: &Reader<'_>) -> Result<Members> {
         FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_amproc p ON p.oid = d.objid \
         WHERE d.classid = 2603 AND d.objid >= {FIRST_NORMAL_OID} \
         AND d.refclassid IN (2616, 2753) AND {} ORDER BY 1, 2, 3, p.oid",
-        not_of_extension(catalog::PROC, "p.amproc")
+        users_own(catalog::PROC, "p.amproc")
     );
     for row in reader.rows(&query).await? {
         let text = format!(
@@ -152,21 +165,23 @@ async fn members(reader: &Reader<'_>) -> Result<Members> {
 }
 
 async fn families(reader: &Reader<'_>, out: &mut Collected, members: &Members) -> Result<()> {
-    let query = "SELECT f.oid, f.opfname, f.opfnamespace, f.opfowner, m.amname \
+    let query = "SELECT f.oid, f.opfname, f.opfnamespace, f.opfowner, m.amname, \
+        EXISTS (SELECT 1 FROM pg_catalog.pg_depend e WHERE e.classid = 2753 AND e.objid = f.oid \
+        AND e.deptype = 'e') AS of_extension \
         FROM pg_catalog.pg_opfamily f JOIN pg_catalog.pg_am m ON m.oid = f.opfmethod ORDER BY f.oid";
     for row in reader.rows(query).await? {
         let oid = row.oid("oid")?;
         let place = catalog::row(catalog::OPERATOR_FAMILY, oid);
         let schema = row.oid("opfnamespace")?;
-        let built_in = oid < FIRST_NORMAL_OID;
-        let parts = if built_in {
+        let foreign = oid < FIRST_NORMAL_OID || row.bool("of_extension")?;
+        let parts = if foreign {
             Parts::NONE
         } else {
             reader.parts_in(place, schema)
         };
-        // What users added to a built-in family is theirs; what is in an extension's comes with it.
+        // What users added to a built-in family or to an extension's is theirs.
         let loose = members.get(&(catalog::OPERATOR_FAMILY, oid));
-        let keeps_loose_members = built_in && loose.is_some() && reader.whole;
+        let keeps_loose_members = foreign && loose.is_some() && reader.whole;
         if !parts.definition && !keeps_loose_members {
             continue;
         }
@@ -194,6 +209,8 @@ async fn families(reader: &Reader<'_>, out: &mut Collected, members: &Members) -
         reader.describe(&mut object, parts, "OPERATOR FAMILY", &identity);
         let mut draft = Draft::of(object);
         draft.sort_key.push(method);
+        // An extension's family comes with the extension.
+        draft.needs.extend(out.number_of(place.class, place.oid));
         reader.add(out, draft);
     }
     Ok(())

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use super::super::draft::{Collected, Draft};
-use super::super::object::{Object, ObjectKind, ObjectNumber};
+use super::super::object::{Newer, Object, ObjectKind, ObjectNumber};
 use super::super::quote::{ident, literal};
 use super::super::reader::{Reader, Row};
-use super::relations::{self, Relation, Relations};
+use super::relations::{self, Column, Relation, Relations};
 use super::tables;
 use crate::error::Result;
 
@@ -119,13 +119,17 @@ fn add(
             return Ok(0);
         };
         object.of = Some(table.number);
-        object.create = vec![identity(
-            sequence,
-            table,
-            &column.name,
-            column.identity,
-            options,
-        )];
+        let own = own_persistence(sequence, table).filter(|_| reader.since(15));
+        object.create = vec![identity(sequence, table, column, own, options)];
+        if own.is_none()
+            && let Some(own) = own_persistence(sequence, table)
+        {
+            // Before 15 every sequence was logged.
+            object.newer.push(Newer {
+                since: 15,
+                statement: format!("ALTER SEQUENCE {} SET {own}", sequence.qualified()),
+            });
+        }
         // It comes and goes, and changes hands, with its column.
         object.drop.clear();
         object.attachments.owner.clear();
@@ -148,29 +152,34 @@ fn plain(sequence: &Relation, options: &Options) -> String {
     text + &clauses(options)
 }
 
+/// What is to be said where a sequence is not as its table is.
+fn own_persistence(sequence: &Relation, table: &Relation) -> Option<&'static str> {
+    match (sequence.persistence, table.persistence) {
+        (own, of_table) if own == of_table => None,
+        ('u', _) => Some("UNLOGGED"),
+        _ => Some("LOGGED"),
+    }
+}
+
 fn identity(
     sequence: &Relation,
     table: &Relation,
-    column: &str,
-    identity: char,
+    column: &Column,
+    persistence: Option<&str>,
     options: &Options,
 ) -> String {
-    let when = if identity == 'a' {
+    let when = if column.identity == 'a' {
         "ALWAYS"
     } else {
         "BY DEFAULT"
     };
-    let persistence = match (sequence.persistence, table.persistence) {
-        (own, of_table) if own == of_table => "",
-        ('u', _) => "    UNLOGGED\n",
-        _ => "    LOGGED\n",
-    };
+    let persistence = persistence.map_or(String::new(), |word| format!("    {word}\n"));
     format!(
         "ALTER {}TABLE {} ALTER COLUMN {} ADD GENERATED {when} AS IDENTITY (\n    \
          SEQUENCE NAME {}\n{persistence}{}\n)",
         table.foreign_word(),
         table.qualified(),
-        ident(column),
+        ident(&column.name),
         sequence.qualified(),
         clauses(options)
     )

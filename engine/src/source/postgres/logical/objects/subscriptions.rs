@@ -62,6 +62,13 @@ fn subscription(reader: &Reader<'_>, out: &mut Collected, row: &Row) -> Result<(
         quote::idents(publications.iter().map(String::as_str)),
         options(row)?
     ));
+    if !reader.since(16) {
+        // Older servers apply changes as the owner; newer ones only where that is said.
+        object.newer.push(Newer {
+            since: 16,
+            statement: format!("ALTER SUBSCRIPTION {quoted} SET (run_as_owner = true)"),
+        });
+    }
     object.drop = format!("DROP SUBSCRIPTION IF EXISTS {quoted}");
     reader.describe(&mut object, parts, "SUBSCRIPTION", &quoted);
     reader.add(out, Draft::of(object));

@@ -15,10 +15,18 @@ pub(super) async fn read(
     relations: &Relations,
 ) -> Result<()> {
     let source = relations.source(|r| r.defined() && r.has_triggers);
+    let mut inherited = Vec::new();
     for row in reader.rows(&query(reader, &source)).await? {
         if let Some(table) = relations.saved(row.oid("tgrelid")?) {
             let draft = trigger(reader, table, &row)?;
-            out.add(draft);
+            let number = out.add(draft);
+            inherited.push((number, row.oid("root")?));
+        }
+    }
+    for (number, root) in inherited {
+        let root = out.number_of(catalog::TRIGGER, root);
+        if let (Some(root), Some(draft)) = (root, out.draft_mut(number)) {
+            draft.needs.push(root);
         }
     }
     Ok(())
@@ -26,6 +34,12 @@ pub(super) async fn read(
 
 /// How a partition's trigger is known and its parent found has changed with the versions.
 fn query(reader: &Reader<'_>, source: &str) -> String {
+    let parents = if reader.since(13) {
+        "SELECT oid, tgparentid AS parent FROM pg_catalog.pg_trigger WHERE tgparentid <> 0"
+    } else {
+        "SELECT objid AS oid, refobjid AS parent FROM pg_catalog.pg_depend \
+         WHERE classid = 2620 AND refclassid = 2620"
+    };
     let (inherited, joins, wanted) = if reader.since(15) {
         (
             "t.tgparentid <> 0",
@@ -49,8 +63,14 @@ fn query(reader: &Reader<'_>, source: &str) -> String {
     } else {
         ("false", "", "NOT t.tgisinternal")
     };
+    // What a partition inherited is made with the trigger of the topmost table, whatever the
+    // tables between them have.
     format!(
-        "SELECT t.oid, t.tgrelid, t.tgname, t.tgenabled, {inherited} AS inherited, \
+        "WITH RECURSIVE parents AS ({parents}), up (oid, above) AS (SELECT oid, parent FROM parents \
+         UNION ALL SELECT u.oid, p.parent FROM up u JOIN parents p ON p.oid = u.above) \
+         SELECT t.oid, t.tgrelid, t.tgname, t.tgenabled, {inherited} AS inherited, \
+         (SELECT a.above FROM up a WHERE a.oid = t.oid AND NOT EXISTS \
+           (SELECT 1 FROM parents p WHERE p.oid = a.above)) AS root, \
          pg_catalog.pg_get_triggerdef(t.oid, false) AS definition \
          FROM {source} JOIN pg_catalog.pg_trigger t ON t.tgrelid = src.oid {joins} \
          WHERE {wanted} ORDER BY t.tgrelid, t.tgname"

@@ -165,6 +165,14 @@ impl Repair {
                 return self.take_out(drafts, part);
             }
         }
+        if let Some((body, other)) = self.body_in(drafts, members) {
+            // The function needs only its signature now; its body is made when the other is there.
+            self.graph
+                .forget(members[other], members[(other + 1) % members.len()]);
+            self.graph.need(body, members[(other + 1) % members.len()]);
+            self.graph.need(self.before_data, body);
+            return self.take_out(drafts, body);
+        }
         self.broken.push(format!(
             "These objects depend on each other in a circle that cannot be restored as it is: {}",
             names(drafts, members)
@@ -187,6 +195,24 @@ impl Repair {
                     })
             })
             .max_by_key(|&node| (drafts[node].object.kind, std::cmp::Reverse(node)))
+    }
+
+    /// The body of a function among the members that calls the next member, and the function's
+    /// place among them.
+    fn body_in(&self, drafts: &[Draft], members: &[usize]) -> Option<(usize, usize)> {
+        let is_function = |node: usize| {
+            let draft = drafts.get(node);
+            draft.is_some_and(|draft| draft.object.kind == ObjectKind::Function)
+        };
+        members.iter().enumerate().find_map(|(at, &function)| {
+            if !is_function(function) || !is_function(members[(at + 1) % members.len()]) {
+                return None;
+            }
+            let body = (0..drafts.len()).find(|&part| {
+                is_function(part) && self.owner[part] == Some(function) && self.is_inside(part)
+            })?;
+            Some((body, at))
+        })
     }
 
     /// Gives a part statements of its own, after its owner.

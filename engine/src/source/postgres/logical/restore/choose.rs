@@ -113,25 +113,46 @@ pub fn choose(objects: &[Object], choices: &[Choice]) -> Result<Chosen> {
     add_partitions(objects, &by_number, &mut chosen.tables);
     let mut asked = chosen.tables.clone();
     add_parts(objects, &by_number, &mut chosen, &mut asked);
-    let mut reached = asked.clone();
-    let mut open: Vec<ObjectNumber> = asked.iter().copied().collect();
-    while let Some(number) = open.pop() {
-        let Some(object) = by_number.get(&number) else {
-            continue;
-        };
-        for needed in object.depends_on.iter().chain(&object.of) {
-            if by_number
-                .get(needed)
-                .is_some_and(|other| other.kind.section() != Section::Data)
-                && reached.insert(*needed)
-            {
-                open.push(*needed);
-            }
-        }
-    }
+    let reached = add_needed(objects, &by_number, &asked);
     chosen.needed = reached.difference(&asked).copied().collect();
     chosen.objects = reached;
     Ok(chosen)
+}
+
+/// What was asked for and all that it needs, whole.
+fn add_needed(
+    objects: &[Object],
+    by_number: &HashMap<ObjectNumber, &Object>,
+    asked: &HashSet<ObjectNumber>,
+) -> HashSet<ObjectNumber> {
+    let mut reached = asked.clone();
+    let mut open: Vec<ObjectNumber> = asked.iter().copied().collect();
+    while let Some(number) = open.pop() {
+        if let Some(object) = by_number.get(&number) {
+            for needed in object.depends_on.iter().chain(&object.of) {
+                let other = by_number.get(needed);
+                if other.is_some_and(|other| other.kind.section() != Section::Data)
+                    && reached.insert(*needed)
+                {
+                    open.push(*needed);
+                }
+            }
+        }
+        if open.is_empty() {
+            // A needed table stays without checks that stand apart; types and the like must be whole.
+            let is_table = |number| {
+                let owner = by_number.get(&number);
+                owner.is_some_and(|owner| owner.kind == ObjectKind::Table)
+            };
+            let completing = objects.iter().filter(|object| {
+                let owner = object.completes();
+                owner.is_some_and(|owner| reached.contains(&owner) && !is_table(owner))
+            });
+            let more: Vec<_> = completing.map(|object| object.number).collect();
+            open.extend(more.into_iter().filter(|number| reached.insert(*number)));
+        }
+    }
+    reached
 }
 
 fn is_relation(kind: ObjectKind) -> bool {

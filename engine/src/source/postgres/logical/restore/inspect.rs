@@ -1,7 +1,8 @@
 //! What the target of a restore is and has: asked before anything is done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::maker::ends_the_session;
 use crate::error::Result;
 use crate::source::postgres::logical::quote::literal;
 use crate::source::postgres::session::Sql;
@@ -23,8 +24,8 @@ pub struct ServerState {
     pub roles: BTreeSet<String>,
     /// Tablespaces.
     pub tablespaces: BTreeSet<String>,
-    /// Extensions that can be created, with the version they would get.
-    pub extensions: BTreeMap<String, String>,
+    /// Extensions that can be created; `None` where the server cannot say.
+    pub extensions: Option<BTreeSet<String>>,
     /// Whether our role may create databases.
     pub may_create_databases: bool,
     /// Whether our role is a superuser.
@@ -53,16 +54,18 @@ pub async fn server(sql: &Sql) -> Result<ServerState> {
     state.databases = names(sql, "SELECT datname AS name FROM pg_catalog.pg_database").await?;
     state.roles = names(sql, "SELECT rolname AS name FROM pg_catalog.pg_roles").await?;
     state.tablespaces = names(sql, "SELECT spcname AS name FROM pg_catalog.pg_tablespace").await?;
-    for row in sql
-        .rows("SELECT name, default_version FROM pg_catalog.pg_available_extensions")
-        .await?
-    {
-        state.extensions.insert(
-            row.string("name")?,
-            row.opt_string("default_version")?.unwrap_or_default(),
-        );
-    }
+    state.extensions = extensions(sql).await?;
     Ok(state)
+}
+
+/// The extensions that a server offers; `None` where one of its files is broken, which makes the
+/// server refuse to list any.
+async fn extensions(sql: &Sql) -> Result<Option<BTreeSet<String>>> {
+    match names(sql, "SELECT name FROM pg_catalog.pg_available_extensions").await {
+        Ok(names) => Ok(Some(names)),
+        Err(error) if ends_the_session(&error) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 async fn names(sql: &Sql, query: &str) -> Result<BTreeSet<String>> {

@@ -54,8 +54,9 @@ impl Maker {
         if let Err(error) = self.place(object).await {
             return lose(&label, error, losses);
         }
-        if !object.create.is_empty()
-            && let Err(error) = self.sql.run(&batch(&object.create)).await
+        let create = object.create_on(self.sql.major());
+        if !create.is_empty()
+            && let Err(error) = self.sql.run(&batch(&create)).await
         {
             return lose(&label, error, losses);
         }
