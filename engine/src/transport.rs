@@ -1,5 +1,6 @@
-//! Ways to move bytes to a server safely: TLS and SSH tunnels.
+//! Ways to move bytes to a server: safely, through TLS and SSH tunnels, and without waking up too often.
 
+pub(crate) mod paced;
 pub(crate) mod ssh;
 pub(crate) mod tls;
 

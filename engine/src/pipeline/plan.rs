@@ -35,8 +35,6 @@ pub struct RestoreOptions {
     pub no_extensions: bool,
     /// Bring missing roles and tablespaces back too.
     pub globals: bool,
-    /// Leave out reading everything back and comparing it.
-    pub no_proof: bool,
 }
 
 /// What happens to one object.

@@ -1,13 +1,13 @@
 //! A logical restore of a PostgreSQL database, from a plan to a proved result.
 //!
-//! Definitions first, in one session; then the rows, the largest table first, in several; then
-//! what needs the rows, in parallel as far as locks allow; privileges, event triggers and
-//! refreshes last. A refused statement costs its object and makes the restore partial; what ends
+//! Definitions first, in one session; then, in several, the rows, what needs them, and the proof,
+//! in parallel as far as dependencies and locks allow; privileges, event triggers and refreshes last. A refused statement costs its object and makes the restore partial; what ends
 //! the connection or the repository's reading fails it. A database that this restore made and
 //! could not finish is dropped again, so that nobody takes it for whole.
 
 mod data;
 mod destination;
+mod flow;
 mod large_objects;
 mod post;
 mod proof;
@@ -141,31 +141,26 @@ impl Job<'_> {
         destination::prepare(self, made, &mut losses).await?;
         let mut maker = self.maker().await?;
         let mut objects = self.make_definitions(&mut maker, &mut losses).await?;
-        let loaded = data::load(self, &mut losses).await?;
         if self.plan.chosen.is_none() {
             large_objects::load(self, &mut losses).await?;
         }
         self.set_sequences(&mut maker, &mut losses).await?;
-        objects += post::make(self, &mut losses).await?;
+        let flowed = flow::run(self, &mut losses).await?;
+        objects += flowed.objects;
         objects += self.finish_objects(&mut maker, &mut losses).await?;
         if self.plan.creates_database() && self.plan.chosen.is_none() {
             destination::finish(self, &maker, &mut losses).await?;
         }
         drop(maker);
-        let tables = if self.plan.options.no_proof {
-            Vec::new()
-        } else {
-            proof::compare(self, &mut losses).await?
-        };
-        let proved_tables = tables.iter().filter(|table| table.equal).count() as u64;
+        let proved_tables = flowed.tables.iter().filter(|table| table.equal).count() as u64;
         Ok(RestoreOutcome {
             status: Outcome::of(&losses),
             database: self.plan.database.clone(),
             kept_database: None,
             losses,
             objects,
-            rows: loaded,
-            tables,
+            rows: flowed.rows,
+            tables: flowed.tables,
             proved_tables,
         })
     }

@@ -5,6 +5,7 @@
 //! [`Storage::barrier`], not once per object. A temporary file is locked while its writer lives, so
 //! what a crash left behind is told apart from work in progress without asking any clock.
 
+mod direct;
 mod files;
 
 use std::collections::BTreeSet;

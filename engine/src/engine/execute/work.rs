@@ -206,7 +206,6 @@ impl Engine {
             no_privileges: create.no_privileges,
             no_extensions: create.no_extensions,
             globals: create.globals,
-            no_proof: false,
         };
         let target = self.target(connection)?;
         let (repository, archive) = self.archive(backup).await?;

@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 use super::target::{Address, SshTarget, Target, TlsMode};
 use crate::error::{Code, Error, Result};
 use crate::transport::Io;
+use crate::transport::paced::Paced;
 use crate::transport::ssh::{self, Destination};
 use crate::transport::tls::{self, TlsRequest, Verify};
 
@@ -172,7 +173,7 @@ async fn open_bare(target: &Target) -> Result<Box<dyn Io>> {
             let stream = open_tcp(host, *port)
                 .await
                 .map_err(|e| unreachable(target, e))?;
-            Ok(Box::new(stream))
+            Ok(Box::new(Paced::new(stream)))
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The file operations under [`super::LocalStorage`]; all of them block.
 
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use rustix::fs::{FlockOperation, RenameFlags};
 
+use super::direct;
 use crate::secret::random_bytes;
 use crate::storage::ObjectInfo;
 
@@ -58,7 +59,7 @@ pub(super) fn create_object(folder: &Path, path: &Path, body: &[u8]) -> io::Resu
             ErrorKind::Unsupported => Ok(()),
             _ => Err(error),
         })
-        .and_then(|()| file.write_all(body))
+        .and_then(|()| direct::write(&mut file, &temporary, body))
         .and_then(|()| file.sync_data())
         .and_then(|()| rename_new(&temporary, path));
     if written.is_err() {

@@ -1,24 +1,32 @@
-//! The order in which several sessions make what comes after the rows.
+//! The order in which several sessions do the work of a restore.
 //!
-//! An item waits for what it depends on, and for every running item that would fight with it over
-//! a table's lock: two sessions that add constraints to tables of one another would deadlock.
+//! A step waits for the steps it needs, and for every running step that would fight with it over a
+//! table's lock: two sessions that add constraints to tables of one another would deadlock.
 //! `CREATE INDEX` only shares its table, so indexes of one table are built side by side. Among the
-//! ready, the heaviest table goes first, so that the last session to finish does so early.
+//! ready, the one with the longest way still before it goes first, so that no long step is left to
+//! the end (Hu, "Parallel sequencing and assembly line problems", 1961).
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 
 use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber};
 
-#[derive(Debug)]
-struct Item {
-    number: ObjectNumber,
-    waits_for: usize,
-    dependents: Vec<usize>,
-    exclusive: HashSet<ObjectNumber>,
-    shared: HashSet<ObjectNumber>,
+/// One piece of work.
+#[derive(Clone, Debug, Default)]
+pub struct Step {
+    /// Places of the steps that come before; each is lower than this step's own place.
+    pub after: Vec<usize>,
+    /// Tables that no other step may use meanwhile.
+    pub exclusive: HashSet<ObjectNumber>,
+    /// Tables that other steps may share.
+    pub shared: HashSet<ObjectNumber>,
+    /// How long it may take, in any unit.
+    pub cost: u64,
+    /// It is no work, but stands for all that it comes after.
+    pub is_join: bool,
 }
 
-impl Item {
+impl Step {
     fn fights(&self, other: &Self) -> bool {
         let hits = |one: &Self, two: &Self| {
             one.exclusive
@@ -32,95 +40,72 @@ impl Item {
 /// What is left to do, what may start now.
 #[derive(Debug)]
 pub struct Schedule {
-    items: Vec<Item>,
-    /// Ready items, heaviest first.
+    steps: Vec<Step>,
+    /// How many steps each still waits for.
+    waits_for: Vec<usize>,
+    dependents: Vec<Vec<usize>>,
+    /// The cost of each step and of the longest way from it to the end.
+    ways: Vec<u64>,
+    /// Ready steps, the longest way first.
     ready: Vec<usize>,
     running: Vec<usize>,
-    weights: Vec<u64>,
     left: usize,
 }
 
 impl Schedule {
-    /// Plans `items` (objects of the post section, in restore order). `all` are the backup's objects;
-    /// `weight` tells a table's size, in any unit.
-    pub fn new(
-        items: &[&Object],
-        all: &HashMap<ObjectNumber, &Object>,
-        weight: impl Fn(ObjectNumber) -> u64,
-    ) -> Self {
-        let places: HashMap<ObjectNumber, usize> = items
-            .iter()
-            .enumerate()
-            .map(|(place, object)| (object.number, place))
-            .collect();
-        let mut planned: Vec<Item> = items.iter().map(|object| item(object, all)).collect();
-        let mut weights = Vec::with_capacity(items.len());
-        for (place, object) in items.iter().enumerate() {
-            let before: HashSet<usize> = object
-                .depends_on
-                .iter()
-                .filter_map(|number| places.get(number).copied())
-                // The order is already free of loops: only what stands before can be waited for.
-                .filter(|other| *other < place)
-                .collect();
-            planned[place].waits_for = before.len();
-            for other in before {
-                planned[other].dependents.push(place);
+    /// Plans `steps`; from here on a step is known by its place among them.
+    pub fn new(steps: Vec<Step>) -> Self {
+        let count = steps.len();
+        let mut dependents = vec![Vec::new(); count];
+        for (place, step) in steps.iter().enumerate() {
+            for other in &step.after {
+                debug_assert!(*other < place);
+                dependents[*other].push(place);
             }
-            weights.push(object.of.map_or(0, &weight));
+        }
+        let mut ways = vec![0_u64; count];
+        for (place, step) in steps.iter().enumerate().rev() {
+            let rest = dependents[place].iter().map(|other| ways[*other]).max();
+            ways[place] = step.cost.saturating_add(rest.unwrap_or_default());
         }
         let mut schedule = Self {
+            waits_for: steps.iter().map(|step| step.after.len()).collect(),
+            dependents,
+            ways,
             ready: Vec::new(),
             running: Vec::new(),
-            left: planned.len(),
-            items: planned,
-            weights,
+            left: count,
+            steps,
         };
-        for place in 0..schedule.items.len() {
-            if schedule.items[place].waits_for == 0 {
-                schedule.ready.push(place);
-            }
+        let at_once: Vec<usize> = (0..count)
+            .filter(|place| schedule.waits_for[*place] == 0)
+            .collect();
+        for place in at_once {
+            schedule.free(place);
         }
-        schedule.sort();
         schedule
     }
 
-    /// The next object to make, if one can start beside those that run.
-    pub fn take(&mut self) -> Option<ObjectNumber> {
+    /// The next step to start beside those that run, if there is one.
+    pub fn take(&mut self) -> Option<usize> {
         let found = self.ready.iter().position(|candidate| {
             self.running
                 .iter()
-                .all(|running| !self.items[*candidate].fights(&self.items[*running]))
+                .all(|running| !self.steps[*candidate].fights(&self.steps[*running]))
         })?;
         let place = self.ready.remove(found);
         self.running.push(place);
-        Some(self.items[place].number)
+        Some(place)
     }
 
-    /// Marks a taken object as done, made or not: what waits for it is tried all the same, so that
+    /// Marks a taken step as done, well or not: what waits for it is tried all the same, so that
     /// every error is found in one restore.
-    pub fn finish(&mut self, number: ObjectNumber) {
-        let Some(found) = self
-            .running
-            .iter()
-            .position(|place| self.items[*place].number == number)
-        else {
+    pub fn finish(&mut self, place: usize) {
+        let Some(found) = self.running.iter().position(|running| *running == place) else {
             return;
         };
-        let place = self.running.remove(found);
-        self.left -= 1;
-        let mut freed = false;
-        for dependent in std::mem::take(&mut self.items[place].dependents) {
-            let item = &mut self.items[dependent];
-            item.waits_for -= 1;
-            if item.waits_for == 0 {
-                self.ready.push(dependent);
-                freed = true;
-            }
-        }
-        if freed {
-            self.sort();
-        }
+        self.running.remove(found);
+        self.pass(place);
     }
 
     /// Whether everything is done.
@@ -128,14 +113,30 @@ impl Schedule {
         self.left == 0
     }
 
-    fn sort(&mut self) {
-        let weights = &self.weights;
-        self.ready
-            .sort_by_key(|place| (std::cmp::Reverse(weights[*place]), *place));
+    /// A step that waits for nothing any more.
+    fn free(&mut self, place: usize) {
+        if self.steps[place].is_join {
+            self.pass(place);
+            return;
+        }
+        let key = |place: &usize| (Reverse(self.ways[*place]), *place);
+        let spot = self.ready.partition_point(|other| key(other) < key(&place));
+        self.ready.insert(spot, place);
+    }
+
+    fn pass(&mut self, place: usize) {
+        self.left -= 1;
+        for dependent in std::mem::take(&mut self.dependents[place]) {
+            self.waits_for[dependent] -= 1;
+            if self.waits_for[dependent] == 0 {
+                self.free(dependent);
+            }
+        }
     }
 }
 
-fn item(object: &Object, all: &HashMap<ObjectNumber, &Object>) -> Item {
+/// The tables and other relations that making an object locks.
+pub fn touched(object: &Object, all: &HashMap<ObjectNumber, &Object>) -> HashSet<ObjectNumber> {
     let is_relation = |number: &ObjectNumber| {
         all.get(number).is_some_and(|other| {
             matches!(
@@ -148,24 +149,16 @@ fn item(object: &Object, all: &HashMap<ObjectNumber, &Object>) -> Item {
             )
         })
     };
-    let touched: HashSet<ObjectNumber> = object
+    object
         .of
         .into_iter()
         .chain(object.depends_on.iter().copied().filter(is_relation))
-        .collect();
-    let is_read_only = matches!(object.kind, ObjectKind::Index | ObjectKind::Statistics);
-    let (exclusive, shared) = if is_read_only {
-        (HashSet::new(), touched)
-    } else {
-        (touched, HashSet::new())
-    };
-    Item {
-        number: object.number,
-        waits_for: 0,
-        dependents: Vec::new(),
-        exclusive,
-        shared,
-    }
+        .collect()
+}
+
+/// Whether an object is made without keeping others from reading its table.
+pub fn shares(object: &Object) -> bool {
+    matches!(object.kind, ObjectKind::Index | ObjectKind::Statistics)
 }
 
 #[cfg(test)]
