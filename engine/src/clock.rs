@@ -38,7 +38,7 @@ pub struct ManualClock(parking_lot::Mutex<(DateTime<Utc>, Duration)>);
 impl ManualClock {
     /// Starts at `now`, an hour after boot.
     pub fn new(now: DateTime<Utc>) -> Self {
-        Self(parking_lot::Mutex::new((now, Duration::from_secs(3600))))
+        Self(parking_lot::Mutex::new((now, Duration::from_hours(1))))
     }
 
     /// Moves both clocks forward.

@@ -138,7 +138,7 @@ impl Config {
 }
 
 fn minutes(count: u64) -> Duration {
-    Duration::from_secs(count * 60)
+    Duration::from_mins(count)
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub trait Monitor: Send + Sync + std::fmt::Debug {
     /// A new stage begins, named for people in the present tense: `reading schema`, `copying rows`.
     fn stage(&self, name: &str);
     /// What the stage expects to do; `None` stays unknown and is never guessed.
-    fn expect(&self, objects: Option<u64>, bytes: Option<u64>);
+    fn foresee(&self, objects: Option<u64>, bytes: Option<u64>);
     /// What was done since the last call.
     fn advance(&self, objects: u64, read_bytes: u64, stored_bytes: u64);
     /// A line for the log.
@@ -53,7 +53,7 @@ pub struct Unwatched;
 
 impl Monitor for Unwatched {
     fn stage(&self, _: &str) {}
-    fn expect(&self, _: Option<u64>, _: Option<u64>) {}
+    fn foresee(&self, _: Option<u64>, _: Option<u64>) {}
     fn advance(&self, _: u64, _: u64, _: u64) {}
     fn note(&self, _: Level, _: &str) {}
     fn lost(&self, _: Loss) {}
@@ -74,7 +74,7 @@ impl Monitor for Remembering {
     fn stage(&self, name: &str) {
         self.stages.lock().push(name.to_owned());
     }
-    fn expect(&self, _: Option<u64>, _: Option<u64>) {}
+    fn foresee(&self, _: Option<u64>, _: Option<u64>) {}
     fn advance(&self, _: u64, _: u64, _: u64) {}
     fn note(&self, level: Level, text: &str) {
         self.notes.lock().push((level, text.to_owned()));

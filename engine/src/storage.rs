@@ -74,7 +74,7 @@ pub enum StorageError {
         key: String,
     },
     /// Anything else; `transient` says whether a later try may go through.
-    #[error("Cannot {action} {key} at {place}")]
+    #[error("Cannot {action} {}", whereabouts(key, place))]
     Failed {
         /// The verb.
         action: &'static str,
@@ -90,6 +90,27 @@ pub enum StorageError {
     },
 }
 
+fn whereabouts(key: &str, place: &str) -> String {
+    if key.is_empty() {
+        place.to_owned()
+    } else {
+        format!("{key} at {place}")
+    }
+}
+
+/// What a person can do about a place that fails.
+fn remedy(kind: std::io::ErrorKind) -> &'static str {
+    use std::io::ErrorKind;
+    match kind {
+        ErrorKind::PermissionDenied => "Let the user that runs the engine read and write there",
+        ErrorKind::ReadOnlyFilesystem => "Mount the file system so that it can be written",
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            "Check the path, and that its disk is mounted"
+        }
+        _ => "Check the disk and the system's log",
+    }
+}
+
 impl From<StorageError> for Error {
     fn from(error: StorageError) -> Self {
         let code = match &error {
@@ -102,7 +123,9 @@ impl From<StorageError> for Error {
         };
         let message = error.to_string();
         match error {
-            StorageError::Failed { source, .. } => Self::new(code, message).because(source),
+            StorageError::Failed { source, .. } => Self::new(code, message)
+                .hint(remedy(source.kind()))
+                .because(source),
             StorageError::Full { .. } => Self::new(code, message)
                 .hint("Free space there or prune the repository; committed backups are safe"),
             _ => Self::new(code, message),

@@ -58,6 +58,13 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
                 format!("The body is not valid JSON: {error}"),
             )
         })?;
+        if !Value::is_object(&value) {
+            return Err(Problem::new(
+                StatusCode::BAD_REQUEST,
+                Code::Invalid.name(),
+                "The body must be a JSON object",
+            ));
+        }
         decode(value).map(Self)
     }
 }
@@ -212,7 +219,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
                     reason.split_once(": "),
                 ) {
                     (Some(name), _) => (name, "no such parameter"),
-                    (None, Some((field, message))) if !field.contains(' ') => (field, message),
+                    (None, Some((field, message))) if !field.contains(' ') => {
+                        // The standard library's words for numbers mean nothing to a caller.
+                        let number = message.contains("digit") || message.contains("number too");
+                        (
+                            field,
+                            if number {
+                                "must be a whole number"
+                            } else {
+                                message
+                            },
+                        )
+                    }
                     _ => ("", reason),
                 };
                 refuse(vec![FieldError {

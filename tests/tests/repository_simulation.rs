@@ -128,8 +128,8 @@ impl World {
                 self.prove(&format!("{operation:?}")).await;
             }
             match self.seeded.below(400) {
-                0 => self.clock.advance(Duration::from_secs(26 * 3600)),
-                1..60 => self.clock.advance(Duration::from_secs(120)),
+                0 => self.clock.advance(Duration::from_hours(26)),
+                1..60 => self.clock.advance(Duration::from_mins(2)),
                 60..64 => {
                     let (actor, victim) = &tasks[self.seeded.below(tasks.len())];
                     victim.abort();

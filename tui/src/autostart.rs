@@ -14,7 +14,10 @@ use backstay_engine::{Code, Error, Result};
 use crate::client::Client;
 
 /// An engine that was killed may have to look through its catalog first.
-const START_TIMEOUT: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How long an engine that another command started may take until it answers at the socket.
+const OTHER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Time between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
@@ -50,6 +53,15 @@ pub(crate) async fn start(config: &Config, launch: &Launch, client: &Client) -> 
     let waiting = tokio::time::timeout(START_TIMEOUT, answered(&mut child, client));
     match waiting.await {
         Ok(Ok(())) => Ok(pid),
+        Ok(Err(Some(status))) if is_other(status) => Err(Error::new(
+            Code::EngineRunning,
+            format!(
+                "Another engine has {} but does not answer at {}",
+                config.paths.data.display(),
+                config.socket.display()
+            ),
+        )
+        .hint("Use the socket of that engine, or stop it first")),
         Ok(Err(Some(status))) => Err(Error::new(
             Code::EngineUnreachable,
             format!(
@@ -81,10 +93,11 @@ async fn answered(
         }
         match (ended, child.try_wait()) {
             // Another command was faster: its engine will answer.
-            (None, Ok(Some(status)))
-                if status.code() == Some(i32::from(Code::EngineRunning.exit())) =>
-            {
-                ended = Some(status);
+            (None, Ok(Some(status))) if is_other(status) => {
+                ended = Some((status, tokio::time::Instant::now()));
+            }
+            (Some((status, since)), _) if since.elapsed() > OTHER_TIMEOUT => {
+                return Err(Some(status));
             }
             (None, Ok(Some(status))) => return Err(Some(status)),
             (None, Err(_)) => return Err(None),
@@ -92,6 +105,11 @@ async fn answered(
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
+}
+
+/// Whether an engine ended because another one has its data.
+fn is_other(status: std::process::ExitStatus) -> bool {
+    status.code() == Some(i32::from(Code::EngineRunning.exit()))
 }
 
 fn spawn(launch: &Launch, log: std::fs::File) -> Result<Child> {

@@ -29,7 +29,7 @@ fn variables_win_over_the_file_and_the_file_over_defaults() {
     assert_eq!(config.memory_bytes, 64 << 20);
     assert_eq!(config.socket_mode, 0o660);
     assert!(!config.verify_writes);
-    assert_eq!(config.drain_timeout, Duration::from_secs(60));
+    assert_eq!(config.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.socket, home.path().join("backstay.sock"));
     assert_eq!(config.paths.data, home.path().join("data"));
 }

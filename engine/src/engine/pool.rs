@@ -123,7 +123,8 @@ pub(super) fn local_path(location: &str) -> Result<PathBuf> {
     }
     let path = PathBuf::from(location.strip_prefix("file://").unwrap_or(location));
     if !path.is_absolute() {
-        return Err(refused("the path must begin with /"));
+        return Err(refused("the path must begin with /")
+            .hint("Write the whole path of a folder, like /var/backups/shop"));
     }
     Ok(path)
 }

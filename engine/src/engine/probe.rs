@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::model::{ConnectionTest, Fact};
+use crate::source::postgres::logical::quote::literal;
 use crate::source::postgres::{Sql, Target};
 use crate::units;
 
@@ -33,9 +34,30 @@ pub(super) async fn probe(target: &Target, clock: &crate::clock::SharedClock) ->
     let sql = target.maintenance().await?;
     let latency = clock.boot().saturating_sub(begun);
     check_version(&sql).await?;
+    named_database_exists(target, &sql).await?;
     let databases = databases(&sql).await?;
     let test = look_around(&sql, latency, &databases).await?;
     Ok(Probe { test, databases })
+}
+
+/// A database that the URL names must be there, though another one may have let us in.
+async fn named_database_exists(target: &Target, sql: &Sql) -> Result<()> {
+    let named = target.database.as_deref();
+    let Some(name) = named.filter(|name| *name != sql.database()) else {
+        return Ok(());
+    };
+    let query = format!(
+        "SELECT 1 FROM pg_catalog.pg_database WHERE datname = {}",
+        literal(name)
+    );
+    if sql.maybe_row(&query).await?.is_some() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::DatabaseNotFound,
+        format!("There is no database \"{name}\" at {}", target.place()),
+    )
+    .hint("Name another one in the URL, or leave the name out to reach the whole server"))
 }
 
 /// What a failed try answers where that is no error.

@@ -1,7 +1,9 @@
 //! A least-privilege role for backups, made on the server.
 
+use postgres_protocol::password::scram_sha_256;
+
 use super::Engine;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::model::{ConnectionEdit, ReadonlyUser, ReadonlyUserCreate};
 use crate::repository::format::digest::hex;
 use crate::secret::{SecretText, random_bytes};
@@ -65,9 +67,13 @@ async fn make_role(target: &Target, name: &str, password: &SecretText) -> Result
     } else {
         ""
     };
-    let secret = literal(password.expose());
+    // A verifier, as the server would store it: the password itself is in no statement or log. Every
+    // server that is served knows it.
+    let secret = literal(&scram_sha_256(password.expose().as_bytes()));
     let create = format!("CREATE ROLE {role} LOGIN{bypass} PASSWORD ");
-    sql.run(&format!("{create}{secret}")).await?;
+    sql.run(&format!("{create}{secret}"))
+        .await
+        .map_err(|error| refused(error, target, name))?;
     done.push(format!("{create}{MASK}"));
     if let Err(error) = grants(target, &sql, &role, &mut done).await {
         // A half-made role would be in the way of the next try. Its grants have to go with it, which
@@ -81,6 +87,30 @@ async fn make_role(target: &Target, name: &str, password: &SecretText) -> Result
         });
     }
     Ok(done)
+}
+
+/// Why the role was not made, without the statement: it holds the verifier.
+fn refused(error: Error, target: &Target, name: &str) -> Error {
+    let Some(server) = error.server_error() else {
+        return error;
+    };
+    match server.sqlstate.as_str() {
+        "42501" => Error::new(
+            Code::SourceRights,
+            format!("The role \"{}\" may not create roles", target.user),
+        )
+        .hint("Use a superuser, or a role with CREATEROLE, for this once"),
+        "42710" => Error::new(
+            Code::Conflict,
+            format!("There is a role \"{name}\" on the server already"),
+        )
+        .hint("Choose another name with --user, or drop that role"),
+        _ => {
+            let mut said = server.clone();
+            said.statement = None;
+            said.into_error()
+        }
+    }
 }
 
 async fn grants(target: &Target, sql: &Sql, role: &str, done: &mut Vec<String>) -> Result<()> {

@@ -57,7 +57,10 @@ impl Engine {
             }
         }
         let id = RepositoryId::generate(self.now());
-        let joined = self.join(id, &location, &create).await?;
+        let joined = self
+            .join(id, &location, &create)
+            .await
+            .map_err(|error| error.context(format!("Repository \"{}\"", create.name)))?;
         let record = self.record_of(id, &location, &create, &joined, all.is_empty())?;
         let saved = self.save_repository(record).await?;
         self.0.pool.keep(id.bits(), joined.repository).await;

@@ -11,10 +11,13 @@ use crate::model::{
 };
 use crate::runs::NewRun;
 
+/// PostgreSQL cuts names there.
+const NAME_BYTES_MAX: usize = 63;
+
 impl Engine {
     /// What a restore of that backup would do; nothing is changed.
     pub async fn plan_restore(&self, backup: &str, create: &RestoreCreate) -> Result<RestorePlan> {
-        refuse_physical(create)?;
+        refuse_impossible(create)?;
         let backup = self.restorable_backup(backup)?;
         let connection = self.restore_target(&backup, create)?;
         self.plan_of(&backup, &connection, create).await
@@ -28,7 +31,7 @@ impl Engine {
         create: RestoreCreate,
         trigger: Trigger,
     ) -> Result<Started> {
-        refuse_physical(&create)?;
+        refuse_impossible(&create)?;
         let backup = self.restorable_backup(backup)?;
         let connection = self.restore_target(&backup, &create)?;
         let plan = self.plan_of_refusing(&backup, &connection, &create).await?;
@@ -135,12 +138,20 @@ impl Engine {
     }
 }
 
-fn refuse_physical(create: &RestoreCreate) -> Result<()> {
+fn refuse_impossible(create: &RestoreCreate) -> Result<()> {
     if create.directory.is_some() {
         return Err(
             Error::invalid("A logical backup cannot be restored into a folder")
                 .hint("Name a database, or export the backup with `backstay backup export`")
                 .field("directory", "belongs to physical backups"),
+        );
+    }
+    let name = create.database.as_deref().unwrap_or_default();
+    if name.len() > NAME_BYTES_MAX || name.contains('\0') {
+        return Err(
+            Error::invalid(format!("A database cannot be named \"{name}\""))
+                .hint("Use at most 63 bytes: PostgreSQL cuts longer names off")
+                .field("database", "must be at most 63 bytes"),
         );
     }
     Ok(())

@@ -8,7 +8,7 @@ use crate::catalog::{Query, first_id_at};
 use crate::error::Result;
 
 /// How long between two looks.
-const PAUSE: Duration = Duration::from_secs(3600);
+const PAUSE: Duration = Duration::from_hours(1);
 
 impl Engine {
     /// Removes old logs now and every hour, until the stop.

@@ -121,6 +121,8 @@ codes! {
     NoSpace = "restore.no_space", exit 1, http 507;
     /// The catalog file cannot be read or written.
     CatalogFailed = "catalog.failed", exit 1, http 500;
+    /// The command line cannot write its output.
+    OutputFailed = "output.failed", exit 1, http 500;
     /// The catalog file holds wrong bytes.
     CatalogDamaged = "catalog.damaged", exit 1, http 500;
     /// Something else is in the way.

@@ -58,7 +58,7 @@ pub struct PruneReport {
     pub dry_run: bool,
     /// Deleted backups whose time to undo has passed.
     pub purged_backups: u64,
-    /// Packs to keep.
+    /// Packs that stay as they are; when it was carried out, all that are there now.
     pub keep_packs: u64,
     /// Packs to rewrite because most of them is dead.
     pub repack_packs: u64,

@@ -240,7 +240,7 @@ async fn copy(
     let mut tree = tree::Tree::begin(writer, source).await?;
     task.monitor.stage("copying rows");
     task.monitor
-        .expect(Some(source.schema.tables.len() as u64), None);
+        .foresee(Some(source.schema.tables.len() as u64), None);
     let secret = repository.row_hash_secret();
     let rows_secret = Arc::new(RowSecret::new(secret));
     let copied = rows::copy(rows::Work::plan(

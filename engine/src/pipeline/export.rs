@@ -49,7 +49,7 @@ pub async fn export(
         .sum();
     task.monitor.stage("exporting");
     task.monitor
-        .expect(Some(archive.tables.len() as u64), Some(bytes));
+        .foresee(Some(archive.tables.len() as u64), Some(bytes));
     let mut out = Out { out, written: 0 };
     let source = Source {
         repository,

@@ -46,8 +46,8 @@ impl Monitor for Heard {
     fn stage(&self, name: &str) {
         self.inner.stage(name);
     }
-    fn expect(&self, objects: Option<u64>, bytes: Option<u64>) {
-        self.inner.expect(objects, bytes);
+    fn foresee(&self, objects: Option<u64>, bytes: Option<u64>) {
+        self.inner.foresee(objects, bytes);
     }
     fn advance(&self, objects: u64, read_bytes: u64, stored_bytes: u64) {
         self.inner.advance(objects, read_bytes, stored_bytes);

@@ -212,7 +212,7 @@ impl Job<'_> {
             .objects()
             .filter(|object| object.section() == Section::Pre)
             .collect();
-        self.task.monitor.expect(Some(wanted.len() as u64), None);
+        self.task.monitor.foresee(Some(wanted.len() as u64), None);
         let mut count = 0;
         for object in wanted {
             let before = losses.len();

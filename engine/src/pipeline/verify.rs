@@ -102,7 +102,7 @@ pub async fn run(
     let secret = repository.row_hash_secret();
     let items = items(&archive);
     task.monitor.stage("reading every chunk");
-    task.monitor.expect(
+    task.monitor.foresee(
         Some(items.len() as u64),
         Some(items.iter().map(|item| item.stream.length_bytes).sum()),
     );

@@ -209,7 +209,7 @@ impl Repository {
         let mut walk = Walk::new(self);
         let mut broken: BTreeMap<BackupId, Vec<String>> = BTreeMap::new();
         let backups = self.snapshots().await?;
-        task.monitor.expect(Some(backups.len() as u64), None);
+        task.monitor.foresee(Some(backups.len() as u64), None);
         for id in backups {
             // A damaged snapshot was named with the other objects.
             let Ok(snapshot) = self.snapshot(id).await else {

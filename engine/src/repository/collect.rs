@@ -41,9 +41,9 @@ pub use plan::PrunePlan;
 pub(super) use plan::{pack_name, weigh};
 
 /// What a session may outlast its life by before a collector stops waiting: clocks differ.
-const MARGIN: Duration = Duration::from_secs(3600);
+const MARGIN: Duration = Duration::from_hours(1);
 /// A mark this old belongs to a collector that will not come back; anyone may finish it.
-const MARK_ADOPTED_AFTER: Duration = Duration::from_secs(48 * 3600);
+const MARK_ADOPTED_AFTER: Duration = Duration::from_hours(48);
 
 /// How far apart the clocks of one store's machines may be.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);

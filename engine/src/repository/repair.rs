@@ -99,7 +99,7 @@ impl Repository {
         task: &Task,
     ) -> Result<()> {
         let inner = &self.inner;
-        task.monitor.expect(Some(packs.len() as u64), None);
+        task.monitor.foresee(Some(packs.len() as u64), None);
         let mut segment = Segment::default();
         for (name, size_bytes) in packs {
             match task.or_cancelled(inner.directory(&name, size_bytes)).await {
@@ -153,7 +153,7 @@ impl Repository {
             .filter(|pack| !pack.dead)
             .collect();
         let total = packs.iter().map(|pack| pack.size_bytes).sum();
-        task.monitor.expect(Some(packs.len() as u64), Some(total));
+        task.monitor.foresee(Some(packs.len() as u64), Some(total));
         for pack in packs {
             let verdict = task.or_cancelled(verify(inner, pack.name)).await?;
             if let Verdict::Damaged { reason, chunks } = verdict {

@@ -16,7 +16,7 @@ use crate::ids::SessionId;
 use crate::secret::SecretKey;
 
 /// A writer ends itself this long after its start; collectors count on it.
-pub(crate) const LIFETIME: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const LIFETIME: Duration = Duration::from_hours(24);
 
 /// A session as its writer holds it.
 #[derive(Debug)]

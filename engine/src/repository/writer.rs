@@ -27,7 +27,7 @@ use crate::storage::StorageError;
 pub(crate) use self::core::{Blocks, Class, Core};
 
 /// Between two signs of life.
-const HEARTBEAT: Duration = Duration::from_secs(15 * 60);
+const HEARTBEAT: Duration = Duration::from_mins(15);
 
 /// What a session read and stored so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

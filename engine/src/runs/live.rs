@@ -159,8 +159,8 @@ impl Monitor for Live {
         self.log.line(Level::Info, Some(name), name);
     }
 
-    fn expect(&self, objects: Option<u64>, bytes: Option<u64>) {
-        self.heard(|state, _| state.tracker.expect(objects, bytes));
+    fn foresee(&self, objects: Option<u64>, bytes: Option<u64>) {
+        self.heard(|state, _| state.tracker.foresee(objects, bytes));
     }
 
     fn advance(&self, objects: u64, read_bytes: u64, stored_bytes: u64) {

@@ -40,7 +40,7 @@ impl Tracker {
     }
 
     /// What the stage expects; what is not known stays as it was.
-    pub fn expect(&mut self, objects: Option<u64>, bytes: Option<u64>) {
+    pub fn foresee(&mut self, objects: Option<u64>, bytes: Option<u64>) {
         self.objects_total = objects.or(self.objects_total);
         self.stage_bytes = bytes.or(self.stage_bytes);
     }

@@ -180,6 +180,8 @@ fn failure(error: Error, stopped: Option<Stop>, stall: Duration) -> (RunStatus, 
             .hint("Start it again; what was stored already is used"),
         ),
         Some(Stop::Asked) if error.code() == Code::Cancelled => (RunStatus::Cancelled, error),
+        // What breaks off may see its server or storage fail before it sees that it was told to stop.
+        Some(Stop::Asked) => (RunStatus::Cancelled, Error::cancelled().because(error)),
         _ => (RunStatus::Failed, error),
     }
 }

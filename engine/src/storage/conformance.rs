@@ -26,7 +26,7 @@ pub async fn suite(storage: Arc<dyn Storage>, atomic_create: bool) -> Result<(),
     Ok(())
 }
 
-fn expect(holds: bool, promise: &str) -> Result<(), String> {
+fn ensure(holds: bool, promise: &str) -> Result<(), String> {
     if holds {
         Ok(())
     } else {
@@ -40,7 +40,7 @@ fn worked<T>(what: &str, outcome: Result<T, StorageError>) -> Result<T, String> 
 
 async fn starts_empty(storage: &dyn Storage) -> Result<(), String> {
     let all = worked("list of an empty storage", storage.list("").await)?;
-    expect(all.is_empty(), "the suite needs an empty storage")
+    ensure(all.is_empty(), "the suite needs an empty storage")
 }
 
 async fn keeps_what_was_created(storage: &dyn Storage) -> Result<(), String> {
@@ -50,7 +50,7 @@ async fn keeps_what_was_created(storage: &dyn Storage) -> Result<(), String> {
         worked("create", storage.create(&key, body.clone()).await)?;
         worked("barrier", storage.barrier().await)?;
         let back = worked("get", storage.get(&key, None).await)?;
-        expect(back == body, "an object reads back as it was created")?;
+        ensure(back == body, "an object reads back as it was created")?;
     }
     Ok(())
 }
@@ -69,14 +69,14 @@ async fn reads_ranges(storage: &dyn Storage) -> Result<(), String> {
         (9..10, "9"),
     ] {
         let got = worked("ranged get", storage.get("range/a", Some(range)).await)?;
-        expect(
+        ensure(
             got == want.as_bytes(),
             "a ranged get answers exactly the bytes asked for",
         )?;
     }
     for range in [0..11, 10..12, 40..50] {
         let got = storage.get("range/a", Some(range)).await;
-        expect(
+        ensure(
             matches!(got, Err(StorageError::Short { .. })),
             "a range beyond the object is refused as short",
         )?;
@@ -86,17 +86,17 @@ async fn reads_ranges(storage: &dyn Storage) -> Result<(), String> {
 
 async fn names_what_is_missing(storage: &dyn Storage) -> Result<(), String> {
     let whole = storage.get("missing/a", None).await;
-    expect(
+    ensure(
         matches!(whole, Err(StorageError::Missing { .. })),
         "get names a missing object",
     )?;
     let range = storage.get("missing/a", Some(0..1)).await;
-    expect(
+    ensure(
         matches!(range, Err(StorageError::Missing { .. })),
         "ranged get names a missing object",
     )?;
     let delete = storage.delete("missing/a").await;
-    expect(
+    ensure(
         matches!(delete, Err(StorageError::Missing { .. })),
         "delete names a missing object",
     )
@@ -114,18 +114,18 @@ async fn lists_by_prefix(storage: &dyn Storage) -> Result<(), String> {
     }
     let listed = worked("list", storage.list("list/").await)?;
     let names: Vec<String> = listed.iter().map(|info| info.key.clone()).collect();
-    expect(
+    ensure(
         names == keys.iter().cloned().collect::<Vec<_>>(),
         "a listing is whole and in key order",
     )?;
-    expect(
+    ensure(
         listed.iter().all(|info| info.size_bytes == 1),
         "a listing tells sizes",
     )?;
     let inner = worked("list", storage.list("list/b/").await)?;
-    expect(inner.len() == 2, "a prefix ends at its slash")?;
+    ensure(inner.len() == 2, "a prefix ends at its slash")?;
     let none = worked("list", storage.list("nothing/").await)?;
-    expect(none.is_empty(), "a prefix nobody used lists nothing")
+    ensure(none.is_empty(), "a prefix nobody used lists nothing")
 }
 
 async fn deletes(storage: &dyn Storage) -> Result<(), String> {
@@ -136,7 +136,7 @@ async fn deletes(storage: &dyn Storage) -> Result<(), String> {
     worked("delete", storage.delete("delete/a").await)?;
     worked("barrier", storage.barrier().await)?;
     let gone = storage.get("delete/a", None).await;
-    expect(
+    ensure(
         matches!(gone, Err(StorageError::Missing { .. })),
         "a deleted object is gone",
     )?;
@@ -151,7 +151,7 @@ async fn refuses_bad_keys(storage: &dyn Storage) -> Result<(), String> {
         "", "/a", "a/", "a//b", "../a", "a/../b", "./a", "a b", "a\0b", "é",
     ] {
         let refused = storage.create(key, Bytes::from_static(b"x")).await;
-        expect(
+        ensure(
             matches!(refused, Err(StorageError::BadKey { .. })),
             &format!("the key {key:?} is refused"),
         )?;
@@ -167,12 +167,12 @@ async fn never_replaces(storage: &dyn Storage) -> Result<(), String> {
     let again = storage
         .create("once/a", Bytes::from_static(b"second"))
         .await;
-    expect(
+    ensure(
         matches!(again, Err(StorageError::Exists { .. })),
         "a second create is refused",
     )?;
     let kept = worked("get", storage.get("once/a", None).await)?;
-    expect(kept == "first", "a refused create changes nothing")
+    ensure(kept == "first", "a refused create changes nothing")
 }
 
 async fn one_creator_wins(storage: Arc<dyn Storage>) -> Result<(), String> {
@@ -187,10 +187,10 @@ async fn one_creator_wins(storage: Arc<dyn Storage>) -> Result<(), String> {
         });
         let outcomes = futures_util::future::join_all(creators).await;
         let winners = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-        expect(winners == 1, "of racing creators exactly one wins")?;
+        ensure(winners == 1, "of racing creators exactly one wins")?;
         let winner = outcomes.iter().position(Result::is_ok).unwrap_or_default() as u8;
         let kept = worked("get", storage.get(&format!("race/{round}"), None).await)?;
-        expect(
+        ensure(
             kept == vec![winner; 64],
             "the winner's bytes are what is kept",
         )?;

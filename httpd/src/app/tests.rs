@@ -1,5 +1,7 @@
 //! The layers around the routes, and the routes themselves against a real engine.
 
+mod routes;
+
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};

@@ -14,7 +14,7 @@ use super::args::{
     BackupAnnotate, BackupCommand, BackupDelete, BackupDiff, BackupExport, BackupList,
     BackupObjects, BackupPin, BackupRun, BackupVerify, Pin,
 };
-use super::failure::{Done, Failure};
+use super::failure::{Done, Failure, unwritable};
 use super::output::{
     Align, Output, Paint, Table, Tone, bytes, clean, count, duration_ms, none, time,
 };
@@ -533,6 +533,11 @@ async fn export(session: &Session, args: &BackupExport) -> Done {
 /// Where an export goes. A file appears under its name only when it is whole.
 enum Sink {
     Standard(Output),
+    /// A device or a pipe, which nothing may take the place of.
+    Special {
+        file: std::fs::File,
+        path: PathBuf,
+    },
     File {
         file: std::io::BufWriter<std::fs::File>,
         temporary: PathBuf,
@@ -546,16 +551,24 @@ impl Sink {
         if path == Path::new("-") {
             return Ok(Self::Standard(output));
         }
+        let failed = |error| unwritable(path, error);
+        match std::fs::metadata(path) {
+            Ok(there) if there.is_dir() => {
+                return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+            }
+            Ok(there) if !there.is_file() => {
+                let file = std::fs::OpenOptions::new().write(true).open(path);
+                return Ok(Self::Special {
+                    file: file.map_err(failed)?,
+                    path: path.to_path_buf(),
+                });
+            }
+            _ => {}
+        }
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{}.part", std::process::id()));
         let temporary = PathBuf::from(temporary);
-        let file = std::fs::File::create(&temporary).map_err(|error| {
-            Error::new(
-                Code::Conflict,
-                format!("{} could not be written", path.display()),
-            )
-            .because(error)
-        })?;
+        let file = std::fs::File::create(&temporary).map_err(failed)?;
         Ok(Self::File {
             file: std::io::BufWriter::with_capacity(1 << 18, file),
             temporary,
@@ -567,7 +580,12 @@ impl Sink {
     fn write(&mut self, data: &[u8]) -> Done {
         match self {
             Self::Standard(output) => output.raw(data),
-            Self::File { file, .. } => file.write_all(data).map_err(Failure::writing),
+            Self::Special { file, path } => Ok(file
+                .write_all(data)
+                .map_err(|error| unwritable(path, error))?),
+            Self::File { file, path, .. } => Ok(file
+                .write_all(data)
+                .map_err(|error| unwritable(path, error))?),
         }
     }
 
@@ -582,7 +600,7 @@ impl Sink {
             file.flush()
                 .and_then(|()| file.get_ref().sync_all())
                 .and_then(|()| std::fs::rename(&temporary, &path))
-                .map_err(Failure::writing)?;
+                .map_err(|error| unwritable(path, error))?;
             *whole = true;
         }
         Ok(())

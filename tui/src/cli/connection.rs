@@ -156,7 +156,11 @@ async fn list(session: &Session, args: args::ConnectionList) -> Done {
         .await?;
     session.output.list(
         &page,
-        "There are no connections yet; `backstay connection add NAME URL` adds one.",
+        if args.environment.is_some() {
+            "There are no such connections; `backstay connection list` shows all."
+        } else {
+            "There are no connections yet; `backstay connection add NAME URL` adds one."
+        },
         |_, items| {
             let mut table = Table::new(&[
                 ("NAME", Align::Left),

@@ -1,6 +1,8 @@
 //! How a command can end other than well.
 
-use backstay_engine::Error;
+use std::path::Path;
+
+use backstay_engine::{Code, Error};
 
 /// Why a command stops early.
 #[derive(Debug)]
@@ -28,12 +30,16 @@ impl Failure {
         if error.kind() == std::io::ErrorKind::BrokenPipe {
             return Self::PipeClosed;
         }
-        Self::Error(
-            Error::new(
-                backstay_engine::Code::Conflict,
-                "The output could not be written",
-            )
-            .because(error),
-        )
+        Self::Error(Error::new(Code::OutputFailed, "The output cannot be written").because(error))
     }
+}
+
+/// A file that cannot be written.
+pub(crate) fn unwritable(path: &Path, error: std::io::Error) -> Error {
+    Error::new(
+        Code::OutputFailed,
+        format!("Cannot write {}", path.display()),
+    )
+    .hint("Name another file with -o FILE")
+    .because(error)
 }

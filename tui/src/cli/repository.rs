@@ -17,7 +17,7 @@ use super::args::{
     RepositoryAdd, RepositoryCommand, RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest,
     RepositoryTrash,
 };
-use super::failure::{Done, Failure};
+use super::failure::{Done, Failure, unwritable};
 use super::output::{Align, Table, Tone, bytes, clean, count, none, time};
 use super::session::Session;
 use super::{confirm, progress, run, secrets};
@@ -349,7 +349,7 @@ async fn recovery_kit(session: &Session, args: &RepositoryRecoveryKit) -> Done {
     };
     file.write_all(&kit)
         .and_then(|()| file.sync_all())
-        .map_err(|error| unwritable(&output).because(error))?;
+        .map_err(|error| unwritable(&output, error))?;
     let record = json!({"file": output.display().to_string(), "size_bytes": kit.len()});
     session.output.record(&record, |_, _| {
         format!(
@@ -370,16 +370,9 @@ fn create_private(path: &Path) -> Result<std::fs::File> {
                 Error::new(Code::Conflict, format!("{} exists already", path.display()))
                     .hint("Choose another file with -o")
             } else {
-                unwritable(path).because(error)
+                unwritable(path, error)
             }
         })
-}
-
-fn unwritable(path: &Path) -> Error {
-    Error::new(
-        Code::Conflict,
-        format!("{} could not be written", path.display()),
-    )
 }
 
 async fn trash(session: &Session, args: &RepositoryTrash) -> Done {

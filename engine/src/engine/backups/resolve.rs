@@ -13,15 +13,15 @@ impl Engine {
     /// `CONNECTION[/DATABASE]@TIME` (the newest at or before), or bare `CONNECTION/DATABASE`.
     pub(in super::super) fn resolve_backup(&self, spelling: &str) -> Result<Backup> {
         if let Some((source, point)) = spelling.rsplit_once('@') {
-            return self.newest_of(spelling, source, Some(point));
+            return self.newest_of(source, Some(point));
         }
         if let Some(found) = self.find_backup_by_id(spelling)? {
             return Ok(found.0);
         }
         if spelling.contains('/') {
-            return self.newest_of(spelling, spelling, None);
+            return self.newest_of(spelling, None);
         }
-        Err(not_found(spelling))
+        Err(not_found(format!("There is no backup \"{spelling}\"")))
     }
 
     /// As [`Engine::resolve_backup`], and it can be restored.
@@ -40,7 +40,7 @@ impl Engine {
         .hint("`backstay backup list` shows which ones succeeded"))
     }
 
-    fn newest_of(&self, spelling: &str, source: &str, point: Option<&str>) -> Result<Backup> {
+    fn newest_of(&self, source: &str, point: Option<&str>) -> Result<Backup> {
         let (connection, database) = match source.split_once('/') {
             Some((connection, database)) => (connection, Some(database)),
             None => (source, None),
@@ -56,8 +56,15 @@ impl Engine {
             .only(backup::CONNECTION, connection)
             .only(backup::DATABASE, database)
             .within(None, end);
-        self.first_restorable(query)?
-            .ok_or_else(|| not_found(spelling))
+        self.first_restorable(query)?.ok_or_else(|| {
+            let until = match point {
+                None | Some(LATEST) => String::new(),
+                Some(text) => format!(" from {text} or before"),
+            };
+            not_found(format!(
+                "There is no backup of {source}{until} that can be restored"
+            ))
+        })
     }
 }
 
@@ -81,12 +88,9 @@ pub(in super::super) fn parse_time(text: &str) -> Result<Time> {
     )
 }
 
-fn not_found(spelling: &str) -> Error {
-    Error::new(
-        Code::BackupNotFound,
-        format!("There is no backup \"{spelling}\" that can be restored"),
-    )
-    .hint("`backstay backup list` shows them; write an id, or CONNECTION/DATABASE@latest")
+fn not_found(message: String) -> Error {
+    Error::new(Code::BackupNotFound, message)
+        .hint("`backstay backup list` shows them; write an id, or CONNECTION/DATABASE@latest")
 }
 
 #[cfg(test)]

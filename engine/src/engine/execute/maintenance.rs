@@ -70,6 +70,7 @@ impl Engine {
                 record.pruned_at = Some(at);
             })
             .await?;
+            let packs = repository.storage().list("packs/").await?;
             let waiting = done
                 .waiting_for
                 .iter()
@@ -77,7 +78,7 @@ impl Engine {
             PruneReport {
                 dry_run: false,
                 purged_backups: done.purged_backups.len() as u64,
-                keep_packs: done.kept_packs,
+                keep_packs: packs.len() as u64,
                 repack_packs: 0,
                 delete_packs: done.deleted_packs,
                 repack_bytes: done.copied_bytes,
@@ -141,7 +142,7 @@ impl Engine {
         Ok(PruneReport {
             dry_run: true,
             purged_backups: plan.purged_backups.len() as u64,
-            keep_packs: 0,
+            keep_packs: plan.kept_packs,
             repack_packs: plan.sparse_packs,
             delete_packs: plan.dead_packs,
             repack_bytes: plan.copied_bytes,

@@ -235,7 +235,7 @@ impl Engine {
     ) -> Result<()> {
         task.monitor.stage("reading backups");
         let ids = repository.snapshots().await?;
-        task.monitor.expect(Some(ids.len() as u64), None);
+        task.monitor.foresee(Some(ids.len() as u64), None);
         let notes = repository.notes().await?;
         let trash: HashMap<BackupId, _> = repository
             .trash()

@@ -136,7 +136,7 @@ fn announce(job: &Job<'_>, tables: &[&ArchivedTable], compares: &[Compare], draf
     let count = draft.works.iter().filter(is_work).count() as u64;
     let monitor = &job.task.monitor;
     monitor.stage("loading rows, making indexes, comparing");
-    monitor.expect(Some(count), Some(loaded + compared));
+    monitor.foresee(Some(count), Some(loaded + compared));
 }
 
 /// What was found in which comparison's tables, in their order.

@@ -26,7 +26,7 @@ pub(super) async fn check(
         report.problem(key, why);
     }
     let all = inner.storage.list("").await?;
-    task.monitor.expect(Some(all.len() as u64), None);
+    task.monitor.foresee(Some(all.len() as u64), None);
     for info in all {
         task.check()?;
         let Some(kind) = Kind::ALL

@@ -78,7 +78,7 @@ pub(super) async fn read(
     #[allow(clippy::cast_sign_loss)]
     packs.truncate((all * share).ceil() as usize);
     let total: u64 = packs.iter().map(|(_, _, size)| size).sum();
-    task.monitor.expect(Some(packs.len() as u64), Some(total));
+    task.monitor.foresee(Some(packs.len() as u64), Some(total));
     let mut reads = futures_util::stream::iter(packs)
         .map(|(_, name, _)| async move { (name, verify(inner, name).await) })
         .buffer_unordered(READS);

@@ -32,6 +32,8 @@ pub struct PrunePlan {
     pub dead_packs: u64,
     /// Packs so little used that the rest is copied out of them.
     pub sparse_packs: u64,
+    /// Packs that stay as they are.
+    pub kept_packs: u64,
     /// Bytes that come back.
     pub freed_bytes: u64,
     /// Bytes copied to get there.
@@ -71,7 +73,7 @@ pub(super) async fn live(
     let mut set = LiveSet::new(&repository.inner.cache_dir);
     let mut walk = Walk::new(repository);
     let backups = repository.snapshots().await?;
-    task.monitor.expect(Some(backups.len() as u64), None);
+    task.monitor.foresee(Some(backups.len() as u64), None);
     for id in backups.into_iter().filter(|id| !gone.contains(id)) {
         let walked = async {
             let snapshot = repository.snapshot(id).await?;
@@ -153,13 +155,16 @@ pub(super) async fn plan(
     // Younger packs belong to sessions that are still writing.
     let begun = oldest_open(inner).await?;
     let mut stored = inner.storage.list("packs/").await?;
+    let listed = stored.len();
     stored.retain(|info| begun.is_none_or(|begun| info.modified_at < begun));
+    let young = (listed - stored.len()) as u64;
     let live = live(repository, &gone, task).await?;
     let index = Arc::clone(&inner.index);
     let repack_below = options.repack_below;
     let mut plan = inner
         .offload(move || choose(&index, live, &already, &stored, repack_below))
         .await?;
+    plan.kept_packs += young;
     plan.purged_backups = gone.into_iter().collect();
     plan.purged_backups.sort_unstable();
     Ok(plan)
@@ -211,7 +216,10 @@ fn choose(
                 plan.freed_bytes += info.size_bytes.saturating_sub(used.bytes);
                 plan.copied_bytes += used.bytes;
             }
-            _ => plan.kept_bytes += info.size_bytes,
+            _ => {
+                plan.kept_packs += 1;
+                plan.kept_bytes += info.size_bytes;
+            }
         }
     }
     if !sparse.is_empty() {

@@ -20,7 +20,7 @@ pub(super) async fn copy_live(
     let inner = &repository.inner;
     let writer = Writer::begin_avoiding(inner, &options.collector, &plan.sparse).await?;
     task.monitor
-        .expect(Some(plan.moved.len() as u64), Some(plan.copied_bytes));
+        .foresee(Some(plan.moved.len() as u64), Some(plan.copied_bytes));
     let copied: Result<()> = async {
         for (id, location) in &plan.moved {
             let chunk = task.or_cancelled(inner.read_copy(id, location)).await?;

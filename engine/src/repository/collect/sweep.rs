@@ -23,7 +23,7 @@ use crate::storage::StorageError;
 /// Exports that stay, beside the newest.
 const EXPORTS_KEPT: usize = 3;
 /// Objects of ended sessions stay this long, for people who look.
-const SESSIONS_KEPT: Duration = Duration::from_secs(48 * 3600);
+const SESSIONS_KEPT: Duration = Duration::from_hours(48);
 
 /// Steps 4 to 6 for one mark.
 pub(super) async fn finish(

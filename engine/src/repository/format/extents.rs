@@ -72,12 +72,12 @@ impl Extent {
         let id = Digest(cursor.array()?);
         if id == Digest::ZERO {
             let length = cursor.u64()?;
-            cursor.expect(length > 0)?;
+            cursor.require(length > 0)?;
             return Ok(Self::Zeros { length });
         }
         let (offset, length) = (cursor.u32()?, cursor.u32()?);
         let end = u64::from(offset) + u64::from(length);
-        cursor.expect(length > 0 && end <= super::CHUNK_BYTES_MAX as u64)?;
+        cursor.require(length > 0 && end <= super::CHUNK_BYTES_MAX as u64)?;
         Ok(Self::Chunk { id, offset, length })
     }
 
@@ -118,16 +118,16 @@ pub fn decode_node(level: u8, bytes: &[u8]) -> Result<Node, Malformed> {
     let mut cursor = Cursor::new(bytes, "an extent list is malformed");
     cursor.literal(MAGIC)?;
     cursor.literal(&[level, 0, 0, 0])?;
-    cursor.expect(level >= 1)?;
+    cursor.require(level >= 1)?;
     let count = cursor.u32()? as usize;
     cursor.literal(&[0; 4])?;
-    cursor.expect((1..=ENTRIES_MAX).contains(&count))?;
+    cursor.require((1..=ENTRIES_MAX).contains(&count))?;
     let entry_bytes = if level == 1 {
         EXTENT_BYTES
     } else {
         CHILD_BYTES
     };
-    cursor.expect(cursor.rest().len() == count * entry_bytes)?;
+    cursor.require(cursor.rest().len() == count * entry_bytes)?;
     if level == 1 {
         let extents = (0..count)
             .map(|_| Extent::decode(&mut cursor))

@@ -80,10 +80,10 @@ pub fn decode(version: u16, plain: &[u8]) -> Result<(LogHeader, Vec<u8>), Malfor
     }
     let mut cursor = Cursor::new(plain, "a log segment is malformed");
     let length = cursor.count(1)?;
-    cursor.expect(length <= HEADER_BYTES_MAX)?;
+    cursor.require(length <= HEADER_BYTES_MAX)?;
     let header: LogHeader = serde_json::from_slice(cursor.take(length)?)
         .map_err(|_| Malformed("a log segment's header is not its JSON"))?;
-    cursor.expect(header.length_bytes <= SEGMENT_BYTES_MAX)?;
+    cursor.require(header.length_bytes <= SEGMENT_BYTES_MAX)?;
     let mut body = Vec::new();
     while !cursor.rest().is_empty() {
         let [codec, a, b, c] = cursor.array()?;
@@ -92,10 +92,10 @@ pub fn decode(version: u16, plain: &[u8]) -> Result<(LogHeader, Vec<u8>), Malfor
         let stored = cursor.take(stored_bytes)?;
         let start = body.len();
         let end = start + raw_bytes;
-        cursor.expect(raw_bytes <= BLOCK_BYTES && end as u64 <= header.length_bytes)?;
+        cursor.require(raw_bytes <= BLOCK_BYTES && end as u64 <= header.length_bytes)?;
         body.resize(end, 0);
         unpack(Codec::from_number(codec)?, stored, &mut body[start..])?;
     }
-    cursor.expect(body.len() as u64 == header.length_bytes)?;
+    cursor.require(body.len() as u64 == header.length_bytes)?;
     Ok((header, body))
 }

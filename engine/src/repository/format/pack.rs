@@ -78,7 +78,7 @@ impl Entry {
             && stored_bytes as usize <= CHUNK_BYTES_MAX + frame::OVERHEAD_BYTES
             && offset as usize >= HEADER_BYTES
             && end <= PACK_BYTES_MAX;
-        cursor.expect(sound)?;
+        cursor.require(sound)?;
         Ok(Self {
             id,
             offset,
@@ -112,12 +112,12 @@ pub(super) fn decode_sessions(
     cursor: &mut Cursor<'_>,
 ) -> Result<Vec<(SessionId, Wrapped)>, Malformed> {
     let count = cursor.count(18)?;
-    cursor.expect(count <= usize::from(u16::MAX) + 1)?;
+    cursor.require(count <= usize::from(u16::MAX) + 1)?;
     let mut sessions = Vec::with_capacity(count);
     for _ in 0..count {
         let id = SessionId::from_bytes(cursor.array()?);
         let length = usize::from(cursor.u16()?);
-        cursor.expect(length <= WRAPPED_BYTES_MAX)?;
+        cursor.require(length <= WRAPPED_BYTES_MAX)?;
         sessions.push((id, Wrapped::from_bytes(cursor.take(length)?)?));
     }
     Ok(sessions)
@@ -143,7 +143,7 @@ impl Directory {
         for _ in 0..count {
             entries.push(Entry::decode(&mut cursor, sessions.len())?);
         }
-        cursor.expect(
+        cursor.require(
             cursor.rest().len() < DIRECTORY_ALIGN && cursor.rest().iter().all(|b| *b == 0),
         )?;
         Ok(Self { sessions, entries })

@@ -189,7 +189,7 @@ pub fn preamble(bytes: &[u8]) -> Result<Preamble, Malformed> {
     let plain_bytes = fields.u64()?;
     fields.literal(&[0; 4])?;
     fields.literal(&crc32c::crc32c(&header[..HEADER_BYTES - 4]).to_le_bytes())?;
-    fields.expect((1..=RECORD_BYTES_MAX).contains(&record_bytes))?;
+    fields.require((1..=RECORD_BYTES_MAX).contains(&record_bytes))?;
     let records = plain_bytes.div_ceil(u64::from(record_bytes)).max(1);
     let promised = records
         .checked_mul(TAG_BYTES as u64)

@@ -89,7 +89,7 @@ impl Segment {
         let mut packs = Vec::with_capacity(count);
         for _ in 0..count {
             let (name, size) = (Digest(cursor.array()?), cursor.u64()?);
-            cursor.expect(size <= PACK_BYTES_MAX)?;
+            cursor.require(size <= PACK_BYTES_MAX)?;
             packs.push((name, size));
         }
         let count = cursor.count(ENTRY_BYTES + 4)?;
@@ -98,9 +98,9 @@ impl Segment {
             let entry = Entry::decode(&mut cursor, sessions.len())?;
             let pack = cursor.u32()?;
             let size = packs.get(pack as usize).map_or(0, |(_, size)| *size);
-            cursor.expect(u64::from(entry.offset) + u64::from(entry.stored_bytes) <= size)?;
+            cursor.require(u64::from(entry.offset) + u64::from(entry.stored_bytes) <= size)?;
             let before = chunks.last().map(|last| (last.entry.id, last.pack));
-            cursor.expect(before.is_none_or(|before| before <= (entry.id, pack)))?;
+            cursor.require(before.is_none_or(|before| before <= (entry.id, pack)))?;
             chunks.push(Located { entry, pack });
         }
         let count = cursor.count(Digest::LEN)?;

@@ -257,7 +257,7 @@ fn parse(bytes: &[u8]) -> Result<Parsed<'_>, Malformed> {
         lanes: cursor.u32()?,
     };
     let length = usize::from(cursor.u16()?);
-    cursor.expect(length <= LABEL_BYTES_MAX)?;
+    cursor.require(length <= LABEL_BYTES_MAX)?;
     let label = std::str::from_utf8(cursor.take(length)?)
         .map_err(|_| Malformed("a key slot's label is not UTF-8"))?
         .to_owned();

@@ -76,17 +76,17 @@ impl<'a> Cursor<'a> {
 
     /// Refuses bytes left over.
     pub fn end(self) -> Result<(), Malformed> {
-        self.expect(self.rest.is_empty())
+        self.require(self.rest.is_empty())
     }
 
     /// Takes exactly these bytes.
     pub fn literal(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         let found = self.take(bytes.len())?;
-        self.expect(found == bytes)
+        self.require(found == bytes)
     }
 
     /// Refuses a broken condition.
-    pub fn expect(&self, holds: bool) -> Result<(), Malformed> {
+    pub fn require(&self, holds: bool) -> Result<(), Malformed> {
         if holds {
             Ok(())
         } else {
@@ -97,7 +97,7 @@ impl<'a> Cursor<'a> {
     /// A count of items of `item_bytes` each, refused when the rest cannot hold them.
     pub fn count(&mut self, item_bytes: usize) -> Result<usize, Malformed> {
         let count = self.u32()? as usize;
-        self.expect(
+        self.require(
             count
                 .checked_mul(item_bytes)
                 .is_some_and(|n| n <= self.rest.len()),

@@ -1,6 +1,7 @@
 //! Fetching and opening chunks: many at once on the usual way, one by one with all their copies when
 //! something is wrong.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -99,7 +100,7 @@ impl Inner {
         for extent in extents {
             let length = extent.length_bytes() as usize;
             if let Extent::Chunk { id, offset, .. } = *extent {
-                let Some(location) = self.index.locate(&id, &Default::default())? else {
+                let Some(location) = self.index.locate(&id, &HashSet::new())? else {
                     return Ok(None);
                 };
                 if offset as usize + length > location.raw_bytes as usize {

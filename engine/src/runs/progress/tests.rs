@@ -26,7 +26,7 @@ fn nothing_is_guessed() {
 fn the_rate_is_that_of_the_last_ten_seconds() {
     let mut tracker = Tracker::default();
     tracker.stage(seconds(0.0), "copying rows");
-    tracker.expect(Some(4), Some(200 * MB));
+    tracker.foresee(Some(4), Some(200 * MB));
     for second in 1..=20 {
         tracker.advance(seconds(f64::from(second)), 0, 10 * MB / 10, 0);
     }
@@ -43,7 +43,7 @@ fn the_rate_is_that_of_the_last_ten_seconds() {
 fn a_run_that_stands_still_has_the_rate_zero_and_no_end() {
     let mut tracker = Tracker::default();
     tracker.stage(seconds(0.0), "copying rows");
-    tracker.expect(None, Some(100 * MB));
+    tracker.foresee(None, Some(100 * MB));
     tracker.advance(seconds(1.0), 0, 10 * MB, 0);
     let progress = tracker.progress(seconds(60.0));
     assert_eq!(progress.rate_bytes_per_second, Some(0));
@@ -56,7 +56,7 @@ fn a_total_that_was_too_low_grows_with_what_is_done() {
     tracker.stage(seconds(0.0), "reading");
     tracker.advance(seconds(1.0), 0, 5 * MB, 0);
     tracker.stage(seconds(2.0), "copying rows");
-    tracker.expect(Some(1), Some(MB));
+    tracker.foresee(Some(1), Some(MB));
     tracker.advance(seconds(4.0), 2, 3 * MB, MB);
     let progress = tracker.progress(seconds(5.0));
     assert_eq!(progress.total_bytes, Some(8 * MB));

@@ -87,6 +87,7 @@ impl ServerError {
         let hint = match self.sqlstate.as_str() {
             "28P01" => "Check the role's name and password",
             "28000" => "Check the role and the server's pg_hba.conf",
+            "3D000" => "`backstay connection databases CONNECTION` lists what is there",
             "53300" => "Raise the server's max_connections or lower the number of workers",
             "57P03" => "Wait until the server has started, then try again",
             _ => return None,
@@ -95,16 +96,18 @@ impl ServerError {
     }
 }
 
+/// What the sentence of [`ServerError::into_error`] does not say already; often nothing.
 impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.severity, self.sqlstate, self.message)?;
+        let mut separator = "";
         for (label, text) in [
             ("detail", &self.detail),
             ("context", &self.context),
             ("statement", &self.statement),
         ] {
             if let Some(text) = text {
-                write!(f, "; {label}: {text}")?;
+                write!(f, "{separator}{label}: {text}")?;
+                separator = "; ";
             }
         }
         Ok(())

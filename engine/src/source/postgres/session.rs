@@ -35,6 +35,9 @@ pub struct Notice {
     pub message: String,
 }
 
+/// The SQLSTATE of statements that follow a refused one in its transaction.
+const IGNORED: &str = "25P02";
+
 /// Notices beyond this are dropped, oldest first.
 const NOTICES_MAX: usize = 256;
 
@@ -48,6 +51,8 @@ pub struct Sql {
     version: u32,
     encrypted: bool,
     abandoned: AtomicBool,
+    /// What the server said first against the transaction that is open.
+    refusal: Mutex<Option<ServerError>>,
 }
 
 impl std::fmt::Debug for Sql {
@@ -105,6 +110,7 @@ impl Target {
             version: 0,
             encrypted,
             abandoned: AtomicBool::new(false),
+            refusal: Mutex::default(),
         };
         let row = sql
             .row(
@@ -208,7 +214,30 @@ impl Sql {
         };
         let answer = self.client.simple_query(text).await;
         guard.finished = true;
-        answer.map_err(|error| driver::convert(&error, text))
+        match answer {
+            Ok(messages) => {
+                self.refusal.lock().take();
+                Ok(messages)
+            }
+            Err(error) => Err(self.first_cause(driver::convert(&error, text))),
+        }
+    }
+
+    /// Of statements that follow one that was refused in its transaction, the server says only that
+    /// they are ignored. The first refusal is what matters.
+    fn first_cause(&self, error: Error) -> Error {
+        let Some(refusal) = error.server_error() else {
+            return error;
+        };
+        let mut first = self.refusal.lock();
+        if refusal.sqlstate != IGNORED {
+            *first = Some(refusal.clone());
+            return error;
+        }
+        match &*first {
+            Some(first) => first.clone().into_error(),
+            None => error,
+        }
     }
 }
 

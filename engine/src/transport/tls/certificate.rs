@@ -50,23 +50,23 @@ pub(super) struct Certificate<'a> {
 impl<'a> Certificate<'a> {
     pub(super) fn read(der: &'a [u8]) -> Read<Self> {
         let mut outer = Der(der);
-        let mut parts = Der(outer.expect(SEQUENCE)?);
+        let mut parts = Der(outer.require(SEQUENCE)?);
         let signed = parts.whole(SEQUENCE)?;
-        let algorithm = parts.expect(SEQUENCE)?;
+        let algorithm = parts.require(SEQUENCE)?;
         // The first byte counts unused bits, of which a signature has none.
         let (_, signature) = parts
-            .expect(BIT_STRING)?
+            .require(BIT_STRING)?
             .split_first()
             .ok_or(NotACertificate)?;
 
-        let mut fields = Der(Der(signed).expect(SEQUENCE)?);
+        let mut fields = Der(Der(signed).require(SEQUENCE)?);
         if fields.peek() == Some(VERSION) {
             fields.next()?;
         }
         fields.next()?; // serial number
-        fields.expect(SEQUENCE)?; // the signature's kind, again
+        fields.require(SEQUENCE)?; // the signature's kind, again
         let issuer = fields.whole(SEQUENCE)?;
-        let mut validity = Der(fields.expect(SEQUENCE)?);
+        let mut validity = Der(fields.require(SEQUENCE)?);
         let (not_before, not_after) = (validity.time()?, validity.time()?);
         let subject = fields.whole(SEQUENCE)?;
         let key = fields.whole(SEQUENCE)?;
@@ -74,7 +74,7 @@ impl<'a> Certificate<'a> {
         while fields.peek().is_some() {
             let (tag, content, _) = fields.next()?;
             if tag == EXTENSIONS {
-                extensions = Some(Der(content).expect(SEQUENCE)?);
+                extensions = Some(Der(content).require(SEQUENCE)?);
             }
         }
         Ok(Self {
@@ -97,7 +97,7 @@ impl<'a> Certificate<'a> {
 
     /// The hash that `tls-server-end-point` binds to; `None` for kinds that define none.
     pub(super) fn end_point(&self) -> Option<Vec<u8>> {
-        let oid = Der(self.algorithm).expect(OBJECT_ID).ok()?;
+        let oid = Der(self.algorithm).require(OBJECT_ID).ok()?;
         let hash = match oid {
             // md5, sha1 and sha256 with RSA; sha1 and sha256 with ECDSA: RFC 5929 lifts the weak
             // ones to SHA-256.
@@ -126,8 +126,8 @@ impl<'a> Certificate<'a> {
     /// Whether it names its hosts in the extension made for that.
     pub(super) fn has_alternative_names(&self) -> bool {
         let mut list = Der(self.extensions.unwrap_or_default());
-        while let Ok(extension) = list.expect(SEQUENCE) {
-            if Der(extension).expect(OBJECT_ID) == Ok(ALTERNATIVE_NAMES) {
+        while let Ok(extension) = list.require(SEQUENCE) {
+            if Der(extension).require(OBJECT_ID) == Ok(ALTERNATIVE_NAMES) {
                 return true;
             }
         }
@@ -136,11 +136,11 @@ impl<'a> Certificate<'a> {
 
     /// The last common name in the subject, where it is plain text.
     pub(super) fn common_name(&self) -> Option<&'a str> {
-        let mut names = Der(Der(self.subject).expect(SEQUENCE).ok()?);
+        let mut names = Der(Der(self.subject).require(SEQUENCE).ok()?);
         let mut found = None;
         while let Ok((_, set, _)) = names.next() {
-            let mut pair = Der(Der(set).expect(SEQUENCE).ok()?);
-            if pair.expect(OBJECT_ID) == Ok(COMMON_NAME) {
+            let mut pair = Der(Der(set).require(SEQUENCE).ok()?);
+            if pair.require(OBJECT_ID) == Ok(COMMON_NAME) {
                 let (_, text, _) = pair.next().ok()?;
                 found = std::str::from_utf8(text).ok();
             }
@@ -182,7 +182,7 @@ impl<'a> Der<'a> {
         Ok((tag, content, whole))
     }
 
-    fn expect(&mut self, wanted: u8) -> Read<&'a [u8]> {
+    fn require(&mut self, wanted: u8) -> Read<&'a [u8]> {
         match self.next()? {
             (tag, content, _) if tag == wanted => Ok(content),
             _ => Err(NotACertificate),

@@ -143,6 +143,8 @@ pub(crate) struct ConnectionList {
 
 /// `connection edit`
 #[derive(Debug, Args)]
+#[group(id = "change", required = true, multiple = true, args = ["new_name", "url", "ssh", "no_ssh",
+    "environment", "password_file", "new_databases"])]
 pub(crate) struct ConnectionEdit {
     #[command(flatten)]
     pub(crate) connection: ConnectionName,

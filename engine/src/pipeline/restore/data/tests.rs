@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::source::postgres::logical::contents::TableEntry;
+use crate::source::postgres::wire::RowTally;
 
 fn table(oid: u32, after: &[u32]) -> ArchivedTable {
     ArchivedTable {
@@ -15,7 +16,7 @@ fn table(oid: u32, after: &[u32]) -> ArchivedTable {
             statement: String::new(),
             load: String::new(),
             through: None,
-            sum: Default::default(),
+            sum: RowTally::default(),
             lost: None,
         },
         ranges: Vec::new(),
