@@ -124,19 +124,31 @@ impl Chunker {
 /// Rolls the hash over `data` until it falls below `below`; answers how many bytes that took.
 fn scan(table: &[u64; 256], hash: &mut u64, data: &[u8], below: u64) -> Option<usize> {
     let mut h = *hash;
-    let (groups, tail) = data.as_chunks::<8>();
+    let (groups, tail) = data.as_chunks::<4>();
     for (number, group) in groups.iter().enumerate() {
-        for (place, byte) in group.iter().enumerate() {
-            h = (h << 1).wrapping_add(table[usize::from(*byte)]);
-            if h < below {
-                return Some(number * 8 + place + 1);
+        // What four bytes add does not depend on the hash before them, so that the processor waits
+        // for the hash once in four bytes.
+        let [a, b, c, d] = group.map(|byte| table[usize::from(byte)]);
+        let ab = (a << 1).wrapping_add(b);
+        let abc = (ab << 1).wrapping_add(c);
+        let abcd = (abc << 1).wrapping_add(d);
+        let hashes = [
+            (h << 1).wrapping_add(a),
+            (h << 2).wrapping_add(ab),
+            (h << 3).wrapping_add(abc),
+            (h << 4).wrapping_add(abcd),
+        ];
+        for (place, hash) in hashes.into_iter().enumerate() {
+            if hash < below {
+                return Some(number * 4 + place + 1);
             }
         }
+        h = hashes[3];
     }
     for (place, byte) in tail.iter().enumerate() {
         h = (h << 1).wrapping_add(table[usize::from(*byte)]);
         if h < below {
-            return Some(groups.len() * 8 + place + 1);
+            return Some(groups.len() * 4 + place + 1);
         }
     }
     *hash = h;

@@ -78,6 +78,33 @@ struct Bench {
     rounds: usize,
 }
 
+/// restic with a repository of its own.
+struct Restic {
+    place: PathBuf,
+    password: PathBuf,
+}
+
+impl Restic {
+    fn new(place: PathBuf, scratch: &Path) -> Self {
+        let password = scratch.join("password");
+        std::fs::write(&password, "benchmark").expect("the scratch folder takes files");
+        Self { place, password }
+    }
+
+    fn program(&self, words: &[&str]) -> Program {
+        Program::new("restic")
+            .args(["-q", "--no-cache", "-r"])
+            .arg(&self.place)
+            .arg("--password-file")
+            .arg(&self.password)
+            .args(words)
+    }
+
+    fn run(&self, words: &[&str]) {
+        self.program(words).run();
+    }
+}
+
 fn main() {
     let words: Vec<_> = std::env::args().collect();
     let value = |name: &str, usual: &str| {
@@ -269,30 +296,69 @@ impl Bench {
     fn unchanged(&self, home: &Home) {
         let name = format!("r{}", self.rounds - 1);
         let words = ["backup", "run", "main/mixed", "--repository", &name];
-        let again = home.json(&words);
+        let restic = Restic::new(self.scratch.path().join("growth"), self.scratch.path());
+        restic.run(&["init"]);
+        self.restic_growth(&restic);
         println!("\n### Second backups into the same repository\n");
-        println!("| after | read MB | new MB before compression | stored MB | s |");
-        println!("|---|--:|--:|--:|--:|");
-        let print = |after: &str, backup: &serde_json::Value| {
+        println!("Beside restic, into which a plain dump goes each time.\n");
+        println!(
+            "| after | read MB | new MB before compression | restic's | stored MB | restic's | s |"
+        );
+        println!("|---|--:|--:|--:|--:|--:|--:|");
+        let print = |after: &str| {
+            let backup = home.json(&words);
+            let (new, stored) = self.restic_growth(&restic);
             let mega = |key: &str| backup[key].as_f64().unwrap_or(f64::NAN) / 1e6;
             println!(
-                "| {after} | {:.1} | {:.2} | {:.2} | {:.1} |",
+                "| {after} | {:.1} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} |",
                 mega("source_bytes"),
                 mega("new_bytes"),
+                new / 1e6,
                 mega("stored_bytes"),
+                stored / 1e6,
                 backup["duration_ms"].as_f64().unwrap_or(f64::NAN) / 1e3
             );
         };
-        print("nothing", &again);
+        print("nothing");
         let clustered =
             "UPDATE orders SET note = 'changed' WHERE id <= (SELECT max(id) / 50 FROM orders)";
         self.server.sql("mixed", clustered);
-        print("2 % of orders, clustered", &home.json(&words));
+        print("2 % of orders, clustered");
         self.server.sql(
             "mixed",
             "UPDATE orders SET note = 'moved' WHERE id % 50 = 7",
         );
-        print("2 % of orders, scattered", &home.json(&words));
+        print("2 % of orders, scattered");
+        empty(&restic.place);
+    }
+
+    /// Gives restic a plain dump of the database as it is; answers the bytes that were new to it, before
+    /// and after compression.
+    fn restic_growth(&self, restic: &Restic) -> (f64, f64) {
+        let file = self.plain_dump("growth.sql");
+        let path = file.to_str().expect("a path in UTF-8");
+        let output = restic.program(&["backup", "--json", path]).run();
+        let text = String::from_utf8_lossy(&output);
+        let summary: serde_json::Value = text
+            .lines()
+            .filter(|line| line.contains("\"summary\""))
+            .find_map(|line| serde_json::from_str(line).ok())
+            .expect("restic ends with a summary");
+        let number = |key: &str| {
+            summary[key]
+                .as_f64()
+                .expect("restic says how much it added")
+        };
+        (number("data_added"), number("data_added_packed"))
+    }
+
+    fn plain_dump(&self, name: &str) -> PathBuf {
+        let file = self.scratch.path().join(name);
+        let dump = Program::new(self.tools.join("pg_dump"));
+        dump.args(["-Fp", "-d", &self.target("mixed"), "-f"])
+            .arg(&file)
+            .run();
+        file
     }
 
     fn restores(&self, dump: &Path) {
@@ -343,28 +409,14 @@ impl Bench {
 
     /// The repository alone on the bytes of a plain dump, beside restic.
     fn pipeline(&self) {
-        let file = self.scratch.path().join("mixed.sql");
-        let plain = Program::new(self.tools.join("pg_dump"))
-            .args(["-Fp", "-d", &self.target("mixed"), "-f"])
-            .arg(&file);
-        plain.run();
+        let file = self.plain_dump("mixed.sql");
         let mut contest = Contest::default();
-        let place = self.scratch.path().join("restic");
-        let password = self.scratch.path().join("password");
-        std::fs::write(&password, "benchmark").expect("the scratch folder takes files");
-        let restic = |words: &[&str]| {
-            Program::new("restic")
-                .args(["-q", "--no-cache", "-r"])
-                .arg(&place)
-                .arg("--password-file")
-                .arg(&password)
-                .args(words)
-        };
+        let restic = Restic::new(self.scratch.path().join("restic"), self.scratch.path());
         let path = file.to_str().expect("a path in UTF-8");
         for round in 0..self.rounds {
             eprintln!("pipeline, round {}", round + 1);
-            empty(&place);
-            restic(&["init"]).run();
+            empty(&restic.place);
+            restic.run(&["init"]);
             let back = self.scratch.path().join("back");
             empty(&back);
             for (name, words) in [
@@ -377,8 +429,8 @@ impl Bench {
                 ("restic check", &["check", "--read-data"]),
             ] {
                 let taken = Taken {
-                    seconds: timed(&restic(words), false),
-                    output_bytes: folder_bytes(&place),
+                    seconds: timed(&restic.program(words), false),
+                    output_bytes: folder_bytes(&restic.place),
                 };
                 contest.add(
                     name,
@@ -403,6 +455,7 @@ impl Bench {
             ("backstay first", "first backup"),
             ("backstay unchanged", "unchanged backup"),
             ("backstay restore", "restore"),
+            ("backstay check", "check"),
         ] {
             let line = text
                 .lines()

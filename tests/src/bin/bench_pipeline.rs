@@ -1,23 +1,26 @@
-//! The repository's pipeline alone: first backup, unchanged backup and restore of the same bytes.
+//! The repository's pipeline alone: first backup, unchanged backup, restore into files and check of the
+//! same bytes.
 //!
 //! `bench_pipeline FILE|SIZE_MB [--workers N] [--no-verify] [--keep DIR] [--memory]` prints one line
 //! per step: bytes, wall seconds, MB/s, CPU seconds of the process, MB/s per CPU second.
 #![allow(clippy::print_stdout)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use backstay_engine::Result;
 use backstay_engine::clock::{SharedClock, SystemClock};
 use backstay_engine::ids::BackupId;
+use backstay_engine::monitor::Task;
 use backstay_engine::repository::{
-    Content, NewSlots, OpenOptions, Repository, SnapshotDraft, StreamRef, TreeWriter,
+    CheckOptions, Content, NewSlots, OpenOptions, Repository, SnapshotDraft, StreamRef, TreeWriter,
 };
 use backstay_engine::storage::Storage;
 use backstay_engine::storage::local::LocalStorage;
 use backstay_engine::storage::memory::MemoryStorage;
 use bytes::Bytes;
+use tokio::io::AsyncWriteExt as _;
 
 struct Arguments {
     source: String,
@@ -156,16 +159,22 @@ async fn backup(repository: &Repository, parts: &[Bytes]) -> Result<Vec<StreamRe
     Ok(streams)
 }
 
-async fn restore(repository: &Repository, streams: &[StreamRef]) -> Result<()> {
+/// Writes each stream to a file of its own, as whoever restores would.
+async fn restore(repository: &Repository, streams: &[StreamRef], folder: &Path) -> Result<()> {
     let tasks: Vec<_> = streams
         .iter()
-        .map(|stream| {
+        .enumerate()
+        .map(|(number, stream)| {
             let mut reader = repository.read(stream);
+            let path = folder.join(format!("restored-{number}"));
             tokio::spawn(async move {
                 let mut length = 0;
+                let mut file = tokio::fs::File::create(path).await.map_err(unwritable)?;
                 while let Some(block) = reader.next().await? {
                     length += block.len() as u64;
+                    file.write_all(&block).await.map_err(unwritable)?;
                 }
+                file.flush().await.map_err(unwritable)?;
                 Ok::<_, backstay_engine::Error>(length)
             })
         })
@@ -179,6 +188,24 @@ async fn restore(repository: &Repository, streams: &[StreamRef]) -> Result<()> {
                 "A stream came back with another length",
             ));
         }
+    }
+    Ok(())
+}
+
+fn unwritable(error: std::io::Error) -> backstay_engine::Error {
+    backstay_engine::Error::internal("A restored file cannot be written").because(error)
+}
+
+async fn check(repository: &Repository) -> Result<()> {
+    let task = Task::unwatched(Arc::new(SystemClock));
+    let options = CheckOptions {
+        read_percent: 100.0,
+    };
+    let report = repository.check(&options, &task).await?;
+    if report.problem_count > 0 {
+        return Err(backstay_engine::Error::internal(
+            "The repository is not whole",
+        ));
     }
     Ok(())
 }
@@ -226,7 +253,13 @@ async fn run(arguments: Arguments) -> Result<()> {
     let size = data.len();
     let streams = timed("first backup", size, backup(&repository, &parts)).await?;
     timed("unchanged backup", size, backup(&repository, &parts)).await?;
-    timed("restore", size, restore(&repository, &streams)).await?;
+    timed(
+        "restore",
+        size,
+        restore(&repository, &streams, folder.path()),
+    )
+    .await?;
+    timed("check", size, check(&repository)).await?;
     println!(
         "peak memory beside the data: {} MB",
         peak_memory_megabytes() - base
