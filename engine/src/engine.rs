@@ -102,6 +102,10 @@ impl Engine {
         self.0.stopped.cancelled().await;
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are small, and every caller has one at hand"
+    )]
     fn publish(&self, kind: &str, subject: impl ToString, record: &impl serde::Serialize) {
         let data = serde_json::to_value(record).unwrap_or_default();
         self.0.events.publish(kind, Some(subject.to_string()), data);

@@ -258,6 +258,13 @@ fn a_damaged_catalog_is_one_sentence_and_stays_as_it_is() {
             "{}",
             answer.err
         );
+        assert!(
+            answer
+                .err
+                .contains("hint: Stop the engine, move the file away"),
+            "{}",
+            answer.err
+        );
         assert!(!answer.err.contains("panicked"), "{}", answer.err);
     }
     refused(&home, &["serve"], 1, "repository rebuild");

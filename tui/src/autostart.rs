@@ -62,14 +62,14 @@ pub(crate) async fn start(config: &Config, launch: &Launch, client: &Client) -> 
             ),
         )
         .hint("Use the socket of that engine, or stop it first")),
-        Ok(Err(Some(status))) => Err(Error::new(
-            Code::EngineUnreachable,
-            format!(
-                "The engine did not start ({status}): {}",
-                tail(&log_path, begin)
-            ),
-        )
-        .hint(format!("Its log is {}", log_path.display()))),
+        Ok(Err(Some(status))) => {
+            let (said, hint) = last_words(&log_path, begin);
+            Err(Error::new(
+                Code::EngineUnreachable,
+                format!("The engine did not start ({status}): {said}"),
+            )
+            .hint(hint.unwrap_or_else(|| format!("Its log is {}", log_path.display()))))
+        }
         Ok(Err(None)) | Err(_) => Err(Error::new(
             Code::EngineUnreachable,
             format!(
@@ -180,8 +180,8 @@ fn open_log(path: &Path) -> Result<(std::fs::File, u64)> {
     Ok((log, begin))
 }
 
-/// What the engine said last, on one line.
-fn tail(path: &Path, begin: u64) -> String {
+/// The error the engine ended with and what it said to do about it; or else its last line.
+fn last_words(path: &Path, begin: u64) -> (String, Option<String>) {
     let read = || -> std::io::Result<String> {
         let mut log = std::fs::File::open(path)?;
         let end = log.metadata()?.len();
@@ -193,12 +193,13 @@ fn tail(path: &Path, begin: u64) -> String {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     let text = read().unwrap_or_default();
-    let said: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("error: "))
-        .collect();
-    match said.last() {
-        Some(line) => (*line).to_owned(),
-        None => text.lines().last().unwrap_or("it said nothing").to_owned(),
+    let last = |label: &str| {
+        let mut lines = text.lines().rev();
+        lines.find_map(|line| line.strip_prefix(label))
+    };
+    if let Some(line) = last("error: ") {
+        return (line.to_owned(), last("hint: ").map(ToOwned::to_owned));
     }
+    let line = text.lines().last().unwrap_or("it said nothing");
+    (line.to_owned(), None)
 }

@@ -14,6 +14,7 @@ use crate::caught::caught;
 use crate::error::{Code, Error, Result};
 use crate::repository::format::digest::hex;
 use crate::secret::random_bytes;
+use crate::storage::local::rename_new;
 
 /// Memory for redb's page cache.
 const CACHE_BYTES: usize = 32 << 20;
@@ -42,13 +43,18 @@ fn make(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<()> {
         .create(&draft)
         .map_err(super::failed)
         .and_then(|database| prepare(&database));
-    // Another engine may have been first: then its file stands, and says that it is in use.
-    let placed = made.and_then(|()| match std::fs::hard_link(&draft, path) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(failed(error)),
-        _ => Ok(()),
+    let placed = made.and_then(|()| match rename_new(&draft, path) {
+        // Another engine was first: its file stands, and says that it is in use.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            std::fs::remove_file(&draft).map_err(failed)
+        }
+        other => other.map_err(failed),
     });
-    std::fs::remove_file(&draft).map_err(failed)?;
-    placed?;
+    if let Err(error) = placed {
+        // The failure itself is what the caller must hear of.
+        let _ = std::fs::remove_file(&draft);
+        return Err(error);
+    }
     let folder = path.parent().unwrap_or(Path::new("/"));
     File::open(folder)
         .and_then(|folder| folder.sync_all())
@@ -105,6 +111,6 @@ pub(super) fn damaged(path: &Path) -> Error {
     )
     .hint(
         "Stop the engine, move the file away, start the engine and run \
-         `backstay repository rebuild LOCATION`; no backup is lost",
+         `backstay repository rebuild LOCATION` with its key file or recovery code; no backup is lost",
     )
 }

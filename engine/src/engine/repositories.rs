@@ -349,14 +349,13 @@ impl Engine {
         let repository = &record.repository;
         let id = repository.id.to_string();
         let vault = self.0.catalog.vault();
-        let (code, fresh) = match &record.recovery_code {
-            Some(sealed) => (vault.open(&id, RECOVERY_CODE, sealed)?, None),
-            None => {
-                let open = self.open_repository(&record).await?;
-                let code = open.add_recovery_code("recovery kit").await?;
-                let sealed = vault.seal(&id, RECOVERY_CODE, &code)?;
-                (code, Some(sealed))
-            }
+        let (code, fresh) = if let Some(sealed) = &record.recovery_code {
+            (vault.open(&id, RECOVERY_CODE, sealed)?, None)
+        } else {
+            let open = self.open_repository(&record).await?;
+            let code = open.add_recovery_code("recovery kit").await?;
+            let sealed = vault.seal(&id, RECOVERY_CODE, &code)?;
+            (code, Some(sealed))
         };
         let uid: crate::ids::NoteId = repository.uid.parse()?;
         let kit = crate::repository::kit::RecoveryKit {

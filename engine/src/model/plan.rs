@@ -40,6 +40,10 @@ pub struct PlanItem {
 
 /// What a restore would do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing that a restore would do"
+)]
 pub struct RestorePlan {
     /// The backup.
     pub backup_id: BackupId,

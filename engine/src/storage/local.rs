@@ -8,6 +8,8 @@
 mod direct;
 mod files;
 
+pub(crate) use files::rename_new;
+
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::{Path, PathBuf};

@@ -15,7 +15,7 @@ fn sizes_are_read_with_and_without_units() {
 #[test]
 fn durations_are_read_with_and_without_units() {
     assert_eq!(parse_duration("90").unwrap(), Duration::from_secs(90));
-    assert_eq!(parse_duration("1.5h").unwrap(), Duration::from_secs(5400));
+    assert_eq!(parse_duration("1.5h").unwrap(), Duration::from_mins(90));
     assert_eq!(
         parse_duration("250 ms").unwrap(),
         Duration::from_millis(250)
@@ -32,7 +32,7 @@ fn numbers_are_written_for_people() {
     assert_eq!(format_bytes(256_000_000_000), "256 GB");
     assert_eq!(format_duration(Duration::from_millis(420)), "0.4 s");
     assert_eq!(format_duration(Duration::from_secs(200)), "3 min 20 s");
-    assert_eq!(format_duration(Duration::from_secs(7200)), "2 h");
+    assert_eq!(format_duration(Duration::from_hours(2)), "2 h");
     assert_eq!(format_count(1_234_567), "1,234,567");
     assert_eq!(format_count(123), "123");
 }

@@ -102,6 +102,10 @@ fn wrong(path: &Path, why: &str) -> Error {
     )
 }
 
+#[expect(
+    clippy::verbose_bit_mask,
+    reason = "masks of file modes are written as masks"
+)]
 fn check_mode(path: &Path) -> Result<()> {
     let mode = std::fs::metadata(path)
         .map_err(|error| wrong(path, "it cannot be read").because(error))?

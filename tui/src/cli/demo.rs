@@ -6,6 +6,7 @@ use backstay_engine::model::{
     Backup, BackupCreate, BackupDelete, Connection, ConnectionCreate, Restore, RestoreCreate, Run,
     RunStatus, Started,
 };
+use backstay_engine::repository::format::digest::hex;
 use backstay_engine::secret::{SecretText, random_bytes};
 use backstay_engine::source::postgres::{Sql, Target};
 use backstay_engine::{Code, Error, Result};
@@ -65,7 +66,7 @@ pub(crate) async fn demo(session: &Session, demo: &Demo) -> Done {
         ),
     )?;
     session.engine().await?;
-    let name = format!("backstay_demo_{}", hex(random_bytes::<3>()));
+    let name = format!("backstay_demo_{}", hex(&random_bytes::<3>()));
     let stage = Stage {
         session,
         target,
@@ -106,10 +107,6 @@ async fn reach(url: &str) -> Result<(Target, Sql)> {
         }
         Err(error) => Err(error),
     }
-}
-
-fn hex<const N: usize>(bytes: [u8; N]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 async fn roles(sql: &Sql) -> Result<BTreeSet<String>> {

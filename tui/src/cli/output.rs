@@ -58,6 +58,10 @@ impl Output {
     }
 
     /// Writes bytes to standard output.
+    #[expect(
+        clippy::unused_self,
+        reason = "what prints belongs to the one who speaks"
+    )]
     pub(crate) fn raw(self, bytes: &[u8]) -> Done {
         let mut out = std::io::stdout().lock();
         out.write_all(bytes)
@@ -125,6 +129,10 @@ impl Output {
         }
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "what prints belongs to the one who speaks"
+    )]
     fn say(self, text: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }

@@ -18,8 +18,8 @@ fn backup(fixture: &Fixture, n: u64) -> BackupRecord {
     let mut record = fixture.backup(connection, &format!("db{}", n / 10 % 4), status);
     let own = &mut record.0;
     own.repository_id = RepositoryId::from_bits(u128::from(n / 7 % 3) + 1);
-    own.label = (n % 50 == 0).then(|| "nightly".to_owned());
-    own.job_id = (n % 3 == 0).then(|| format!("job_{}", n % 4));
+    own.label = n.is_multiple_of(50).then(|| "nightly".to_owned());
+    own.job_id = n.is_multiple_of(3).then(|| format!("job_{}", n % 4));
     if n % 20 == 4 {
         own.kind = BackupKind::Physical;
         own.backup_type =
@@ -230,9 +230,11 @@ async fn fifty_of_a_hundred_thousand_cost_fifty() {
     numbers_are_kept_and_not_counted(&catalog, &all).await;
 }
 
+/// How a list of runs asks, and what it means for the run's number and its backup.
+type Wanted = (fn(Query) -> Query, fn(usize, &Backup) -> bool);
+
 fn runs_cost_what_they_answer(catalog: &Catalog, all: &[Backup]) {
     let newest = &all[90_000..];
-    type Wanted = (fn(Query) -> Query, fn(usize, &Backup) -> bool);
     let wanted: [Wanted; 6] = [
         (|query| query, |_, _| true),
         (

@@ -229,7 +229,7 @@ fn draft_loads(job: &Job<'_>, tables: &[&ArchivedTable], draft: &mut Draft) -> L
                 let place = draft.push(Work::Load(Arc::new(load)), step);
                 places.push(place);
                 of.entry(table.entry.number).or_default().push(place);
-                for number in root.iter().flat_map(|root| below.get(*root)).flatten() {
+                for number in root.iter().filter_map(|root| below.get(*root)).flatten() {
                     of.entry(*number).or_default().push(place);
                 }
             }

@@ -30,16 +30,13 @@ fn lengths(content: Content, data: &[u8], pieces: &[usize]) -> Vec<usize> {
         }
         let end = data.len().min(at + piece);
         while at < end {
-            match chunker.next(&data[at..end]) {
-                Some(length) => {
-                    lengths.push(open + length);
-                    open = 0;
-                    at += length;
-                }
-                None => {
-                    open += end - at;
-                    at = end;
-                }
+            if let Some(length) = chunker.next(&data[at..end]) {
+                lengths.push(open + length);
+                open = 0;
+                at += length;
+            } else {
+                open += end - at;
+                at = end;
             }
         }
     }

@@ -136,12 +136,11 @@ impl Cache {
         let database = Database::builder()
             .set_cache_size(CACHE_BYTES)
             .create(path)?;
-        let known = match Self::known(&database, uid) {
-            Ok(Some(known)) => known,
-            Ok(None) | Err(_) => {
-                reset(&database, uid)?;
-                Known::default()
-            }
+        let known = if let Ok(Some(known)) = Self::known(&database, uid) {
+            known
+        } else {
+            reset(&database, uid)?;
+            Known::default()
         };
         let chunks = database.begin_read()?.open_table(CHUNKS)?;
         let cache = Self {

@@ -28,7 +28,7 @@ pub(super) fn write(file: &mut File, path: &Path, body: &[u8]) -> io::Result<()>
     if body.len() >= LEAST_BYTES
         && let Ok(mut direct) = OpenOptions::new()
             .write(true)
-            .custom_flags(OFlags::DIRECT.bits() as i32)
+            .custom_flags(OFlags::DIRECT.bits().cast_signed())
             .open(path)
     {
         let whole = body.len() - body.len() % ALIGNMENT;

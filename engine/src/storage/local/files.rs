@@ -70,7 +70,7 @@ pub(super) fn create_object(folder: &Path, path: &Path, body: &[u8]) -> io::Resu
 }
 
 /// Renames without replacing; falls back to hard links where the file system cannot do it.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     use rustix::fs::{CWD, renameat_with};
     use rustix::io::Errno;
     match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {

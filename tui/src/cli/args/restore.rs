@@ -58,6 +58,10 @@ pub(crate) struct RestoreName {
 
 /// What a restore takes and where it goes.
 #[derive(Clone, Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a command line has as many switches as people need"
+)]
 pub(crate) struct RestoreTarget {
     #[command(flatten)]
     pub(crate) backup: BackupName,

@@ -136,7 +136,10 @@ impl Schedule {
 }
 
 /// The tables and other relations that making an object locks.
-pub fn touched(object: &Object, all: &HashMap<ObjectNumber, &Object>) -> HashSet<ObjectNumber> {
+pub(crate) fn touched(
+    object: &Object,
+    all: &HashMap<ObjectNumber, &Object>,
+) -> HashSet<ObjectNumber> {
     let is_relation = |number: &ObjectNumber| {
         all.get(number).is_some_and(|other| {
             matches!(
