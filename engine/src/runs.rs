@@ -139,11 +139,18 @@ impl Runs {
         let now = self.clock.now();
         for record in &cut_off {
             let id = record.run.id.bits();
+            let hint = match record.work {
+                Work::Restore(_) => {
+                    "Start it again; a new database was filled under a name with _restoring_ in it, \
+                     which can be dropped"
+                }
+                _ => "Start it again; what was stored already is used",
+            };
             self.catalog
                 .write(move |tx| {
                     let why =
                         Error::new(Code::Internal, "The engine ended in the middle of the run")
-                            .hint("Start it again; what was stored already is used");
+                            .hint(hint);
                     finish::interrupted(tx, id, now, &Problem::from(&why))
                 })
                 .await?;

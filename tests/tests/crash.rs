@@ -136,14 +136,29 @@ fn a_restore_that_was_killed_is_not_taken_for_a_whole_one() {
         "--detach",
     ]);
     let run = started["run_id"].as_str().unwrap().to_owned();
-    begun(&home, &run);
+    let unfinished = wait_for("the new database", Duration::from_mins(1), || {
+        let query = "SELECT datname FROM pg_database \
+                     WHERE shobj_description(oid, 'pg_database') LIKE 'Backstay: unfinished restore%'";
+        Some(server.sql("postgres", query)).filter(|name| !name.is_empty())
+    });
     home.kill();
+    let query = "SELECT count(*) FROM pg_database WHERE datname = 'copy'";
+    assert_eq!(server.sql("postgres", query), "0");
     home.serve();
     let ended = home.json(&["run", "show", &run]);
     assert_eq!(ended["status"], "interrupted", "{ended}");
-    // The half-made copy does not stand in the way of the next try.
-    home.ok(&["restore", "run", "main/bank@latest", "--database", "again"]);
+    // The half-made copy is named, and does not stand in the way of the next try.
+    let words = ["main/bank@latest", "--database", "copy"];
+    let plan = home.json(&[&["restore", "plan"], &words[..]].concat());
+    let warnings = plan["warnings"].as_array().unwrap();
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.as_str().unwrap().contains(&unfinished)),
+        "{plan}"
+    );
+    home.ok(&[&["restore", "run"], &words[..]].concat());
     server
         .dump("bank", &[])
-        .assert_same(&server.dump("again", &[]));
+        .assert_same(&server.dump("copy", &[]));
 }

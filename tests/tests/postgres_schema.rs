@@ -220,7 +220,8 @@ const LARGE_OBJECTS: &str = "
     END LOOP; END $$;
     GRANT ALL ON LARGE OBJECT 7 TO PUBLIC;
     REVOKE UPDATE ON LARGE OBJECT 20001 FROM postgres;
-    COMMENT ON LARGE OBJECT 20002 IS 'it''s large';";
+    COMMENT ON LARGE OBJECT 20002 IS 'it''s large';
+    COMMENT ON LARGE OBJECT 7 IS 'an OID that a person chose';";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_objects_keep_owner_privileges_and_comments() {

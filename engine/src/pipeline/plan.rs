@@ -13,7 +13,6 @@ use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber}
 use crate::source::postgres::logical::restore::choose::{Choice, Chosen, choose};
 use crate::source::postgres::logical::restore::inspect::{self, DatabaseState, ServerState};
 use crate::source::postgres::target::Target;
-use crate::units;
 
 /// What a person asks a restore to do.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -86,7 +85,10 @@ pub struct Blocker {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Destination {
     /// A database that does not exist yet.
-    New,
+    New {
+        /// The name while it is filled.
+        working: String,
+    },
     /// One that exists and is filled as it is: empty, or the chosen objects are not in it.
     Existing,
     /// One that exists and is emptied first; with chosen objects, only those are dropped.
@@ -156,7 +158,7 @@ impl Plan {
     /// The database to fill.
     pub fn working_database(&self) -> &str {
         match &self.destination {
-            Destination::Swap { working, .. } => working,
+            Destination::New { working } | Destination::Swap { working, .. } => working,
             _ => &self.database,
         }
     }
@@ -165,7 +167,7 @@ impl Plan {
     pub fn creates_database(&self) -> bool {
         matches!(
             self.destination,
-            Destination::New | Destination::Swap { .. }
+            Destination::New { .. } | Destination::Swap { .. }
         )
     }
 
@@ -198,7 +200,7 @@ pub async fn plan(
     let database = match &options.database {
         Some(name) => name.clone(),
         None if options.in_place => source.name.clone(),
-        None => name_with(&source.name, "restored", now),
+        None => fresh(&server, &source.name, "restored", now),
     };
     let existing = if server.databases.contains(&database) {
         Some(inspect::database(target, &database).await?)
@@ -211,7 +213,9 @@ pub async fn plan(
         Some(choose(&archive.objects, &options.objects)?)
     };
     let mut draft = Plan {
-        destination: destination(options, &database, existing.as_ref(), chosen.is_some(), now),
+        destination: destination(options, existing.as_ref(), chosen.is_some(), |word| {
+            fresh(&server, &database, word, now)
+        }),
         database_exists: existing.is_some(),
         database_empty: existing.as_ref().is_none_or(|state| state.is_empty),
         destroys: false,
@@ -265,18 +269,31 @@ fn name_with(name: &str, word: &str, now: DateTime<Utc>) -> String {
     format!("{}{tail}", name.get(..end).unwrap_or_default())
 }
 
+/// [`name_with`] a time at or after now that no database has in its name yet.
+fn fresh(server: &ServerState, name: &str, word: &str, now: DateTime<Utc>) -> String {
+    let mut at = now;
+    loop {
+        let name = name_with(name, word, at);
+        if !server.databases.contains(&name) {
+            return name;
+        }
+        at += chrono::Duration::seconds(1);
+    }
+}
+
 fn destination(
     options: &RestoreOptions,
-    database: &str,
     existing: Option<&DatabaseState>,
     is_chosen: bool,
-    now: DateTime<Utc>,
+    fresh: impl Fn(&str) -> String,
 ) -> Destination {
     match existing {
-        None => Destination::New,
+        None => Destination::New {
+            working: fresh("restoring"),
+        },
         Some(_) if options.in_place && !is_chosen => Destination::Swap {
-            working: name_with(database, "new", now),
-            kept: name_with(database, "before", now),
+            working: fresh("restoring"),
+            kept: fresh("before"),
         },
         Some(_) if options.clean => Destination::Cleaned,
         Some(_) => Destination::Existing,
@@ -400,7 +417,7 @@ fn find_blockers(
     }
     let creates = matches!(
         plan.destination,
-        Destination::New | Destination::Swap { .. }
+        Destination::New { .. } | Destination::Swap { .. }
     );
     if creates && !server.may_create_databases {
         block(
@@ -493,11 +510,12 @@ fn find_warnings(plan: &mut Plan, archive: &Archive, server: &ServerState) {
             "The target has no extension \"{extension}\"; it and what needs it cannot be restored"
         ));
     }
-    warnings.push(format!(
-        "The restore needs about {} on the target's disks; a server does not tell how much is free, \
-         so look there first",
-        units::format_bytes(plan.space_bytes)
-    ));
+    for name in &server.unfinished {
+        warnings.push(format!(
+            "The database \"{name}\" is filled by a restore under way, or left from one that was cut off: \
+             drop it in the second case"
+        ));
+    }
     if archive.facts.outcome == Outcome::Partial {
         warnings.push("The backup itself is partial; what it lacks cannot be restored".to_owned());
     }

@@ -1,9 +1,10 @@
 //! A logical restore of a PostgreSQL database, from a plan to a proved result.
 //!
 //! Definitions first, in one session; then, in several, the rows, what needs them, and the proof,
-//! in parallel as far as dependencies and locks allow; privileges, event triggers and refreshes last. A refused statement costs its object and makes the restore partial; what ends
-//! the connection or the repository's reading fails it. A database that this restore made and
-//! could not finish is dropped again, so that nobody takes it for whole.
+//! in parallel as far as dependencies and locks allow; privileges, event triggers and refreshes
+//! last. A refused statement costs its object and makes the restore partial; what ends the
+//! connection or the repository's reading fails it. A new database is filled under a name of its
+//! own and gets the wanted one when all is there, so that nobody takes a part for the whole.
 
 mod data;
 mod destination;
@@ -12,10 +13,10 @@ mod large_objects;
 mod post;
 mod proof;
 mod rename;
+mod undo;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,18 +24,16 @@ use super::archive::{Archive, ArchivedTable};
 use super::backup::Outcome;
 use super::plan::{Destination, Plan};
 use crate::error::{Code, Error, Result};
-use crate::monitor::{Level, Loss, Task};
+use crate::monitor::{Loss, Task};
 use crate::repository::Repository;
 use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber, Section};
 use crate::source::postgres::logical::restore::databases;
 use crate::source::postgres::logical::restore::maker::{Maker, MakerOptions, lose};
 use crate::source::postgres::target::Target;
+use undo::Made;
 
 pub(in crate::pipeline) use large_objects::push_hex;
 pub use proof::TableProof;
-
-/// How long undoing may take after a failure or a cancellation.
-const UNDO_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// What came of a restore.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -88,49 +87,26 @@ pub async fn run(
         workers: workers.get(),
         renamed: rename::Renamed::default(),
     };
-    let mut made = destination::Made::default();
+    let mut made = Made::default();
     let filled = task.or_cancelled(job.run(&mut made)).await;
     let done = match filled {
-        // Two renames are not left half-way: from here on a cancellation comes too late.
-        Ok(outcome) => job.swap(outcome).await,
+        // Renames are not left half-way: from here on a cancellation comes too late.
+        Ok(outcome) => job.complete(outcome, &mut made).await,
         Err(error) => Err(error),
     };
-    match &done {
-        Ok(outcome) => outcome
-            .losses
-            .iter()
-            .for_each(|loss| task.monitor.lost(loss.clone())),
-        Err(_) => undo(target, task, &made).await,
+    match done {
+        Ok(outcome) => {
+            for loss in &outcome.losses {
+                task.monitor.lost(loss.clone());
+            }
+            Ok(outcome)
+        }
+        Err(error) => Err(undo::undo(&job, &made, error).await),
     }
-    done
-}
-
-/// Drops what the restore made and did not finish.
-async fn undo(target: &Target, task: &Task, made: &destination::Made) {
-    let undone = tokio::time::timeout(UNDO_TIMEOUT, async {
-        if made.databases.is_empty() {
-            return Ok(());
-        }
-        for name in &made.databases {
-            let admin = databases::admin(target, name).await?;
-            databases::drop_database(&admin, name).await?;
-        }
-        Ok::<(), Error>(())
-    });
-    let failure = match undone.await {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.report(),
-        Err(_) => "the server takes too long".to_owned(),
-    };
-    let names = made.databases.join("\", \"");
-    task.monitor.note(
-        Level::Error,
-        &format!("The unfinished database \"{names}\" could not be dropped: {failure}"),
-    );
 }
 
 impl Job<'_> {
-    async fn run(&mut self, made: &mut destination::Made) -> Result<RestoreOutcome> {
+    async fn run(&mut self, made: &mut Made) -> Result<RestoreOutcome> {
         let mut losses = Vec::new();
         self.task.monitor.stage("preparing the target");
         if self.plan.options.globals {
@@ -140,17 +116,14 @@ impl Job<'_> {
         losses.append(&mut self.renamed.losses);
         destination::prepare(self, made, &mut losses).await?;
         let mut maker = self.maker().await?;
-        let mut objects = self.make_definitions(&mut maker, &mut losses).await?;
+        let mut objects = self.make_definitions(&mut maker, made, &mut losses).await?;
         if self.plan.chosen.is_none() {
             large_objects::load(self, &mut losses).await?;
         }
         self.set_sequences(&mut maker, &mut losses).await?;
-        let flowed = flow::run(self, &mut losses).await?;
+        let flowed = flow::run(self, made, &mut losses).await?;
         objects += flowed.objects;
-        objects += self.finish_objects(&mut maker, &mut losses).await?;
-        if self.plan.creates_database() && self.plan.chosen.is_none() {
-            destination::finish(self, &maker, &mut losses).await?;
-        }
+        objects += self.finish_objects(&mut maker, made, &mut losses).await?;
         drop(maker);
         let proved_tables = flowed.tables.iter().filter(|table| table.equal).count() as u64;
         Ok(RestoreOutcome {
@@ -206,7 +179,12 @@ impl Job<'_> {
         Ok(())
     }
 
-    async fn make_definitions(&self, maker: &mut Maker, losses: &mut Vec<Loss>) -> Result<u64> {
+    async fn make_definitions(
+        &self,
+        maker: &mut Maker,
+        made: &mut Made,
+        losses: &mut Vec<Loss>,
+    ) -> Result<u64> {
         self.task.monitor.stage("making definitions");
         let wanted: Vec<&Object> = self
             .objects()
@@ -216,8 +194,12 @@ impl Job<'_> {
         let mut count = 0;
         for object in wanted {
             let before = losses.len();
+            self.note(made, object);
             maker.make(object, losses).await?;
             if self.is_needed_only(object.number) {
+                if losses.len() == before {
+                    made.objects.push(object.number);
+                }
                 // What was not asked for may be there already; then it stays as it is.
                 let found = losses.split_off(before);
                 losses.extend(found.into_iter().filter(|loss| !exists_already(loss)));
@@ -226,6 +208,14 @@ impl Job<'_> {
             self.task.monitor.advance(1, 0, 0);
         }
         Ok(count)
+    }
+
+    /// Notes an object before it is made, for undoing. What is only needed may be there already, and
+    /// what a restore did not make it does not drop: that is noted afterwards.
+    fn note(&self, made: &mut Made, object: &Object) {
+        if !self.is_needed_only(object.number) {
+            made.objects.push(object.number);
+        }
     }
 
     fn is_needed_only(&self, number: ObjectNumber) -> bool {
@@ -245,7 +235,12 @@ impl Job<'_> {
     }
 
     /// Privileges, then what must not see the restore (event triggers) and what must see all of it.
-    async fn finish_objects(&self, maker: &mut Maker, losses: &mut Vec<Loss>) -> Result<u64> {
+    async fn finish_objects(
+        &self,
+        maker: &mut Maker,
+        made: &mut Made,
+        losses: &mut Vec<Loss>,
+    ) -> Result<u64> {
         self.task.monitor.stage("granting privileges");
         let mut count = 0;
         if !self.plan.options.no_privileges {
@@ -266,6 +261,7 @@ impl Job<'_> {
                 object.kind,
                 ObjectKind::EventTrigger | ObjectKind::RefreshMaterializedView
             ) {
+                self.note(made, object);
                 post::beating(self.task, maker.make(object, losses)).await?;
                 count += 1;
             }
@@ -273,11 +269,38 @@ impl Job<'_> {
         Ok(count)
     }
 
+    /// Gives a database that was made its name and properties.
+    async fn complete(
+        &self,
+        mut outcome: RestoreOutcome,
+        made: &mut Made,
+    ) -> Result<RestoreOutcome> {
+        match &self.plan.destination {
+            Destination::New { working } => {
+                let name = &self.plan.database;
+                self.task.monitor.stage("naming the database");
+                let admin = databases::admin(self.target, working).await?;
+                databases::rename(&admin, working, name).await?;
+                made.databases.retain(|made| made != working);
+                made.databases.push(name.clone());
+                destination::finish(self, name, &mut outcome.losses).await?;
+                outcome.status = Outcome::of(&outcome.losses);
+                Ok(outcome)
+            }
+            Destination::Swap { working, kept } => self.swap(outcome, working, kept).await,
+            Destination::Existing | Destination::Cleaned => Ok(outcome),
+        }
+    }
+
     /// The second half of a restore in place; only a whole result takes the old one's name.
-    async fn swap(&self, mut outcome: RestoreOutcome) -> Result<RestoreOutcome> {
-        let Destination::Swap { working, kept } = &self.plan.destination else {
-            return Ok(outcome);
-        };
+    async fn swap(
+        &self,
+        mut outcome: RestoreOutcome,
+        working: &str,
+        kept: &str,
+    ) -> Result<RestoreOutcome> {
+        destination::finish(self, working, &mut outcome.losses).await?;
+        outcome.status = Outcome::of(&outcome.losses);
         if let Some(first) = outcome.losses.first() {
             return Err(Error::new(
                 Code::Partial,
@@ -294,7 +317,7 @@ impl Job<'_> {
         self.task.monitor.stage("swapping databases");
         let admin = databases::admin(self.target, &self.plan.database).await?;
         databases::swap(&admin, &self.plan.database, working, kept).await?;
-        outcome.kept_database = Some(kept.clone());
+        outcome.kept_database = Some(kept.to_owned());
         Ok(outcome)
     }
 

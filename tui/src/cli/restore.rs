@@ -85,7 +85,14 @@ fn plan_view(paint: Paint, plan: &RestorePlan) -> String {
             "data",
             format!("{} rows, {}", count(plan.rows), bytes(plan.data_bytes)),
         )
-        .maybe("free there", plan.free_bytes.map(bytes))
+        .fact("needs there", format!("about {}", bytes(plan.space_bytes)))
+        .fact(
+            "free there",
+            plan.free_bytes.map_or_else(
+                || "unknown: the server does not tell, look before a large restore".to_owned(),
+                bytes,
+            ),
+        )
         .maybe("backup's server", plan.source_version.clone())
         .maybe("target's server", plan.target_version.clone());
     let mut text = facts.render(paint);

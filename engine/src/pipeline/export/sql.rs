@@ -11,6 +11,7 @@ use crate::pipeline::restore::push_hex;
 use crate::source::postgres::logical::large_objects::PieceDecoder;
 use crate::source::postgres::logical::object::{Object, ObjectKind, Section};
 use crate::source::postgres::logical::quote::literal;
+use crate::source::postgres::logical::snapshot::VALUE_SETTINGS;
 
 /// Text gathered before it is written.
 const BLOCK_BYTES: usize = 1 << 20;
@@ -37,15 +38,17 @@ pub(super) async fn write(source: &Source<'_>, out: &mut Out<'_>) -> Result<()> 
 /// What the script begins with.
 pub(super) fn header(source: &Source<'_>) -> String {
     let database = &source.archive.database;
+    let mut values = String::new();
+    for (name, value) in VALUE_SETTINGS {
+        let _ = writeln!(values, "SET {name} = {};", literal(value));
+    }
     format!(
         "--\n-- Backstay: database {}, backup {}, taken {}\n-- from PostgreSQL {}\n--\n\n\
          SET statement_timeout = 0;\nSET lock_timeout = 0;\n\
          SET idle_in_transaction_session_timeout = 0;\nSET client_encoding = 'UTF8';\n\
-         SET standard_conforming_strings = on;\n\
          SELECT pg_catalog.set_config('search_path', '', false);\n\
-         SET check_function_bodies = false;\nSET xmloption = content;\n\
-         SET client_min_messages = warning;\nSET row_security = off;\n\
-         SET datestyle = ISO;\nSET intervalstyle = postgres;\n\n",
+         SET check_function_bodies = false;\nSET client_min_messages = warning;\n\
+         SET row_security = off;\n{values}\n",
         one_line(&database.name),
         source.archive.snapshot.id,
         one_line(&database.snapshot_at),

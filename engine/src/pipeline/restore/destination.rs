@@ -1,6 +1,7 @@
 //! The database that is filled: made, emptied, and finished with its properties.
 
 use super::Job;
+use super::undo::Made;
 use crate::error::{Code, Error, Result};
 use crate::monitor::Loss;
 use crate::pipeline::plan::Destination;
@@ -9,25 +10,21 @@ use crate::source::postgres::logical::object::Object;
 use crate::source::postgres::logical::restore::databases;
 use crate::source::postgres::logical::restore::maker::{Maker, lose};
 
-/// What a restore made and drops again when it fails.
-#[derive(Debug, Default)]
-pub(super) struct Made {
-    /// Databases.
-    pub(super) databases: Vec<String>,
-}
-
 /// Makes the database, empties it, or drops the chosen objects in it.
 pub(super) async fn prepare(job: &Job<'_>, made: &mut Made, losses: &mut Vec<Loss>) -> Result<()> {
     let name = job.plan.working_database();
     match &job.plan.destination {
-        Destination::New | Destination::Swap { .. } => create(job, name, made).await,
-        Destination::Existing => Ok(()),
+        Destination::New { .. } | Destination::Swap { .. } => create(job, name, made).await?,
+        Destination::Existing => {}
         Destination::Cleaned if job.plan.chosen.is_none() => {
             let sql = job.target.sql(name).await?;
-            databases::empty(&sql, losses).await
+            databases::empty(&sql, losses).await?;
         }
-        Destination::Cleaned => drop_chosen(job, losses).await,
+        Destination::Cleaned => drop_chosen(job, losses).await?,
     }
+    // Only now: what `--clean` did not get to is none of ours.
+    made.fills_empty = !job.plan.creates_database() && job.plan.chosen.is_none();
+    Ok(())
 }
 
 pub(super) async fn create(job: &Job<'_>, name: &str, made: &mut Made) -> Result<()> {
@@ -39,7 +36,16 @@ pub(super) async fn create(job: &Job<'_>, name: &str, made: &mut Made) -> Result
     // Noted before it exists: a cancellation may strike while the server makes it.
     made.databases.push(name.to_owned());
     match admin.run(&statement).await {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            // Whoever finds it after a crash knows what it is.
+            let text = format!(
+                "{} of backup {}",
+                databases::UNFINISHED,
+                job.archive.snapshot.id
+            );
+            let mark = database::comment(name, Some(&text));
+            admin.run(&mark).await.map(drop)
+        }
         Err(error) if error.sqlstate() == Some("42P04") => {
             made.databases.pop();
             Err(Error::new(
@@ -62,6 +68,7 @@ async fn drop_chosen(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<()> {
         return Ok(());
     };
     let sql = job.target.sql(job.plan.working_database()).await?;
+    sql.run(databases::WRITABLE).await?;
     let doomed: Vec<&Object> = job
         .objects()
         .filter(|object| !chosen.needed.contains(&object.number) && !object.drop.is_empty())
@@ -78,10 +85,22 @@ async fn drop_chosen(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<()> {
 }
 
 /// Gives a database that was made its owner, comment, settings and privileges.
-pub(super) async fn finish(job: &Job<'_>, maker: &Maker, losses: &mut Vec<Loss>) -> Result<()> {
+pub(super) async fn finish(job: &Job<'_>, name: &str, losses: &mut Vec<Loss>) -> Result<()> {
     let facts = &job.archive.database;
-    let name = job.plan.working_database();
     let what = format!("database {}", job.plan.database);
+    let maker = Maker::open(job.target, name, job.maker_options()).await?;
+    // Whoever owns it from here on may not be us.
+    let comment = facts
+        .comment
+        .as_deref()
+        .filter(|_| job.plan.chosen.is_none());
+    let statements = [database::comment(name, comment)];
+    maker
+        .each(&format!("comment on {what}"), &statements, losses)
+        .await?;
+    if job.plan.chosen.is_some() {
+        return Ok(());
+    }
     if !job.plan.options.no_owner {
         let statement = database::owner(facts, name);
         maker

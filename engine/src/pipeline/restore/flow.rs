@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::data::{self, Load};
 use super::post::{self, beating};
 use super::proof::{self, Compare, TableProof};
+use super::undo::Made;
 use super::{Job, lose};
 use crate::error::{Error, Result};
 use crate::monitor::{Loss, Task};
@@ -101,7 +102,7 @@ impl Loads {
 }
 
 /// Loads every wanted table, makes what comes after the rows, and reads the tables back.
-pub(super) async fn run(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<Flowed> {
+pub(super) async fn run(job: &Job<'_>, made: &mut Made, losses: &mut Vec<Loss>) -> Result<Flowed> {
     let tables = job.tables();
     data::lacking(&tables, losses);
     let mut compares = proof::compares(job);
@@ -121,7 +122,7 @@ pub(super) async fn run(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<Flowed>
         makers: Mutex::default(),
     });
     let mut flowed = Flowed::default();
-    let found = work_off(job, draft, &shared, &mut flowed, losses).await?;
+    let found = work_off(job, draft, &shared, made, &mut flowed, losses).await?;
     flowed.tables = found
         .into_iter()
         .map(|(place, found)| proof::judge(job, &shared.compares[place], found, losses))
@@ -146,6 +147,7 @@ async fn work_off(
     job: &Job<'_>,
     draft: Draft,
     shared: &Arc<Shared>,
+    made: &mut Made,
     flowed: &mut Flowed,
     losses: &mut Vec<Loss>,
 ) -> Result<Found> {
@@ -159,6 +161,9 @@ async fn work_off(
         {
             let shared = Arc::clone(shared);
             let work = works[place].clone();
+            if let Work::Make(object) = &work {
+                job.note(made, object);
+            }
             running.spawn(async move { shared.work(place, &work).await });
         }
         let Some(ended) = running.join_next().await else {

@@ -6,8 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::destination::{self, Made};
-use super::{Job, databases};
+use super::undo::Made;
+use super::{Job, databases, destination};
 use crate::error::Result;
 use crate::monitor::Loss;
 use crate::pipeline::archive::ArchivedTable;

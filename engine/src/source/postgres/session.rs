@@ -114,7 +114,9 @@ impl Target {
         };
         let row = sql
             .row(
-                "SELECT pg_catalog.set_config('search_path', '', false), \
+                // First of all: what a database or a role sets may be too short for anything.
+                "SET statement_timeout = 0; SET lock_timeout = 0; \
+                 SELECT pg_catalog.set_config('search_path', '', false), \
                  pg_catalog.current_setting('server_version_num') AS version",
             )
             .await?;

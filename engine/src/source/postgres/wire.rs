@@ -139,7 +139,8 @@ impl Connection {
         // Compiling a query takes longer than most of ours run; version 10 has no such setting.
         connection
             .run(
-                "SELECT pg_catalog.set_config('search_path', '', false); \
+                "SET statement_timeout = 0; \
+                 SELECT pg_catalog.set_config('search_path', '', false); \
                  SELECT pg_catalog.set_config(name, 'off', false) \
                  FROM pg_catalog.pg_settings WHERE name = 'jit'",
             )

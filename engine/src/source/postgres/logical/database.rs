@@ -185,16 +185,16 @@ pub fn create(facts: &DatabaseFacts, name: &str, version: u32, tablespace: bool)
     sql
 }
 
-/// The statements that give the database its comment, limit and settings.
+/// The statement that gives the database a comment, or takes away the one it has.
+pub fn comment(name: &str, comment: Option<&str>) -> String {
+    let text = comment.map_or("NULL".to_owned(), literal);
+    format!("COMMENT ON DATABASE {} IS {text}", ident(name))
+}
+
+/// The statements that give the database its limit and settings.
 pub fn properties(facts: &DatabaseFacts, name: &str) -> Vec<String> {
     let name = ident(name);
     let mut statements = Vec::new();
-    if let Some(comment) = &facts.comment {
-        statements.push(format!(
-            "COMMENT ON DATABASE {name} IS {}",
-            literal(comment)
-        ));
-    }
     if facts.connection_limit >= 0 {
         let limit = facts.connection_limit;
         statements.push(format!("ALTER DATABASE {name} CONNECTION LIMIT = {limit}"));

@@ -168,23 +168,28 @@ pub(super) async fn lock_definitions(
     locks::lock(sql, all, timeout).await
 }
 
+/// The settings that decide how values are written as text and read back.
+pub const VALUE_SETTINGS: [(&str, &str); 10] = [
+    ("DateStyle", "ISO"),
+    ("IntervalStyle", "postgres"),
+    ("TimeZone", "UTC"),
+    // Money reads back as the same number only under the locale it was written in.
+    ("lc_monetary", "C"),
+    ("bytea_output", "hex"),
+    ("xmloption", "content"),
+    ("extra_float_digits", "3"),
+    ("standard_conforming_strings", "on"),
+    ("quote_all_identifiers", "off"),
+    ("array_nulls", "on"),
+];
+
 /// The settings under which catalogs and rows read the same whatever the server's defaults are.
 ///
 /// They decide how values are written as text, so whoever writes rows back or compares them uses
 /// the same ones.
 pub fn settings(version: u32) -> String {
-    let mut settings = vec![
-        ("DateStyle", "ISO"),
-        ("IntervalStyle", "postgres"),
-        ("TimeZone", "UTC"),
-        // Money reads back as the same number only under the locale it was written in.
-        ("lc_monetary", "C"),
-        ("bytea_output", "hex"),
-        ("xmloption", "content"),
-        ("extra_float_digits", "3"),
-        ("standard_conforming_strings", "on"),
-        ("quote_all_identifiers", "off"),
-        ("array_nulls", "on"),
+    let mut settings = VALUE_SETTINGS.to_vec();
+    settings.extend([
         ("statement_timeout", "0"),
         ("lock_timeout", "0"),
         ("idle_in_transaction_session_timeout", "0"),
@@ -193,7 +198,7 @@ pub fn settings(version: u32) -> String {
         // Rows must come in the same order each time, and from one process.
         ("synchronize_seqscans", "off"),
         ("max_parallel_workers_per_gather", "0"),
-    ];
+    ]);
     if version >= 110_000 {
         // Compiling catalog queries takes longer than running them.
         settings.push(("jit", "off"));

@@ -218,8 +218,10 @@ async fn texts(reader: &mut Reader<'_>) -> Result<()> {
     };
     let query = format!(
         "SELECT classoid, objoid, objsubid, description FROM pg_catalog.pg_description \
-        WHERE objoid >= {FIRST_NORMAL_OID} OR classoid = {} ORDER BY 1, 2, 3",
-        catalog::NAMESPACE
+        WHERE objoid >= {FIRST_NORMAL_OID} OR classoid IN ({}, {}) ORDER BY 1, 2, 3",
+        catalog::NAMESPACE,
+        // People choose their OIDs.
+        catalog::LARGE_OBJECT
     );
     for row in reader.rows(&query).await? {
         reader

@@ -8,6 +8,12 @@ use crate::source::postgres::logical::quote::{ident, literal};
 use crate::source::postgres::session::Sql;
 use crate::source::postgres::target::Target;
 
+/// A role or a database may be read-only unless told otherwise.
+pub const WRITABLE: &str = "SET default_transaction_read_only = off";
+
+/// What the comment of a database begins with until its restore is finished.
+pub const UNFINISHED: &str = "Backstay: unfinished restore";
+
 /// How often a rename or drop is tried while sessions go away.
 const TRIES_MAX: u32 = 20;
 /// Pause between tries.
@@ -21,7 +27,10 @@ pub async fn admin(target: &Target, database: &str) -> Result<Sql> {
             continue;
         }
         match target.sql(&name).await {
-            Ok(sql) => return Ok(sql),
+            Ok(sql) => {
+                sql.run(WRITABLE).await?;
+                return Ok(sql);
+            }
             Err(error) if matches!(error.sqlstate(), Some("3D000" | "42501" | "55000")) => {
                 last = last.or(Some(error));
             }
@@ -127,6 +136,7 @@ pub async fn swap(admin: &Sql, old: &str, new: &str, kept: &str) -> Result<()> {
 
 /// Drops everything a user made in the database that `sql` is in.
 pub async fn empty(sql: &Sql, losses: &mut Vec<Loss>) -> Result<()> {
+    sql.run(WRITABLE).await?;
     for query in [
         "SELECT pg_catalog.format('DROP EVENT TRIGGER %I', evtname) AS drop FROM pg_catalog.pg_event_trigger",
         "SELECT pg_catalog.format('DROP PUBLICATION %I', pubname) AS drop FROM pg_catalog.pg_publication",

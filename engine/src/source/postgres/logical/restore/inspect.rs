@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::databases::UNFINISHED;
 use super::maker::ends_the_session;
 use crate::error::Result;
 use crate::source::postgres::logical::quote::literal;
@@ -20,6 +21,8 @@ pub struct ServerState {
     pub version_text: String,
     /// Databases, templates included.
     pub databases: BTreeSet<String>,
+    /// Databases that a restore has begun and not finished.
+    pub unfinished: BTreeSet<String>,
     /// Roles.
     pub roles: BTreeSet<String>,
     /// Tablespaces.
@@ -52,6 +55,12 @@ pub async fn server(sql: &Sql) -> Result<ServerState> {
         ..ServerState::default()
     };
     state.databases = names(sql, "SELECT datname AS name FROM pg_catalog.pg_database").await?;
+    let marked = format!(
+        "SELECT datname AS name FROM pg_catalog.pg_database \
+         WHERE pg_catalog.shobj_description(oid, 'pg_database') LIKE {}",
+        literal(&format!("{UNFINISHED}%"))
+    );
+    state.unfinished = names(sql, &marked).await?;
     state.roles = names(sql, "SELECT rolname AS name FROM pg_catalog.pg_roles").await?;
     state.tablespaces = names(sql, "SELECT spcname AS name FROM pg_catalog.pg_tablespace").await?;
     state.extensions = extensions(sql).await?;
