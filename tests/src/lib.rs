@@ -7,7 +7,9 @@
 pub mod backups;
 pub mod compare;
 pub mod engine;
+pub mod flawed;
 pub mod generate;
+pub mod memory;
 pub mod places;
 pub mod postgres;
 pub mod process;

@@ -4,6 +4,7 @@
 //! On a single-threaded runtime with inline hashing everything between two storage operations is
 //! deterministic, so a seed replays its schedule exactly.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -56,7 +57,16 @@ struct Waiter {
 
 /// Where operations queue up for their turn.
 #[derive(Debug, Default, Clone)]
-pub struct Gate(Arc<Mutex<Vec<Waiter>>>);
+pub struct Gate(Arc<Mutex<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiters: Vec<Waiter>,
+    /// Actors that need not wait.
+    free: HashSet<usize>,
+    /// Actors that crashed: nothing of theirs happens any more.
+    crashed: HashSet<usize>,
+}
 
 impl Gate {
     /// A storage whose operations, done on behalf of `actor`, wait at this gate.
@@ -68,28 +78,74 @@ impl Gate {
         })
     }
 
+    /// Whether an actor's operations happen at once from now on.
+    pub fn set_free(&self, actor: usize, free: bool) {
+        let mut queue = self.0.lock();
+        if free {
+            queue.free.insert(actor);
+            queue
+                .waiters
+                .retain(|waiter| waiter.operation.actor != actor);
+        } else {
+            queue.free.remove(&actor);
+        }
+    }
+
+    /// Nothing that this actor has asked for or will ask for happens: its process is gone.
+    pub fn crash(&self, actor: usize) {
+        let mut queue = self.0.lock();
+        queue.crashed.insert(actor);
+        queue
+            .waiters
+            .retain(|waiter| waiter.operation.actor != actor);
+    }
+
     /// Lets every other task run until each waits at the gate, for a timer, or is done.
-    async fn settle(&self) -> usize {
+    pub async fn settle(&self) {
         let mut calm = 0;
         let mut before = usize::MAX;
         while calm < 6 {
             tokio::task::yield_now().await;
-            let now = self.0.lock().len();
+            let now = self.0.lock().waiters.len();
             calm = if now == before { calm + 1 } else { 0 };
             before = now;
         }
-        before
     }
 
-    /// Lets one waiting operation happen, chosen by `seeded`; `None` when nobody waits.
-    pub async fn step(&self, seeded: &mut Seeded) -> Option<Operation> {
-        if self.settle().await == 0 {
-            return None;
-        }
+    /// The operations that wait, oldest first.
+    pub fn waiting(&self) -> Vec<Operation> {
+        let queue = self.0.lock();
+        let operations = queue.waiters.iter().map(|waiter| &waiter.operation);
+        operations.cloned().collect()
+    }
+
+    /// Lets one waiting operation happen, chosen by `seeded`; `None` when nobody waits. The actors of
+    /// `slow` are passed over most of the time.
+    pub async fn step(&self, seeded: &mut Seeded, slow: &HashSet<usize>) -> Option<Operation> {
+        self.settle().await;
         let waiter = {
-            let mut waiters = self.0.lock();
-            let chosen = seeded.below(waiters.len());
+            let waiters = &mut self.0.lock().waiters;
+            if waiters.is_empty() {
+                return None;
+            }
+            let mut chosen = seeded.below(waiters.len());
+            for _ in 0..8 {
+                if slow.contains(&waiters[chosen].operation.actor) {
+                    chosen = seeded.below(waiters.len());
+                }
+            }
             waiters.swap_remove(chosen)
+        };
+        let _ = waiter.turn.send(());
+        Some(waiter.operation)
+    }
+
+    /// Lets the oldest waiting operation of an actor happen; `None` when it has none.
+    pub fn let_through(&self, actor: usize) -> Option<Operation> {
+        let waiter = {
+            let waiters = &mut self.0.lock().waiters;
+            let oldest = waiters.iter().position(|w| w.operation.actor == actor)?;
+            waiters.remove(oldest)
         };
         let _ = waiter.turn.send(());
         Some(waiter.operation)
@@ -97,20 +153,23 @@ impl Gate {
 
     async fn turn(&self, actor: usize, verb: &'static str, key: &str) {
         let (turn, wait) = oneshot::channel();
-        let operation = Operation {
-            actor,
-            verb,
-            key: key.to_owned(),
-        };
-        self.0.lock().push(Waiter { operation, turn });
-        let _ = wait.await;
-    }
-
-    /// Forgets the operations of an actor that was killed.
-    pub fn forget(&self, actor: usize) {
-        self.0
-            .lock()
-            .retain(|waiter| waiter.operation.actor != actor);
+        {
+            let mut queue = self.0.lock();
+            if queue.free.contains(&actor) {
+                return;
+            }
+            let operation = Operation {
+                actor,
+                verb,
+                key: key.to_owned(),
+            };
+            queue.waiters.push(Waiter { operation, turn });
+        }
+        let let_through = wait.await.is_ok();
+        let crashed = self.0.lock().crashed.contains(&actor);
+        if crashed && !let_through {
+            std::future::pending::<()>().await;
+        }
     }
 }
 

@@ -1,269 +1,264 @@
-//! Several writers and two collectors on one repository, in orders that a seed decides.
+//! Several writers and two collectors on one repository, in orders that a seed decides, and a few
+//! actors in every order there is.
 //!
 //! The invariant: after every single storage operation that removes something, and at the end,
-//! every committed backup that nobody deleted reads back whole.
+//! every committed backup that nobody deleted reads back whole. That the simulation would notice a
+//! breach is shown by leaving out one step of the protocol at a time.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+#[path = "repository_simulation/every_order.rs"]
+mod every_order;
+#[path = "repository_simulation/world.rs"]
+mod world;
+
+use std::collections::HashSet;
 use std::time::Duration;
 
-use backstay_engine::clock::{Clock, ManualClock, SharedClock};
+use backstay_engine::clock::Clock as _;
 use backstay_engine::ids::BackupId;
-use backstay_engine::monitor::Task;
-use backstay_engine::repository::{
-    CheckOptions, Content, Credential, NewSlots, OpenOptions, PruneOptions, Repository,
-    SnapshotDraft, StreamRef, TreeEntry, TreeWriter,
-};
-use backstay_engine::secret::SecretKey;
-use backstay_engine::storage::Storage;
-use backstay_engine::storage::memory::MemoryStorage;
-use backstay_engine::{Code, Result};
-use backstay_tests::stepped::{Gate, Seeded};
-use bytes::Bytes;
-use chrono::DateTime;
-use parking_lot::Mutex;
+use backstay_engine::repository::{CheckOptions, PruneOptions};
+use backstay_tests::flawed::Flaw;
+use backstay_tests::stepped::{Operation, Seeded};
+
+use world::{Actor, Failure, Totals, World, collect, write};
 
 const WRITERS: usize = 3;
 const COLLECTORS: usize = 2;
-const BLOCK_BYTES: usize = 64 << 10;
+/// Different blocks there are; few, so that backups share them.
+const BLOCKS: usize = 20;
+/// Committed backups that stay.
+const KEPT: usize = 6;
 
-/// What committed backups must read back as: the blocks they were made of.
-type Committed = Arc<Mutex<BTreeMap<BackupId, (StreamRef, Vec<u8>)>>>;
+type Work = tokio::task::JoinHandle<backstay_engine::Result<()>>;
 
-struct World {
-    seed: u64,
+/// A world in which a seed decides.
+struct Simulation {
     seeded: Seeded,
-    clock: Arc<ManualClock>,
-    gate: Gate,
-    actors: Vec<Repository>,
-    observer: Repository,
-    committed: Committed,
-    _folder: tempfile::TempDir,
+    world: World,
+    flaw: Option<Flaw>,
+    actors: Vec<Actor>,
+    /// Those who take long for everything in this episode.
+    slow: HashSet<usize>,
+    /// What happened, for people who look for the cause of a failure.
+    happened: Vec<String>,
 }
 
-fn block(number: u8) -> Bytes {
-    Bytes::from(vec![number; BLOCK_BYTES])
-}
-
-impl World {
-    async fn new(seed: u64) -> Self {
-        let clock = Arc::new(ManualClock::new(
-            DateTime::from_timestamp(1_790_000_000, 0).unwrap(),
-        ));
-        let shared: SharedClock = clock.clone();
-        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new("simulation", shared.clone()));
-        let folder = tempfile::tempdir().unwrap();
-        let options = |name: &str| OpenOptions {
-            cache_dir: folder.path().join(name),
-            clock: shared.clone(),
-            cpu_workers: 0,
-            verify_writes: false,
-        };
-        let slots = NewSlots {
-            key_file: true,
-            ..NewSlots::default()
-        };
-        let created = Repository::create(Arc::clone(&storage), &slots, options("observer"))
-            .await
-            .unwrap();
-        let key: SecretKey = created.key.unwrap();
-        let gate = Gate::default();
+impl Simulation {
+    async fn new(seed: u64, flaw: Option<Flaw>) -> Self {
+        let mut world = World::new().await;
         let mut actors = Vec::new();
-        for actor in 0..WRITERS + COLLECTORS {
-            // Opening reads the storage too; it is let through at once.
-            let stepped = gate.storage(Arc::clone(&storage), actor);
-            let credential = Credential::KeyFile(key.clone());
-            let cache = options(&format!("actor-{actor}"));
-            let opening = tokio::spawn(async move {
-                Repository::open(stepped, &credential, cache).await.unwrap()
-            });
-            let mut any = Seeded::new(0);
-            while !opening.is_finished() {
-                gate.step(&mut any).await;
-            }
-            actors.push(opening.await.unwrap());
+        for _ in 0..WRITERS + COLLECTORS {
+            actors.push(world.start(flaw).await);
         }
-        let observer = created.repository;
-        let seeded = Seeded::new(seed);
-        let committed = Committed::default();
         Self {
-            seed,
-            seeded,
-            clock,
-            gate,
+            seeded: Seeded::new(seed),
+            world,
+            flaw,
             actors,
-            observer,
-            committed,
-            _folder: folder,
+            slow: HashSet::new(),
+            happened: Vec::new(),
         }
     }
 
     /// Everybody does one thing, side by side.
-    async fn episode(&mut self) {
-        let mut tasks = Vec::new();
-        for actor in 0..WRITERS + COLLECTORS {
-            if self.seeded.below(4) == 0 {
-                continue;
-            }
-            let repository = self.actors[actor].clone();
-            let work = if actor < WRITERS {
-                let blocks: Vec<u8> = (0..=self.seeded.below(5))
-                    .map(|_| self.seeded.below(9) as u8)
-                    .collect();
-                let id = BackupId::generate(self.clock.now());
-                tokio::spawn(write(repository, id, blocks, self.committed.clone()))
-            } else {
-                tokio::spawn(collect(repository, actor, self.clock.clone()))
-            };
-            tasks.push((actor, work));
-        }
-        if self.seeded.below(2) == 0 {
-            self.delete_one().await;
-        }
-        while tasks.iter().any(|(_, task)| !task.is_finished()) {
-            if let Some(operation) = self.gate.step(&mut self.seeded).await
-                && operation.verb == "delete"
-                && operation.key.starts_with("packs/")
-            {
-                self.prove(&format!("{operation:?}")).await;
-            }
-            match self.seeded.below(400) {
-                0 => self.clock.advance(Duration::from_hours(26)),
-                1..60 => self.clock.advance(Duration::from_mins(2)),
-                60..64 => {
-                    let (actor, victim) = &tasks[self.seeded.below(tasks.len())];
-                    victim.abort();
-                    self.gate.forget(*actor);
-                }
-                _ => {}
+    async fn episode(&mut self) -> Result<(), Failure> {
+        let mut works: Vec<(usize, Work)> = Vec::new();
+        let numbers = self.actors.iter().map(|actor| actor.number);
+        self.slow = numbers.filter(|_| self.seeded.below(3) == 0).collect();
+        for place in 0..WRITERS + COLLECTORS {
+            if self.seeded.below(4) > 0 {
+                works.push((place, self.begin(place)));
             }
         }
-        for (actor, task) in tasks {
-            match task.await {
+        while works.iter().any(|(_, work)| !work.is_finished()) {
+            self.step().await?;
+            self.something_else(&mut works).await;
+        }
+        let mut trouble = None;
+        for (place, work) in works {
+            match work.await {
                 Ok(Ok(())) => {}
-                // It lived longer than a session may, and said so.
-                Ok(Err(error)) if error.code() == Code::RepositorySession => {}
-                Ok(Err(error)) => panic!("seed {}: actor {actor}: {}", self.seed, error.report()),
-                Err(lost) => assert!(lost.is_cancelled(), "seed {}: {lost}", self.seed),
-            }
-            // A dropped writer stores what it has in the background.
-            for _ in 0..40 {
-                self.gate.step(&mut self.seeded).await;
+                Ok(Err(error)) => trouble = Some(format!("actor {place}: {}", error.report())),
+                Err(lost) if lost.is_cancelled() => {}
+                Err(lost) => trouble = Some(format!("actor {place}: {lost}")),
             }
         }
-        self.prove("the episode's end").await;
+        // A dropped writer stores what it has in the background.
+        for _ in 0..40 {
+            self.step().await?;
+        }
+        // A loss says more than the error of whoever stumbled over it.
+        self.world.prove("at an episode's end").await?;
+        trouble.map_or(Ok(()), |trouble| Err(Failure::Unexpected(trouble)))
+    }
+
+    /// One storage operation.
+    async fn step(&mut self) -> Result<(), Failure> {
+        let next = self.world.gate.step(&mut self.seeded, &self.slow).await;
+        let Some(operation) = next else {
+            return Ok(());
+        };
+        if matches!(operation.verb, "create" | "delete" | "list") {
+            let at = self.world.place.clock.now().format("%d %H:%M:%S");
+            let Operation { actor, verb, key } = &operation;
+            self.happened
+                .push(format!("{at} actor {actor} {verb} {key}"));
+        }
+        self.world.prove_after(&operation).await
+    }
+
+    fn begin(&mut self, place: usize) -> Work {
+        let repository = self.actors[place].repository.clone();
+        let ledger = self.world.ledger.clone();
+        if place < WRITERS {
+            let count = 1 + self.seeded.below(6);
+            let blocks = (0..count).map(|_| self.seeded.below(BLOCKS) as u16);
+            let blocks = blocks.collect();
+            let id = BackupId::generate(self.world.place.clock.now());
+            tokio::spawn(write(repository, id, blocks, ledger))
+        } else {
+            let options = PruneOptions::new(format!("collector {place}"));
+            tokio::spawn(collect(
+                repository,
+                options,
+                self.world.place.task(),
+                ledger,
+            ))
+        }
+    }
+
+    /// Between two operations: time passes, a backup is deleted, somebody gives up or crashes.
+    async fn something_else(&mut self, works: &mut [(usize, Work)]) {
+        match self.seeded.below(400) {
+            // No single operation takes longer than collectors allow for.
+            0 | 1 if !self.commits() => {
+                self.world.place.wait_hours(26);
+            }
+            2..60 => self.world.place.clock.advance(Duration::from_secs(30)),
+            60..66 => self.delete_one().await,
+            66..68 => works[self.seeded.below(works.len())].1.abort(),
+            68..70 => {
+                let (place, work) = &works[self.seeded.below(works.len())];
+                if !work.is_finished() {
+                    work.abort();
+                    self.world.gate.crash(self.actors[*place].number);
+                    self.actors[*place] = self.world.start(self.flaw).await;
+                    self.world.ledger.totals.lock().crashed += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a snapshot or a tombstone is on its way.
+    fn commits(&self) -> bool {
+        let waiting = self.world.gate.waiting();
+        waiting.iter().any(|operation| {
+            let kind = operation.key.split('/').next();
+            operation.verb == "create" && matches!(kind, Some("snapshots" | "index"))
+        })
     }
 
     async fn delete_one(&mut self) {
-        let ids: Vec<BackupId> = self.committed.lock().keys().copied().collect();
-        if ids.len() > 3 {
+        let ids: Vec<BackupId> = self.world.ledger.committed.lock().keys().copied().collect();
+        let surplus = ids.len().saturating_sub(KEPT);
+        for _ in 0..surplus.min(3) {
             let id = ids[self.seeded.below(ids.len())];
-            self.committed.lock().remove(&id);
-            self.observer
-                .delete_backup(id, "simulation", "chosen", Duration::ZERO)
-                .await
-                .unwrap();
-        }
-    }
-
-    async fn prove(&self, moment: &str) {
-        let committed = self.committed.lock().clone();
-        for (id, (stream, blocks)) in committed {
-            let snapshot = self.observer.snapshot(id).await;
-            assert!(
-                snapshot.is_ok(),
-                "seed {}: {id} is gone after {moment}",
-                self.seed
-            );
-            let read = self.observer.read(&stream).read_all(1 << 30).await;
-            let want: Vec<u8> = blocks.iter().flat_map(|number| block(*number)).collect();
-            match read {
-                Ok(bytes) => assert!(bytes == want, "seed {}: {id} differs", self.seed),
-                Err(error) => {
-                    panic!(
-                        "seed {}: {id} after {moment}: {}",
-                        self.seed,
-                        error.report()
-                    )
-                }
+            if self.world.ledger.committed.lock().contains_key(&id) {
+                self.world.delete(id).await;
             }
         }
     }
 }
 
-async fn write(
-    repository: Repository,
-    id: BackupId,
-    blocks: Vec<u8>,
-    committed: Committed,
-) -> Result<()> {
-    let writer = repository.begin("simulated writer").await?;
-    let mut stream = writer.stream(Content::File);
-    for number in &blocks {
-        stream.write(block(*number)).await?;
-    }
-    let stream = stream.finish().await?;
-    let mut tree = TreeWriter::new(&writer);
-    tree.add(&TreeEntry {
-        path: vec!["rows".to_owned()],
-        kind: "range".to_owned(),
-        facts: serde_json::Value::Null,
-        stream: Some(stream.clone()),
+/// Runs one world to its end.
+fn simulate(seed: u64, episodes: usize, flaw: Option<Flaw>) -> Result<Totals, Failure> {
+    on_one_thread(async {
+        let mut simulation = Simulation::new(seed, flaw).await;
+        for _ in 0..episodes {
+            if let Err(failure) = simulation.episode().await {
+                if flaw.is_none() {
+                    eprintln!("{}", simulation.happened.join("\n"));
+                }
+                return Err(failure);
+            }
+        }
+        let world = &simulation.world;
+        let options = CheckOptions {
+            read_percent: 100.0,
+        };
+        let report = world.observer.check(&options, &world.place.task()).await;
+        let report = report.map_err(|error| Failure::Unexpected(error.report()))?;
+        if !report.is_clean() {
+            return Err(Failure::Unexpected(format!("{:?}", report.problems)));
+        }
+        Ok(std::mem::take(&mut *world.ledger.totals.lock()))
     })
-    .await?;
-    let tree = tree.finish().await?;
-    let facts = serde_json::json!({});
-    writer
-        .commit(SnapshotDraft {
-            id,
-            tree,
-            base: None,
-            facts,
-        })
-        .await?;
-    committed.lock().insert(id, (stream, blocks));
-    Ok(())
 }
 
-async fn collect(repository: Repository, actor: usize, clock: Arc<ManualClock>) -> Result<()> {
-    let options = PruneOptions::new(format!("collector {actor}"));
-    repository
-        .prune(&options, &Task::unwatched(clock))
-        .await
-        .map(|_| ())
+/// Between two storage operations everything is deterministic on one thread.
+fn on_one_thread<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    runtime.block_on(work)
 }
 
-/// How many worlds, and how many episodes in each.
-fn size() -> (u64, usize) {
-    if std::env::var_os("BACKSTAY_TEST_ALL").is_some() {
-        (2000, 50)
-    } else {
-        (60, 50)
-    }
+fn is_all() -> bool {
+    std::env::var_os("BACKSTAY_TEST_ALL").is_some()
 }
 
 #[test]
 fn no_order_of_writers_and_collectors_loses_a_committed_backup() {
-    let (worlds, episodes) = size();
     let one = std::env::var("BACKSTAY_SEED")
         .ok()
         .and_then(|seed| seed.parse().ok());
-    for seed in one.map_or(0..worlds, |seed| seed..seed + 1) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(async {
-            let mut world = World::new(seed).await;
-            for _ in 0..episodes {
-                world.episode().await;
+    let worlds = if is_all() { 2000 } else { 60 };
+    let seeds = one.map_or(0..worlds, |seed| seed..seed + 1);
+    let count = seeds.end - seeds.start;
+    let mut sum = Totals::default();
+    for seed in seeds {
+        match simulate(seed, 50, None) {
+            Err(failure) => panic!("seed {seed}: {failure:?}"),
+            Ok(totals) => {
+                sum.committed += totals.committed;
+                sum.expired += totals.expired;
+                sum.crashed += totals.crashed;
+                sum.prunes += totals.prunes;
+                sum.collected.deleted_packs += totals.collected.deleted_packs;
+                sum.collected.copied_bytes += totals.collected.copied_bytes;
+                sum.collected.kept_packs += totals.collected.kept_packs;
+                sum.collected.waiting_packs += totals.collected.waiting_packs;
             }
-            let task = Task::unwatched(world.clock.clone());
-            let options = CheckOptions {
-                read_percent: 100.0,
-            };
-            let report = world.observer.check(&options, &task).await.unwrap();
-            assert!(report.is_clean(), "seed {seed}: {:?}", report.problems);
+        }
+    }
+    println!("{sum:?}");
+    // A simulation in which nothing is collected, kept, waited for or cut short shows nothing.
+    let collected = &sum.collected;
+    assert!(sum.committed > 20 * count, "{sum:?}");
+    assert!(sum.prunes > 20 * count, "{sum:?}");
+    assert!(collected.deleted_packs > 10 * count, "{sum:?}");
+    assert!(collected.copied_bytes > 10_000 * count, "{sum:?}");
+    assert!(collected.waiting_packs > count, "{sum:?}");
+    assert!(sum.crashed > count, "{sum:?}");
+    if count >= 20 {
+        assert!(sum.expired > 0 && collected.kept_packs > 0, "{sum:?}");
+    }
+}
+
+#[test]
+fn a_protocol_with_any_step_left_out_is_caught() {
+    /// Worlds until a flaw must have shown; most show in the first.
+    const WORLDS: u64 = 150;
+    for flaw in Flaw::ALL {
+        let lost = (0..WORLDS).find_map(|seed| match simulate(seed, 25, Some(flaw)) {
+            Err(Failure::Lost(how)) => Some((seed, how)),
+            // Whoever meets what was lost fails too; that alone is not counted.
+            Ok(_) => None,
+            Err(Failure::Unexpected(how)) => {
+                println!("{flaw:?}, seed {seed}: {how}");
+                None
+            }
         });
+        let (seed, how) = lost.unwrap_or_else(|| panic!("{flaw:?} was not caught"));
+        println!("{flaw:?} is caught by seed {seed}: {how}");
     }
 }

@@ -155,6 +155,9 @@ async fn run_uncancelled(
     task.monitor.stage("taking the snapshot");
     let source = Source::open(request, task).await?;
     let writer = repository.begin(&request.writer_name).await?;
+    if let Some(warning) = writer.warning() {
+        task.monitor.note(Level::Warning, warning);
+    }
     let copied = tokio::select! {
         copied = copy(&writer, repository, &source, request, task) => copied,
         error = too_old(request.snapshot_age_max) => Err(error),

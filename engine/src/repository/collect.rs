@@ -8,7 +8,8 @@
 //! 3. A *mark* announces the chosen packs. A session that begins later sees it and treats them as
 //!    absent for its whole life.
 //! 4. Every session older than the mark must have ended, or have outlived what it may last. If one
-//!    has not, the mark stays and a later collection goes on from here: no backup ever waits.
+//!    has not, the mark is left *idle*, and a later collection goes on from here: no backup ever
+//!    waits.
 //! 5. Everything is judged again, marks first, then the index, then the snapshots. A pack goes only
 //!    if each chunk in it that a backup uses has a copy in a pack that nobody has marked. (Counting
 //!    on a marked copy is how two collectors would each delete "the other one".)
@@ -16,42 +17,42 @@
 //!
 //! The order in step 5 matters: a collector that finished in between has removed its mark only
 //! after its tombstones were there to be read.
+//!
+//! Nobody acts on another's mark. One that is idle, or so old that whoever made it has ended itself,
+//! is taken up by naming its packs in a mark of one's own first. Otherwise two collectors could judge
+//! the same mark at different times, and one delete a pack that the other has just given free.
 
+mod marks;
 mod plan;
 mod repack;
 mod sweep;
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::format::digest::Digest;
-use super::format::records::Mark;
-use super::format::sealed::Kind;
 use super::format::session::State;
-use super::session::LIFETIME;
+use super::session::{LIFETIME, SessionInfo};
 use super::{Inner, Repository};
 use crate::error::{Code, Error, Result};
-use crate::ids::{BackupId, NoteId};
+use crate::ids::BackupId;
 use crate::monitor::{Level, Task};
 
+pub(super) use marks::Marks;
 pub use plan::PrunePlan;
 pub(super) use plan::{pack_name, weigh};
 
 /// What a session may outlast its life by before a collector stops waiting: clocks differ.
 const MARGIN: Duration = Duration::from_hours(1);
-/// A mark this old belongs to a collector that will not come back; anyone may finish it.
-const MARK_ADOPTED_AFTER: Duration = Duration::from_hours(48);
-
 /// How far apart the clocks of one store's machines may be.
 const CLOCK_SKEW: TimeDelta = TimeDelta::minutes(5);
 
 /// How to collect.
 #[derive(Clone, Debug)]
 pub struct PruneOptions {
-    /// Who collects; marks of that name are taken up again.
+    /// Who collects, for people who look.
     pub collector: String,
     /// A pack is rewritten when backups use less of it than this share.
     pub repack_below: f64,
@@ -88,12 +89,20 @@ pub struct PruneReport {
     pub waiting_for: Vec<String>,
 }
 
-/// A mark with its object's key and the storage's time.
-#[derive(Clone, Debug)]
-struct Announced {
-    key: String,
-    mark: Mark,
-    at: DateTime<Utc>,
+impl PruneReport {
+    fn waits(&mut self, packs: usize, sessions: Vec<SessionInfo>) {
+        self.waiting_packs += packs as u64;
+        for session in sessions {
+            let name = if session.writer.is_empty() {
+                session.id.to_string()
+            } else {
+                session.writer
+            };
+            if !self.waiting_for.contains(&name) {
+                self.waiting_for.push(name);
+            }
+        }
+    }
 }
 
 impl Repository {
@@ -109,9 +118,15 @@ impl Repository {
         let mut report = PruneReport::default();
         task.monitor.stage("purging deleted backups");
         report.purged_backups = self.purge_expired(task).await?;
-        // What an earlier collection announced comes first; it may be ready by now.
-        for announced in own_marks(inner, options).await? {
-            sweep::finish(self, announced, &mut report, task).await?;
+        // What earlier collections left comes first; it may be ready by now.
+        marks::forget_unreadable(inner, task).await?;
+        for left in marks::left(inner).await? {
+            let older = sessions_before(inner, left.since()).await?;
+            if !older.is_empty() {
+                report.waits(left.mark.packs.len(), older);
+            } else if let Some(own) = marks::take_up(inner, options, left).await? {
+                sweep::finish(self, own, &mut report, task).await?;
+            }
         }
         task.monitor.stage("finding what backups use");
         let plan = plan::plan(self, options, task).await?;
@@ -122,8 +137,14 @@ impl Repository {
             chosen.extend(&plan.sparse);
         }
         if !chosen.is_empty() {
-            let announced = announce(inner, options, chosen).await?;
-            sweep::finish(self, announced, &mut report, task).await?;
+            let own = marks::announce(inner, options, chosen).await?;
+            let older = sessions_before(inner, own.at).await?;
+            if older.is_empty() {
+                sweep::finish(self, own, &mut report, task).await?;
+            } else {
+                report.waits(own.mark.packs.len(), older);
+                own.leave_idle(inner).await?;
+            }
         }
         task.monitor.stage("tidying up");
         sweep::tidy(inner, task).await?;
@@ -139,50 +160,6 @@ impl Repository {
     }
 }
 
-/// Step 3.
-async fn announce(inner: &Inner, options: &PruneOptions, packs: Vec<Digest>) -> Result<Announced> {
-    let now = inner.clock.now();
-    let key = format!("{}{}", Kind::Mark.prefix(), NoteId::generate(now).ulid());
-    let mark = Mark {
-        collector: options.collector.clone(),
-        at: now,
-        packs,
-    };
-    inner.put_record(&key, &mark).await?;
-    inner.storage.barrier().await?;
-    // Listed again for the storage's time: sessions are compared with that.
-    let listed = inner.list_kind(Kind::Mark).await?;
-    let at = listed
-        .iter()
-        .find(|info| info.key == key)
-        .map_or(now, |info| info.modified_at);
-    Ok(Announced { key, mark, at })
-}
-
-/// Every mark there is. One that cannot be read stops the collection: it may name any pack.
-async fn marks(inner: &Inner) -> Result<Vec<Announced>> {
-    let mut marks = Vec::new();
-    for info in inner.list_kind(Kind::Mark).await? {
-        if let Some(mark) = inner.get_record_if_there::<Mark>(&info.key).await? {
-            marks.push(Announced {
-                key: info.key,
-                mark,
-                at: info.modified_at,
-            });
-        }
-    }
-    Ok(marks)
-}
-
-async fn own_marks(inner: &Inner, options: &PruneOptions) -> Result<Vec<Announced>> {
-    let now = inner.clock.now();
-    let mut marks = marks(inner).await?;
-    marks.retain(|announced| {
-        announced.mark.collector == options.collector || age(now, announced.at) > MARK_ADOPTED_AFTER
-    });
-    Ok(marks)
-}
-
 fn age(now: DateTime<Utc>, then: DateTime<Utc>) -> Duration {
     (now - then)
         .max(TimeDelta::zero())
@@ -191,7 +168,7 @@ fn age(now: DateTime<Utc>, then: DateTime<Utc>) -> Duration {
 }
 
 /// Writers that may still commit something they began before now.
-async fn open_sessions(inner: &Inner) -> Result<Vec<super::session::SessionInfo>> {
+async fn open_sessions(inner: &Inner) -> Result<Vec<SessionInfo>> {
     let now = inner.clock.now();
     let mut sessions = inner.sessions().await?;
     sessions.retain(|session| {
@@ -210,21 +187,10 @@ pub(super) async fn oldest_open(inner: &Inner) -> Result<Option<DateTime<Utc>>> 
 }
 
 /// Those of [`open_sessions`] that may have begun without seeing a mark of that time.
-async fn sessions_before(
-    inner: &Inner,
-    mark_at: DateTime<Utc>,
-) -> Result<Vec<super::session::SessionInfo>> {
+async fn sessions_before(inner: &Inner, mark_at: DateTime<Utc>) -> Result<Vec<SessionInfo>> {
     let mut sessions = open_sessions(inner).await?;
     sessions.retain(|session| session.begun_at <= mark_at + CLOCK_SKEW);
     Ok(sessions)
-}
-
-/// All packs that some mark names.
-fn marked(marks: &[Announced]) -> HashSet<Digest> {
-    marks
-        .iter()
-        .flat_map(|announced| announced.mark.packs.iter().copied())
-        .collect()
 }
 
 /// A collection needs to read every index segment: one unread could hide a tombstone or a copy.

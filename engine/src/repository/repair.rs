@@ -28,6 +28,9 @@ use crate::storage::StorageError;
 pub struct RepairReport {
     /// Index segments that could not be read and were removed.
     pub removed_segments: u64,
+    /// Records of the trash that could not be read and were removed; what was deleted is back.
+    #[serde(default)]
+    pub removed_trash: u64,
     /// Packs the index did not know and knows now.
     pub found_packs: u64,
     /// Packs that the index named and that are gone.
@@ -87,6 +90,7 @@ impl Repository {
             task.monitor.stage("reading packs");
             self.salvage_all(&mut report, task).await?;
         }
+        report.removed_trash = self.mend_trash(task).await?;
         inner.refresh().await?;
         Ok(report)
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use super::collect::Marks;
 use super::format::derive::Role;
 use super::format::digest::Digest;
-use super::format::records::Mark;
 use super::format::sealed::Kind;
 use super::format::session::{self, SessionRecord, State, Wrapped};
 use super::{Inner, Repository};
@@ -29,6 +29,8 @@ pub(crate) struct OwnSession {
     started_boot: Duration,
     /// Packs that collectors had announced when the session began; absent for its whole life.
     pub(crate) absent: HashSet<Digest>,
+    /// Why the session uses nothing that others stored, when it does not.
+    pub(crate) distrust: Option<String>,
 }
 
 /// A session as the repository shows it to others.
@@ -63,10 +65,18 @@ impl Inner {
             started_at,
             started_boot,
             absent: HashSet::new(),
+            distrust: None,
         };
         self.report(&own, 0, State::Begun).await?;
         self.storage.barrier().await?;
-        own.absent = self.marked_packs().await?;
+        let marks = Marks::read(self).await?;
+        own.absent = marks.packs();
+        own.distrust = marks.unknown(self.clock.now()).map(|mark| {
+            format!(
+                "{} cannot be read, so any pack may be about to go: everything is stored again. {}",
+                mark.key, mark.why
+            )
+        });
         self.refresh().await?;
         Ok(own)
     }
@@ -96,17 +106,6 @@ impl Inner {
             "The backup took longer than the 24 hours a session may last",
         )
         .hint("Back up fewer tables in one run; what was stored so far is reused by the next run"))
-    }
-
-    /// Every pack some collector has announced.
-    pub(crate) async fn marked_packs(&self) -> Result<HashSet<Digest>> {
-        let mut marked = HashSet::new();
-        for info in self.list_kind(Kind::Mark).await? {
-            if let Some(mark) = self.get_record_if_there::<Mark>(&info.key).await? {
-                marked.extend(mark.packs);
-            }
-        }
-        Ok(marked)
     }
 
     /// Every session the repository shows, oldest first.

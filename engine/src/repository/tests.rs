@@ -242,6 +242,7 @@ async fn marked_packs_count_as_absent() {
         collector: "test".into(),
         at: inner.clock.now(),
         packs,
+        idle_since: None,
     };
     let key = format!("gc/{}", crate::ids::NoteId::generate(mark.at).ulid());
     inner.put_record(&key, &mark).await.unwrap();

@@ -34,15 +34,23 @@ pub struct TrashedBackup {
 pub(crate) struct Standing {
     newest: BTreeMap<BackupId, Trash>,
     keys: BTreeMap<BackupId, Vec<String>>,
+    /// Records that do not open, with the reason; each may be an undoing.
+    unreadable: Vec<(String, String)>,
 }
 
 impl Standing {
-    /// Reads every record. One that cannot be read is an error: it may be an undoing.
+    /// Reads every record.
     pub(crate) async fn read(inner: &Inner) -> Result<Self> {
         let mut standing = Self::default();
         for info in inner.list_kind(Kind::Trash).await? {
-            let Some(record) = inner.get_record_if_there::<Trash>(&info.key).await? else {
-                continue;
+            let record = match inner.get_record_if_there::<Trash>(&info.key).await {
+                Ok(Some(record)) => record,
+                Ok(None) => continue,
+                Err(error) if error.code() == Code::RepositoryCorrupt => {
+                    standing.unreadable.push((info.key, error.report()));
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             standing
                 .keys
@@ -79,8 +87,11 @@ impl Standing {
             })
     }
 
-    /// Backups whose time for undoing is over.
+    /// Backups whose time for undoing is over; none while some record may be an undoing.
     pub(crate) fn purgeable(&self, now: DateTime<Utc>) -> HashSet<BackupId> {
+        if !self.unreadable.is_empty() {
+            return HashSet::new();
+        }
         self.trashed()
             .filter(|entry| entry.purge_after <= now)
             .map(|entry| entry.backup)
@@ -97,8 +108,11 @@ impl Repository {
         reason: &str,
         undo: Duration,
     ) -> Result<()> {
-        // Answers "not found" for one that is not there.
-        self.snapshot(id).await?;
+        match self.snapshot(id).await {
+            // A damaged one can go as well; nothing else takes it out of a collection's way.
+            Err(error) if error.code() == Code::RepositoryCorrupt => {}
+            found => drop(found?),
+        }
         let purge_after = self.inner.clock.now() + undo;
         let action = TrashAction::Deleted {
             purge_after,
@@ -153,10 +167,36 @@ impl Repository {
         Ok(self.inner.storage.barrier().await?)
     }
 
+    /// Undoes every deletion when some record may be an undoing that does not open, and removes
+    /// that record; answers how many there were.
+    pub(super) async fn mend_trash(&self, task: &Task) -> Result<u64> {
+        let standing = Standing::read(&self.inner).await?;
+        if standing.unreadable.is_empty() {
+            return Ok(0);
+        }
+        for entry in standing.trashed() {
+            self.record_trash(entry.backup, "repair", TrashAction::Restored)
+                .await?;
+            let text = format!("Brought {} back from the trash", entry.backup);
+            task.monitor.note(Level::Warning, &text);
+        }
+        for (key, why) in &standing.unreadable {
+            self.inner.storage.delete(key).await?;
+            task.monitor
+                .note(Level::Warning, &format!("Removed {key}: {why}"));
+        }
+        self.inner.storage.barrier().await?;
+        Ok(standing.unreadable.len() as u64)
+    }
+
     /// Takes away the snapshots, notes and records of backups whose time for undoing is over.
     pub(super) async fn purge_expired(&self, task: &Task) -> Result<Vec<BackupId>> {
         let inner = &self.inner;
         let standing = Standing::read(inner).await?;
+        for (key, why) in &standing.unreadable {
+            let text = format!("No deleted backup is purged because {key} cannot be read: {why}");
+            task.monitor.note(Level::Warning, &text);
+        }
         let mut purged: Vec<BackupId> = standing.purgeable(inner.clock.now()).into_iter().collect();
         purged.sort_unstable();
         let mut done = Vec::new();
@@ -217,7 +257,7 @@ impl Repository {
     pub async fn notes(&self) -> Result<BTreeMap<BackupId, NoteState>> {
         let mut records: Vec<Note> = Vec::new();
         for info in self.inner.list_kind(Kind::Note).await? {
-            records.extend(self.inner.get_record_if_there::<Note>(&info.key).await?);
+            records.extend(self.note(&info.key).await?);
         }
         records.sort_by_key(|note| note.at);
         let mut states: BTreeMap<BackupId, NoteState> = BTreeMap::new();
@@ -235,10 +275,18 @@ impl Repository {
         Ok(states)
     }
 
+    /// A note that is there and opens; a check names the others.
+    async fn note(&self, key: &str) -> Result<Option<Note>> {
+        match self.inner.get_record_if_there::<Note>(key).await {
+            Err(error) if error.code() == Code::RepositoryCorrupt => Ok(None),
+            note => note,
+        }
+    }
+
     async fn note_keys(&self) -> Result<BTreeMap<BackupId, Vec<String>>> {
         let mut keys: BTreeMap<BackupId, Vec<String>> = BTreeMap::new();
         for info in self.inner.list_kind(Kind::Note).await? {
-            if let Some(note) = self.inner.get_record_if_there::<Note>(&info.key).await? {
+            if let Some(note) = self.note(&info.key).await? {
                 keys.entry(note.backup).or_default().push(info.key);
             }
         }

@@ -95,6 +95,12 @@ impl Writer {
         self.shared.core.own.id
     }
 
+    /// What a person should know about this session, if anything: it stores everything anew because
+    /// a collector's mark cannot be read.
+    pub fn warning(&self) -> Option<&str> {
+        self.shared.core.own.distrust.as_deref()
+    }
+
     /// Begins a stream.
     pub fn stream(&self, content: Content) -> StreamWriter {
         StreamWriter::new(Arc::clone(&self.shared), content)

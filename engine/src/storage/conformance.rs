@@ -197,3 +197,55 @@ async fn one_creator_wins(storage: Arc<dyn Storage>) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::storage::faulty::{Fault, Faulty};
+    use crate::storage::local::LocalStorage;
+    use crate::storage::memory::MemoryStorage;
+
+    fn memory() -> Arc<dyn Storage> {
+        Arc::new(MemoryStorage::new("conformance", Arc::new(SystemClock)))
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn memory_conforms() {
+        suite(memory(), true).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_local_folder_conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = LocalStorage::open(folder.path()).await.unwrap();
+        suite(Arc::new(storage), true).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_fault_wrapper_without_a_fault_conforms() {
+        let wrapped = Arc::new(Faulty::new(memory(), Fault::Fail, u64::MAX));
+        let storage = Arc::clone(&wrapped) as Arc<dyn Storage>;
+        suite(storage, true).await.unwrap();
+        assert!(wrapped.operations() > 50 && !wrapped.struck());
+    }
+
+    /// A store that breaks a promise does not pass: here every fault at any operation.
+    #[tokio::test]
+    async fn the_suite_notices_faults() {
+        let whole = Arc::new(Faulty::new(memory(), Fault::Fail, u64::MAX));
+        let counted = Arc::clone(&whole) as Arc<dyn Storage>;
+        suite(counted, true).await.unwrap();
+        for fault in [Fault::Fail, Fault::LostAnswer, Fault::Tear, Fault::Crash] {
+            // The last operations are the race, whose losers fail anyway.
+            for at in 1..=whole.operations() / 4 {
+                let faulty = Arc::new(Faulty::new(memory(), fault, at));
+                let passed = suite(faulty, true).await;
+                assert!(
+                    passed.is_err(),
+                    "{fault:?} at operation {at} went unnoticed"
+                );
+            }
+        }
+    }
+}

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::{Capacity, ObjectInfo, Storage, StorageError};
 
@@ -40,6 +41,7 @@ pub struct Faulty {
     count: AtomicU64,
     crashed: AtomicBool,
     full: AtomicBool,
+    torn_key: Mutex<Option<String>>,
 }
 
 impl Faulty {
@@ -52,6 +54,7 @@ impl Faulty {
             count: AtomicU64::new(0),
             crashed: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            torn_key: Mutex::default(),
         }
     }
 
@@ -63,6 +66,11 @@ impl Faulty {
     /// Whether the fault has happened.
     pub fn struck(&self) -> bool {
         self.operations() >= self.at
+    }
+
+    /// The object that [`Fault::Tear`] left half of.
+    pub fn torn_key(&self) -> Option<String> {
+        self.torn_key.lock().clone()
     }
 
     fn error(&self, action: &'static str, key: &str, text: &str) -> StorageError {
@@ -125,6 +133,7 @@ impl Storage for Faulty {
         match fault {
             None => return self.inner.create(key, body).await,
             Some(Fault::Tear) => {
+                *self.torn_key.lock() = Some(key.to_owned());
                 self.inner.create(key, body.slice(..body.len() / 2)).await?;
             }
             Some(Fault::LostAnswer) => self.inner.create(key, body).await?,

@@ -106,6 +106,10 @@ impl Engine {
                 done.removed_segments,
                 "index segments could not be read and were removed",
             ),
+            (
+                done.removed_trash,
+                "records of the trash could not be read: what was in the trash is back",
+            ),
             (done.found_packs, "packs are in the index again"),
             (done.missing_packs, "packs are gone"),
             (done.damaged_packs, "damaged packs were taken out of use"),

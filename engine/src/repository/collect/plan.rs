@@ -12,7 +12,7 @@ use super::super::index::{ChunkIndex, Location, PackNumber};
 use super::super::live::{LiveSet, SortedIds};
 use super::super::references::{Visitor, Walk};
 use super::super::trash::Standing;
-use super::{PruneOptions, marked, marks, oldest_open, whole_index};
+use super::{Marks, PruneOptions, oldest_open, whole_index};
 use crate::error::{Code, Error, Result};
 use crate::ids::BackupId;
 use crate::monitor::Task;
@@ -89,7 +89,10 @@ pub(super) async fn live(
                     Code::RepositoryCorrupt,
                     format!("Nothing was deleted because backup {id} cannot be read"),
                 )
-                .hint("Run `backstay repository check` to see what is damaged")
+                .hint(
+                    "Run `backstay repository check` to see what is damaged; \
+                     a backup that is beyond help can be deleted",
+                )
                 .because(error));
             }
         }
@@ -149,7 +152,8 @@ pub(super) async fn plan(
     let inner = &repository.inner;
     let standing = Standing::read(inner).await?;
     let gone = standing.purgeable(inner.clock.now());
-    let already = marked(&marks(inner).await?);
+    let marks = Marks::read(inner).await?;
+    let already = marks.packs_for_sure(inner.clock.now())?;
     inner.refresh().await?;
     whole_index(inner)?;
     // Younger packs belong to sessions that are still writing.

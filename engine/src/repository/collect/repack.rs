@@ -4,7 +4,7 @@ use super::super::Repository;
 use super::super::writer::Writer;
 use super::PruneOptions;
 use super::plan::PrunePlan;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::monitor::Task;
 
 /// Stores the plan's chunks again in new packs; durable and in the index when it returns. Answers
@@ -23,7 +23,12 @@ pub(super) async fn copy_live(
         .foresee(Some(plan.moved.len() as u64), Some(plan.copied_bytes));
     let copied: Result<()> = async {
         for (id, location) in &plan.moved {
-            let chunk = task.or_cancelled(inner.read_copy(id, location)).await?;
+            let chunk = match task.or_cancelled(inner.read_copy(id, location)).await {
+                // Another collector deleted the pack meanwhile. Whether the chunk is still needed,
+                // and has a copy elsewhere, is judged before anything goes.
+                Err(error) if error.code() == Code::RepositoryMissing => continue,
+                chunk => chunk?,
+            };
             task.monitor.advance(1, chunk.len() as u64, 0);
             writer.keep_chunk(chunk).await?;
         }

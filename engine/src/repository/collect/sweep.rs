@@ -1,4 +1,4 @@
-//! The second half of a collection: wait for older sessions, judge again, delete; and tidying up.
+//! The second half of a collection: judge again, delete; and tidying up.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,9 +13,8 @@ use super::super::live::SortedIds;
 use super::super::refresh::pack_key;
 use super::super::session::LIFETIME;
 use super::super::{Inner, Repository};
-use super::{
-    Announced, MARGIN, PruneReport, age, marked, marks, plan, sessions_before, whole_index,
-};
+use super::marks::{self, Marks, OwnMark};
+use super::{MARGIN, PruneReport, age, plan, whole_index};
 use crate::error::Result;
 use crate::monitor::Task;
 use crate::storage::StorageError;
@@ -25,36 +24,21 @@ const EXPORTS_KEPT: usize = 3;
 /// Objects of ended sessions stay this long, for people who look.
 const SESSIONS_KEPT: Duration = Duration::from_hours(48);
 
-/// Steps 4 to 6 for one mark.
+/// Steps 5 and 6 for one mark, when every older session has ended.
 pub(super) async fn finish(
     repository: &Repository,
-    announced: Announced,
+    own: OwnMark,
     report: &mut PruneReport,
     task: &Task,
 ) -> Result<()> {
     let inner = &repository.inner;
-    task.monitor.stage("waiting for older backups");
-    let older = sessions_before(inner, announced.at).await?;
-    if !older.is_empty() {
-        report.waiting_packs += announced.mark.packs.len() as u64;
-        for session in older {
-            let name = if session.writer.is_empty() {
-                session.id.to_string()
-            } else {
-                session.writer
-            };
-            if !report.waiting_for.contains(&name) {
-                report.waiting_for.push(name);
-            }
-        }
-        return Ok(());
-    }
     task.monitor.stage("checking that nothing is needed");
-    let doomed = judge(repository, &announced, task).await?;
-    report.kept_packs += (announced.mark.packs.len() - doomed.len()) as u64;
+    let doomed = judge(repository, &own, task).await?;
+    report.kept_packs += (own.mark.packs.len() - doomed.len()) as u64;
     task.check()?;
     task.monitor.stage("deleting");
     if !doomed.is_empty() {
+        own.check_lifetime(inner)?;
         let segment = Segment {
             tombstones: doomed.clone(),
             ..Segment::default()
@@ -86,18 +70,21 @@ pub(super) async fn finish(
         }
     }
     inner.storage.barrier().await?;
-    // A retained pack stays announced, so that nobody begins to use it again.
-    if !retained {
-        forget(inner, &announced.key).await?;
+    if retained {
+        // It stays announced, so that nobody begins to use it again.
+        own.leave_idle(inner).await?;
+    } else {
+        marks::remove(inner, &own.key).await?;
     }
     inner.refresh().await
 }
 
 /// Step 5: the announced packs that may really go. Marks are read before the index, and both
 /// before the snapshots; the module says why.
-async fn judge(repository: &Repository, announced: &Announced, task: &Task) -> Result<Vec<Digest>> {
+async fn judge(repository: &Repository, own: &OwnMark, task: &Task) -> Result<Vec<Digest>> {
     let inner = &repository.inner;
-    let spoken_for = marked(&marks(inner).await?);
+    let marks = Marks::read(inner).await?;
+    let spoken_for = marks.packs_for_sure(inner.clock.now())?;
     inner.refresh().await?;
     whole_index(inner)?;
     let live = plan::live(repository, &HashSet::new(), task).await?;
@@ -105,7 +92,7 @@ async fn judge(repository: &Repository, announced: &Announced, task: &Task) -> R
     let needed = inner
         .offload(move || needed(&index, live, &spoken_for))
         .await?;
-    Ok(announced
+    Ok(own
         .mark
         .packs
         .iter()
@@ -140,13 +127,6 @@ fn needed(
         }
     }
     Ok(needed)
-}
-
-async fn forget(inner: &Inner, key: &str) -> Result<()> {
-    match inner.storage.delete(key).await {
-        Ok(()) | Err(StorageError::Missing { .. }) => Ok(inner.storage.barrier().await?),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Removes what only ever helped people look: objects of long ended sessions, old exports.

@@ -80,6 +80,10 @@ pub struct Mark {
     pub at: DateTime<Utc>,
     /// The packs.
     pub packs: Vec<Digest>,
+    /// Set when nobody works on the mark, because sessions older than this have to end first; marks
+    /// have named its packs without interruption since then. Any collector may take it up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_since: Option<DateTime<Utc>>,
 }
 
 /// The catalog as it was, for rebuilding it from the repository alone.
