@@ -11,7 +11,7 @@
 //! |---|---|---|---|
 //! | writer | unique object names; equal chunks twice are harmless | snapshot comes last | session before marks; marked packs count as absent; the writer ends itself at 24 h |
 //! | reader | | nothing changes in place | a missing pack makes it reload the index and look again |
-//! | collector | | | each counts no copy that another one has marked |
+//! | collector | | | each counts no copy that another one has marked, and acts on no mark but its own |
 
 pub mod check;
 pub(crate) mod chunker;

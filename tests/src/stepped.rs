@@ -129,7 +129,7 @@ impl Gate {
                 return None;
             }
             let mut chosen = seeded.below(waiters.len());
-            for _ in 0..8 {
+            for _ in 0..3 {
                 if slow.contains(&waiters[chosen].operation.actor) {
                     chosen = seeded.below(waiters.len());
                 }

@@ -59,17 +59,19 @@ impl Simulation {
         }
     }
 
-    /// Everybody does one thing, side by side.
+    /// Most do one thing, side by side.
     async fn episode(&mut self) -> Result<(), Failure> {
         let mut works: Vec<(usize, Work)> = Vec::new();
         let numbers = self.actors.iter().map(|actor| actor.number);
         self.slow = numbers.filter(|_| self.seeded.below(3) == 0).collect();
-        for place in 0..WRITERS + COLLECTORS {
-            if self.seeded.below(4) > 0 {
+        let mut idle: Vec<usize> = (0..WRITERS + COLLECTORS).collect();
+        idle.retain(|_| self.seeded.below(4) > 0);
+        while !idle.is_empty() || works.iter().any(|(_, work)| !work.is_finished()) {
+            // Not all at once: a writer needs far fewer operations than a collector.
+            if !idle.is_empty() && self.seeded.below(25) == 0 {
+                let place = idle.swap_remove(self.seeded.below(idle.len()));
                 works.push((place, self.begin(place)));
             }
-        }
-        while works.iter().any(|(_, work)| !work.is_finished()) {
             self.step().await?;
             self.something_else(&mut works).await;
         }
@@ -135,8 +137,8 @@ impl Simulation {
             }
             2..60 => self.world.place.clock.advance(Duration::from_secs(30)),
             60..66 => self.delete_one().await,
-            66..68 => works[self.seeded.below(works.len())].1.abort(),
-            68..70 => {
+            66..68 if !works.is_empty() => works[self.seeded.below(works.len())].1.abort(),
+            68..70 if !works.is_empty() => {
                 let (place, work) = &works[self.seeded.below(works.len())];
                 if !work.is_finished() {
                     work.abort();

@@ -230,22 +230,16 @@ mod tests {
         assert!(wrapped.operations() > 50 && !wrapped.struck());
     }
 
-    /// A store that breaks a promise does not pass: here every fault at any operation.
+    /// A store that goes away in the middle does not pass, wherever the middle is.
     #[tokio::test]
-    async fn the_suite_notices_faults() {
-        let whole = Arc::new(Faulty::new(memory(), Fault::Fail, u64::MAX));
+    async fn the_suite_notices_a_store_that_goes_away() {
+        let whole = Arc::new(Faulty::new(memory(), Fault::Crash, u64::MAX));
         let counted = Arc::clone(&whole) as Arc<dyn Storage>;
         suite(counted, true).await.unwrap();
-        for fault in [Fault::Fail, Fault::LostAnswer, Fault::Tear, Fault::Crash] {
-            // The last operations are the race, whose losers fail anyway.
-            for at in 1..=whole.operations() / 4 {
-                let faulty = Arc::new(Faulty::new(memory(), fault, at));
-                let passed = suite(faulty, true).await;
-                assert!(
-                    passed.is_err(),
-                    "{fault:?} at operation {at} went unnoticed"
-                );
-            }
+        for at in 1..=whole.operations() {
+            let faulty = Arc::new(Faulty::new(memory(), Fault::Crash, at));
+            let passed = suite(faulty, true).await;
+            assert!(passed.is_err(), "a crash at operation {at} went unnoticed");
         }
     }
 }
