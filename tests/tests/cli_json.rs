@@ -6,13 +6,14 @@ use backstay_tests::engine::Home;
 use backstay_tests::postgres::Server;
 use serde_json::{Map, Value, json};
 
-/// Fields that hold a value or null as time and chance have it.
-const VARYING: [&str; 5] = [
+/// Fields that hold a value or nothing as time, chance and the machine have it.
+const VARYING: [&str; 6] = [
     "eta_ms",
     "objects_total",
     "rate_bytes_per_second",
     "stage",
     "total_bytes",
+    "warnings",
 ];
 
 /// The document with every value replaced by its type; of a list, the first item stands for all.
