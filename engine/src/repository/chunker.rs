@@ -128,15 +128,15 @@ fn scan(table: &[u64; 256], hash: &mut u64, data: &[u8], below: u64) -> Option<u
     for (number, group) in groups.iter().enumerate() {
         // What four bytes add does not depend on the hash before them, so that the processor waits
         // for the hash once in four bytes.
-        let [a, b, c, d] = group.map(|byte| table[usize::from(byte)]);
-        let ab = (a << 1).wrapping_add(b);
-        let abc = (ab << 1).wrapping_add(c);
-        let abcd = (abc << 1).wrapping_add(d);
+        let [one, second, third, fourth] = group.map(|byte| table[usize::from(byte)]);
+        let two = (one << 1).wrapping_add(second);
+        let three = (two << 1).wrapping_add(third);
+        let four = (three << 1).wrapping_add(fourth);
         let hashes = [
-            (h << 1).wrapping_add(a),
-            (h << 2).wrapping_add(ab),
-            (h << 3).wrapping_add(abc),
-            (h << 4).wrapping_add(abcd),
+            (h << 1).wrapping_add(one),
+            (h << 2).wrapping_add(two),
+            (h << 3).wrapping_add(three),
+            (h << 4).wrapping_add(four),
         ];
         for (place, hash) in hashes.into_iter().enumerate() {
             if hash < below {
