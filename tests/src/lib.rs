@@ -9,6 +9,7 @@ pub mod compare;
 pub mod engine;
 pub mod flawed;
 pub mod generate;
+pub mod golden;
 pub mod memory;
 pub mod places;
 pub mod postgres;

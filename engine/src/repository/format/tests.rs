@@ -18,6 +18,8 @@ use super::*;
 use crate::ids::{BackupId, NoteId, SessionId, SlotId};
 use crate::secret::{SecretKey, SecretText};
 
+mod documents;
+
 const UID: [u8; 16] = *b"repository  uid!";
 const NONCE: [u8; 12] = [3; 12];
 

@@ -63,11 +63,15 @@ fn properties_name_the_new_database() {
     assert_eq!(
         properties(&facts(), "n"),
         [
-            "COMMENT ON DATABASE n IS 'it''s'",
             "ALTER DATABASE n SET search_path TO '$user', 'a \"b', 'public'",
             "ALTER ROLE \"App\" IN DATABASE n SET my.setting TO 'a, b'",
         ]
     );
+    assert_eq!(
+        comment("n", facts().comment.as_deref()),
+        "COMMENT ON DATABASE n IS 'it''s'"
+    );
+    assert_eq!(comment("n", None), "COMMENT ON DATABASE n IS NULL");
     assert_eq!(owner(&facts(), "n"), "ALTER DATABASE n OWNER TO \"o'neil\"");
     assert_eq!(
         privileges(&facts(), "n"),
