@@ -426,6 +426,17 @@ fn find_blockers(
             "ALTER ROLE … CREATEDB, or name an existing empty database with --database",
         );
     }
+    let swaps = matches!(plan.destination, Destination::Swap { .. });
+    if swaps && source.selection != Default::default() {
+        block(
+            Code::Conflict,
+            format!(
+                "The backup holds only what was chosen of \"{}\", and would take the place of all of it",
+                plan.database
+            ),
+            "Restore it to a database of its own, or give --object for what is to be replaced",
+        );
+    }
     if plan.destination != Destination::Existing {
         return;
     }

@@ -78,8 +78,9 @@ impl RecoveryKit {
              1. Install the backstay program.\n\
              2. Make the repository's objects reachable. If they lie elsewhere now, use that place\n\
                 instead of the location above.\n\
-             3. Run:  backstay repository rebuild {location} --recovery-kit THIS-FILE.zip\n\
-             4. Run:  backstay backup list\n\
+             3. Write the recovery code, and nothing else, into a file that only you can read.\n\
+             4. Run:  backstay repository rebuild {location} --recovery-code-file THAT-FILE\n\
+             5. Run:  backstay backup list\n\
              \n\
              The format is documented in FORMAT.md of the program's sources; the recovery code alone\n\
              opens the repository for any program that follows it.\n",

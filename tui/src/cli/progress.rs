@@ -168,7 +168,8 @@ pub(crate) fn exit_code(runs: &[Run]) -> u8 {
     };
     runs.iter()
         .map(|run| match (&run.error, run.status.exit()) {
-            (Some(problem), 1) => problem.exit(),
+            // Nothing was brought: what was not whole is no partial success.
+            (Some(problem), 1) if problem.exit() != 5 => problem.exit(),
             (_, code) => code,
         })
         .max_by_key(|code| severity(*code))

@@ -246,6 +246,10 @@ impl Copying<'_> {
         if !self.block.is_empty() {
             self.flush().await?;
         }
+        if self.stream.is_none() && !self.copied.entry.lost.is_empty() {
+            // Nothing could be read, and every restore has to say so: that needs an entry.
+            self.stream = Some(self.writer.stream(Content::File));
+        }
         if let Some(stream) = self.stream {
             self.copied.stream = Some(stream.finish().await?);
         }

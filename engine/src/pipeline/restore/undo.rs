@@ -63,8 +63,12 @@ async fn take_away(job: &Job<'_>, made: &Made, stays: &mut Vec<String>) -> Resul
         let admin = databases::admin(job.target, name).await?;
         databases::drop_database(&admin, name).await?;
     }
+    let working = job.plan.working_database();
+    if made.databases.iter().any(|name| name == working) {
+        return Ok(());
+    }
     if made.fills_empty {
-        let sql = job.target.sql(job.plan.working_database()).await?;
+        let sql = job.target.sql(working).await?;
         let mut losses: Vec<Loss> = Vec::new();
         databases::empty(&sql, &mut losses).await?;
         stays.extend(losses.into_iter().map(|loss| loss.object));

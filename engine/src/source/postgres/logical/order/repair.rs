@@ -181,12 +181,18 @@ impl Repair {
     }
 
     /// A part among the members whose owner, of that kind, is a member too; CHECKs before
-    /// defaults.
+    /// defaults, and of several views the one that needs something else than a view: those that
+    /// only read it can then be made as they are.
     fn part_in(&self, drafts: &[Draft], members: &[usize], kind: ObjectKind) -> Option<usize> {
+        let leaves_the_views = |at: usize| {
+            let next = drafts.get(members[(at + 1) % members.len()]);
+            kind == ObjectKind::View && next.is_none_or(|next| next.object.kind != kind)
+        };
         members
             .iter()
             .copied()
-            .filter(|&node| {
+            .enumerate()
+            .filter(|&(_, node)| {
                 node < drafts.len()
                     && self.is_inside(node)
                     && !drafts[node].object.create.is_empty()
@@ -194,7 +200,11 @@ impl Repair {
                         drafts[owner].object.kind == kind && members.contains(&owner)
                     })
             })
-            .max_by_key(|&node| (drafts[node].object.kind, std::cmp::Reverse(node)))
+            .max_by_key(|&(at, node)| {
+                let kind = drafts[node].object.kind;
+                (leaves_the_views(at), kind, std::cmp::Reverse(node))
+            })
+            .map(|(_, node)| node)
     }
 
     /// The body of a function among the members that calls the next member, and the function's
