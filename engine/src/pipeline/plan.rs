@@ -12,6 +12,7 @@ use crate::source::postgres::logical::contents::DatabaseFacts;
 use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber};
 use crate::source::postgres::logical::restore::choose::{Choice, Chosen, choose};
 use crate::source::postgres::logical::restore::inspect::{self, DatabaseState, ServerState};
+use crate::source::postgres::logical::selection::Selection;
 use crate::source::postgres::target::Target;
 
 /// What a person asks a restore to do.
@@ -427,7 +428,7 @@ fn find_blockers(
         );
     }
     let swaps = matches!(plan.destination, Destination::Swap { .. });
-    if swaps && source.selection != Default::default() {
+    if swaps && source.selection != Selection::default() {
         block(
             Code::Conflict,
             format!(

@@ -145,6 +145,26 @@ fn circular_views_begin_as_stand_ins() {
 }
 
 #[test]
+fn of_views_that_read_each_other_only_the_one_that_needs_a_key_is_split() {
+    let mut b = Builder::default();
+    let table = b.add(ObjectKind::Table, "table");
+    let key = b.add(ObjectKind::Constraint, "key");
+    b.needs(key, table);
+    let big = b.add(ObjectKind::View, "big");
+    let big_rule = b.part(ObjectKind::Rule, "rule of big", big);
+    let total = b.add(ObjectKind::View, "total");
+    let total_rule = b.part(ObjectKind::Rule, "rule of total", total);
+    b.needs(total_rule, key);
+    b.needs(big_rule, total);
+    let rows = b.add(ObjectKind::SequenceValue, "rows");
+    b.needs(rows, table);
+    let ordered = b.sort();
+    assert!(names(&ordered).contains(&"rule of total"));
+    assert!(!names(&ordered).contains(&"rule of big"));
+    assert!(ordered.broken_loops.is_empty());
+}
+
+#[test]
 fn a_materialized_view_that_needs_a_key_moves_behind_the_rows_with_what_needs_it() {
     let mut b = Builder::default();
     let table = b.add(ObjectKind::Table, "table");
