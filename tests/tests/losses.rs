@@ -14,10 +14,8 @@ fn large_objects_that_could_not_be_read_make_the_restore_partial_too() {
          CREATE ROLE reader LOGIN; GRANT pg_read_all_data TO reader;",
     );
     let home = Home::serving();
-    let url = server.url("shop");
-    home.ok(&["connection", "add", "main", &url]);
-    let (_, rest) = url.split_once('@').expect("a role in the URL");
-    let limited = format!("postgres://reader@{rest}");
+    home.ok(&["connection", "add", "main", &server.url("shop")]);
+    let limited = server.url_as("reader", "shop");
     home.ok(&["connection", "add", "limited", &limited]);
 
     let backup = home.run(&["backup", "run", "limited/shop"]);
