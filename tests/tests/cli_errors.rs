@@ -126,7 +126,9 @@ fn output_goes_to_devices_and_pipes_and_fails_with_one() {
             says,
         )
     };
-    export("/nowhere/x.sql", 1, "Cannot write /nowhere/x.sql");
+    let missing = home.folder().join("missing/file");
+    let missing = missing.to_str().unwrap();
+    export(missing, 1, &format!("Cannot write {missing}"));
     export(home.folder().to_str().unwrap(), 1, "Cannot write");
     // A device takes the bytes; it is not replaced by a file.
     export("/dev/full", 1, "Cannot write /dev/full: No space left");
@@ -145,7 +147,7 @@ fn output_goes_to_devices_and_pipes_and_fails_with_one() {
     );
     refused(
         &home,
-        &["repository", "recovery-kit", "local", "-o", "/nowhere/k"],
+        &["repository", "recovery-kit", "local", "-o", missing],
         1,
         "Cannot write",
     );
