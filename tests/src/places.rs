@@ -45,9 +45,12 @@ pub fn client_programs() -> PathBuf {
     folder
 }
 
-/// The top of the checkout.
+/// The top of the checkout that is tested. Cargo says at run time where it is; what it said when this was
+/// compiled may be another checkout's, for a target folder can serve several.
 pub fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    Path::new(&package)
         .parent()
         .expect("the package lies in the workspace")
         .to_owned()
