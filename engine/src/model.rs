@@ -17,7 +17,9 @@ pub mod plan;
 pub mod report;
 pub mod repository;
 pub mod restore;
+pub mod retention;
 pub mod run;
+pub mod schedule;
 pub mod secret_field;
 pub mod status;
 
@@ -33,7 +35,9 @@ pub use plan::*;
 pub use report::*;
 pub use repository::*;
 pub use restore::*;
+pub use retention::*;
 pub use run::*;
+pub use schedule::*;
 pub use status::*;
 
 /// A moment, in UTC.

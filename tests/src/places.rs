@@ -48,8 +48,8 @@ pub fn client_programs() -> PathBuf {
 /// The top of the checkout that is tested. Cargo says at run time where it is; what it said when this was
 /// compiled may be another checkout's, for a target folder can serve several.
 pub fn checkout() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR")
-        .unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&package)
         .parent()
         .expect("the package lies in the workspace")
