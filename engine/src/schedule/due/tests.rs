@@ -102,7 +102,7 @@ fn windows_that_leave_no_time_stop_everything_and_say_so() {
         1,
     )
     .unwrap();
-    assert_eq!(table.preview(time("2026-01-01T00:00:00Z"), 3), []);
+    assert!(table.preview(time("2026-01-01T00:00:00Z"), 3).is_empty());
 }
 
 #[test]

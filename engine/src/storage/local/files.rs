@@ -94,6 +94,9 @@ pub(super) fn read_object(
     if range.start > range.end || range.end > size {
         return Ok(Err(size));
     }
+    if let Some(body) = direct::read(&file, path, &range)? {
+        return Ok(Ok(body));
+    }
     let mut body = vec![0; (range.end - range.start) as usize];
     match file.read_exact_at(&mut body, range.start) {
         Ok(()) => Ok(Ok(body.into())),
