@@ -179,21 +179,24 @@ impl Policy {
     }
 
     fn keep_newest(&self, complete: &[&Candidate], kept: &mut Kept) {
-        let full = |backup: &Candidate| backup.backup_type == BackupType::Full;
-        let rules: [(Option<u32>, &str, &dyn Fn(&Candidate) -> bool); 3] = [
-            (self.keep_last, "last", &|_| true),
-            (self.keep_last_full, "last full", &full),
-            (self.keep_last_incremental, "last incremental", &|backup| {
-                !full(backup)
-            }),
-        ];
-        for (count, name, matches) in rules {
-            let Some(count) = count else { continue };
-            let chosen = complete.iter().filter(|backup| matches(backup));
-            for (place, backup) in chosen.take(count as usize).enumerate() {
-                kept.add(backup.id, format!("{name} {} of {count}", place + 1));
-            }
-        }
+        let keep =
+            |kept: &mut Kept, count: Option<u32>, name: &str, matches: fn(BackupType) -> bool| {
+                let Some(count) = count else { return };
+                let chosen = complete.iter().filter(|backup| matches(backup.backup_type));
+                for (place, backup) in chosen.take(count as usize).enumerate() {
+                    kept.add(backup.id, format!("{name} {} of {count}", place + 1));
+                }
+            };
+        keep(kept, self.keep_last, "last", |_| true);
+        keep(kept, self.keep_last_full, "last full", |kind| {
+            kind == BackupType::Full
+        });
+        keep(
+            kept,
+            self.keep_last_incremental,
+            "last incremental",
+            |kind| kind != BackupType::Full,
+        );
     }
 }
 

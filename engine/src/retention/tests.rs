@@ -33,19 +33,19 @@ fn kept(policy: &Policy, backups: &[Candidate]) -> Vec<u128> {
     kept.map(|verdict| verdict.backup_id.bits()).collect()
 }
 
-fn tier(keep: u32) -> Option<Tier> {
-    Some(Tier {
+fn tier(keep: u32) -> Tier {
+    Tier {
         keep: Some(keep),
         days: None,
-    })
+    }
 }
 
 #[test]
 fn rules_add_up() {
     let policy = Policy {
         keep_last: Some(2),
-        weekly: tier(3),
-        monthly: tier(2),
+        weekly: Some(tier(3)),
+        monthly: Some(tier(2)),
         ..Policy::default()
     };
     // 2026-11-22 is a Sunday: weeks end on the 22nd, the 15th and the 8th; October ends with number 23.
@@ -136,7 +136,7 @@ fn days_are_those_of_the_zone() {
     let at = |number, text: &str| candidate(number, time(text));
     let backups = [at(1, "2026-11-21T23:30:00Z"), at(2, "2026-11-21T22:30:00Z")];
     let utc = Policy {
-        daily: tier(7),
+        daily: Some(tier(7)),
         ..Policy::default()
     };
     assert_eq!(kept(&utc, &backups), [1]);
@@ -247,7 +247,7 @@ proptest! {
                 other.source == backup.source && other.complete && (other.at, other.id) > (backup.at, backup.id)
             });
             prop_assert!(newer_good || !gone.contains(&backup.id), "the last good one, or newer than it");
-            prop_assert!(!backup.pinned_until.is_some_and(|until| until > now) || !gone.contains(&backup.id));
+            prop_assert!(backup.pinned_until.is_none_or(|until| until <= now) || !gone.contains(&backup.id));
             if let Some(needed) = backup.needs.filter(|_| !gone.contains(&backup.id)) {
                 prop_assert!(!gone.contains(&needed), "needed by a kept one");
             }

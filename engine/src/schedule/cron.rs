@@ -110,31 +110,9 @@ impl Cron {
         let [minutes, hours, days, months, weekdays] = &sets[..] else {
             return Err(wrong("it has other than 5 fields"));
         };
-        // The library counts Sunday as 1.
-        let mut weekdays: Vec<u32> = weekdays.iter().map(|number| number % 7 + 1).collect();
-        weekdays.sort_unstable();
-        weekdays.dedup();
         let either = !day.starts_with('*') && !weekday.starts_with('*');
-        let all_days: Vec<u32> = (1..=31).collect();
-        let all_weekdays: Vec<u32> = (1..=7).collect();
-        let choices = if either {
-            vec![(days, &all_weekdays), (&all_days, &weekdays)]
-        } else {
-            vec![(days, &weekdays)]
-        };
-        let mut calendars = Vec::with_capacity(choices.len());
-        for (days, weekdays) in choices {
-            let line = format!(
-                "0 {} {} {} {} {}",
-                list(minutes),
-                list(hours),
-                list(days),
-                list(months),
-                list(weekdays)
-            );
-            let calendar = Schedule::from_str(&line).map_err(|error| wrong(&error.to_string()))?;
-            calendars.push(calendar);
-        }
+        let calendars = calendars([minutes, hours, days, months, weekdays], either)
+            .map_err(|error| wrong(&error.to_string()))?;
         let cron = Self {
             text: text.to_owned(),
             calendars,
@@ -206,6 +184,29 @@ impl Cron {
             MappedLocalTime::None => Some((end_of_gap(zone, wall), None)),
         }
     }
+}
+
+/// The calendars of these numbers: one, or two when either day field is enough.
+fn calendars(
+    [minutes, hours, days, months, weekdays]: [&Vec<u32>; 5],
+    either: bool,
+) -> std::result::Result<Vec<Schedule>, cron::error::Error> {
+    // The library counts Sunday as 1.
+    let mut weekdays: Vec<u32> = weekdays.iter().map(|number| number % 7 + 1).collect();
+    weekdays.sort_unstable();
+    weekdays.dedup();
+    let all_days: Vec<u32> = (1..=31).collect();
+    let all_weekdays: Vec<u32> = (1..=7).collect();
+    let choices = if either {
+        vec![(days, &all_weekdays), (&all_days, &weekdays)]
+    } else {
+        vec![(days, &weekdays)]
+    };
+    let lines = choices.into_iter().map(|(days, weekdays)| {
+        let fields = [minutes, hours, days, months, weekdays].map(|numbers| list(numbers));
+        format!("0 {}", fields.join(" "))
+    });
+    lines.map(|line| Schedule::from_str(&line)).collect()
 }
 
 /// The first moment whose clocks show a time after the gap `wall` lies in. Gaps end on whole minutes in all

@@ -79,10 +79,7 @@ impl Timetable {
         };
         let mut cursor = handled;
         let mut passed = None;
-        loop {
-            let Some(nominal) = self.cron.next(self.zone, cursor) else {
-                break;
-            };
+        while let Some(nominal) = self.cron.next(self.zone, cursor) {
             let Some(start) = self.start(nominal) else {
                 // A window without an end: the time is dealt with by not running.
                 cursor = nominal;
@@ -158,7 +155,7 @@ impl Timetable {
         bytes[..16].copy_from_slice(&self.seed.to_be_bytes());
         bytes[16..].copy_from_slice(&nominal.timestamp().to_be_bytes());
         let share = xxhash_rust::xxh3::xxh3_64(&bytes) % most;
-        TimeDelta::milliseconds(share as i64)
+        TimeDelta::milliseconds(share.cast_signed())
     }
 }
 
