@@ -9,10 +9,11 @@ mod paths;
 pub use paths::Paths;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::secret::SecretText;
 
 /// Variables of the environment, by name.
@@ -51,6 +52,9 @@ pub struct Config {
     pub stall_timeout: Duration,
     /// A backup that holds its snapshot for longer fails; zero never.
     pub max_snapshot_age: Duration,
+    /// Blocks of a table that one stream holds, from `BACKSTAY_RANGE_BLOCKS` only: small ones let a
+    /// test cut small tables.
+    pub range_blocks: Option<NonZeroU32>,
     /// How long a backup waits for a table's lock.
     pub lock_timeout: Duration,
     /// How long a stop lets runs finish.
@@ -88,6 +92,11 @@ impl Config {
             .get("BACKSTAY_MASTER_KEY")
             .filter(|key| !key.is_empty())
             .map(SecretText::new);
+        if let Some(blocks) = environment.get("BACKSTAY_RANGE_BLOCKS") {
+            let wrong = format!("BACKSTAY_RANGE_BLOCKS: \"{blocks}\" is not a number from 1 on");
+            let read = blocks.parse();
+            config.range_blocks = Some(read.map_err(|_| Error::new(Code::ConfigInvalid, wrong))?);
+        }
         Ok(config)
     }
 
@@ -104,6 +113,7 @@ impl Config {
         if let Some(cache) = settings.cache_dir {
             paths.cache = cache;
         }
+        let memory_bytes = settings.memory.map_or(256 << 20, |memory| memory.0);
         Self {
             socket: settings
                 .socket
@@ -115,14 +125,18 @@ impl Config {
                 .unwrap_or_else(|| paths.data.join("keys/master.key")),
             master_key: None,
             master_passphrase_file: settings.master_passphrase_file,
-            memory_bytes: settings.memory.map_or(256 << 20, |size| size.0),
+            memory_bytes,
             cpu_workers: settings.cpu_workers.map_or(cpus, |n| n.0).clamp(1, 64),
-            workers: settings.workers.map_or(cpus.clamp(2, 4), |n| n.0),
+            workers: settings
+                .workers
+                .map_or(cpus.clamp(2, 4), |n| n.0)
+                .min(workers_within(memory_bytes)),
             parallel_runs: settings.parallel_runs.map_or(2, |n| n.0),
             queued_runs: settings.queued_runs.map_or(1000, |n| n.0),
             verify_writes: settings.verify_writes.unwrap_or(true),
             stall_timeout: settings.stall_timeout.map_or(minutes(10), |time| time.0),
             max_snapshot_age: settings.max_snapshot_age.map_or(minutes(0), |time| time.0),
+            range_blocks: None,
             lock_timeout: settings.lock_timeout.map_or(minutes(1), |time| time.0),
             drain_timeout: settings.drain_timeout.map_or(minutes(1), |time| time.0),
             undo_window: settings
@@ -135,6 +149,13 @@ impl Config {
             paths,
         }
     }
+}
+
+/// How many workers a run may have: each takes its share, and the process something without any.
+fn workers_within(memory_bytes: u64) -> usize {
+    const WORKER_BYTES: u64 = 32 << 20;
+    let shares = (memory_bytes.saturating_sub(file::MEMORY_LEAST) / WORKER_BYTES) + 1;
+    usize::try_from(shares).unwrap_or(usize::MAX)
 }
 
 fn minutes(count: u64) -> Duration {

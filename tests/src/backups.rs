@@ -15,6 +15,7 @@ use backstay_engine::pipeline::plan::{self, Plan, RestoreOptions};
 use backstay_engine::pipeline::restore::{self, RestoreOutcome};
 use backstay_engine::repository::{NewSlots, OpenOptions, Repository};
 use backstay_engine::source::postgres::Target;
+use backstay_engine::source::postgres::logical::ranges::RANGE_BLOCKS;
 use backstay_engine::source::postgres::logical::selection::Selection;
 use backstay_engine::storage::local::LocalStorage;
 use tokio_util::sync::CancellationToken;
@@ -83,6 +84,7 @@ impl Backups {
             id: BackupId::generate(self.task.clock.now()),
             writer_name: "test".to_owned(),
             workers: NonZeroUsize::new(2).unwrap(),
+            range_blocks: RANGE_BLOCKS,
             lock_timeout: Duration::from_secs(10),
             snapshot_age_max: None,
             base: None,

@@ -171,6 +171,38 @@ fn wrong_use_is_explained() {
 }
 
 #[test]
+fn a_program_gets_failures_as_json() {
+    let home = Home::serving();
+    let told = |words: &[&str], code: i32, name: &str| {
+        let answer = home.run(&[words, &["--json"]].concat());
+        ended(&answer, code);
+        let problem: Value = serde_json::from_str(&answer.err)
+            .unwrap_or_else(|error| panic!("{words:?}: {error}: {}", answer.err));
+        assert_eq!(problem["code"], name, "{problem}");
+        assert_eq!(problem["exit_code"], code);
+        assert!(problem["message"].is_string() && problem["fields"].is_array());
+        problem
+    };
+    told(&["connection", "show", "nobody"], 3, "connection.not_found");
+    told(
+        &["--host", "http://127.0.0.1:1", "status"],
+        7,
+        "engine.unreachable",
+    );
+    told(&["nonsense"], 2, "request.invalid");
+    let limit = told(&["run", "list", "--limit", "0"], 2, "request.invalid");
+    assert!(limit["message"].as_str().unwrap().contains("--limit"));
+    let add = ["connection", "add", "x", "postgres://u@127.0.0.1:1/d"];
+    let failed = told(&add, 1, "connection.unreachable");
+    assert!(failed["hint"].is_string());
+    home.ok(&[&add[..], &["--no-test"]].concat());
+    // A run that fails: its progress is not for programs.
+    told(&["backup", "run", "x/d"], 1, "connection.unreachable");
+    let help = home.ok(&["help", "backup", "run"]);
+    assert_eq!(help, home.ok(&["backup", "run", "--help"]));
+}
+
+#[test]
 fn an_unreachable_server_is_not_saved() {
     let home = Home::serving();
     refused(

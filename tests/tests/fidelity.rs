@@ -185,6 +185,111 @@ fn an_export_loads_into_the_same_database() {
         .assert_same(&server.dump("loaded", &[]));
 }
 
+/// With `--globals` the script is all that an empty server needs.
+#[test]
+fn an_export_with_globals_loads_into_an_empty_server() {
+    let server = Server::start(18);
+    everything(&server);
+    let home = home_of(&server);
+    home.ok(&["backup", "run", "main/source"]);
+    let file = home.folder().join("source.sql");
+    let path = file.to_str().unwrap();
+    let export = ["backup", "export", "main/source@latest", "-o", path];
+    home.ok(&[&export[..], &["--globals"]].concat());
+    let other = Server::start(18);
+    other.create_database("loaded");
+    other.sql_file("loaded", &file);
+    server
+        .dump("source", &[])
+        .assert_same(&other.dump("loaded", &[]));
+    server.dump_globals().assert_same(&other.dump_globals());
+    // Again, onto roles that are there; and never over a file without being told.
+    let whole = std::fs::read(&file).unwrap();
+    let refused = home.run(&export);
+    assert_eq!(refused.code, Some(6), "{}", refused.err);
+    assert!(std::fs::read(&file).unwrap() == whole);
+    home.ok(&[&export[..], &["--globals", "--force"]].concat());
+    other.create_database("again");
+    other.sql_file("again", &file);
+}
+
+/// Every table in as many parts as it has blocks, through each way that rows take.
+#[test]
+fn tables_in_many_parts_come_back() {
+    for version in versions() {
+        println!("PostgreSQL {version}");
+        let server = Server::start(*version);
+        everything(&server);
+        let mut home = Home::new().with("BACKSTAY_RANGE_BLOCKS", "1");
+        home.serve();
+        home.ok(&["connection", "add", "main", &server.url("postgres")]);
+        let (before, after) = round_trip(&home, &server);
+        before.assert_same(&after);
+        let latest = "main/source@latest";
+        let proved = home.json(&["backup", "verify", latest, "--level", "decoded"]);
+        let tables = home.json(&["backup", "show", latest])["tables"].clone();
+        let (streams, tables) = (
+            proved["result"]["streams"].as_u64().unwrap(),
+            tables.as_u64().unwrap(),
+        );
+        assert!(*version < 14 || streams > 2 * tables, "{streams} {tables}");
+        let again = home.json(&["backup", "run", "main/source"]);
+        let stored = again["stored_bytes"].as_u64().unwrap();
+        assert!(
+            stored * 10 < again["source_bytes"].as_u64().unwrap(),
+            "{again}"
+        );
+
+        let file = home.folder().join("source.sql");
+        let path = file.to_str().unwrap();
+        home.ok(&["backup", "export", latest, "-o", path]);
+        server.create_database("loaded");
+        server.sql_file("loaded", &file);
+        before.assert_same(&server.dump("loaded", &[]));
+        let words = [
+            "restore",
+            "run",
+            latest,
+            "--in-place",
+            "--confirm",
+            "source",
+        ];
+        home.ok(&words);
+        before.assert_same(&server.dump("source", &[]));
+    }
+}
+
+#[test]
+fn grants_on_a_database_keep_who_granted_them() {
+    for version in versions() {
+        let server = Server::start(*version);
+        server.create_database("source");
+        server.sql(
+            "source",
+            "CREATE ROLE zoe; CREATE ROLE chief; CREATE ROLE deputy;
+             ALTER DATABASE source OWNER TO zoe;
+             REVOKE ALL ON DATABASE source FROM PUBLIC;
+             GRANT CONNECT ON DATABASE source TO chief WITH GRANT OPTION;
+             SET SESSION AUTHORIZATION chief;
+             GRANT CONNECT ON DATABASE source TO deputy WITH GRANT OPTION;
+             RESET SESSION AUTHORIZATION; SET SESSION AUTHORIZATION deputy;
+             GRANT CONNECT ON DATABASE source TO PUBLIC;",
+        );
+        let home = home_of(&server);
+        round_trip(&home, &server);
+        let grants = |name: &str| {
+            let query = format!("SELECT datacl FROM pg_database WHERE datname = '{name}'");
+            server.sql("postgres", &query)
+        };
+        assert!(
+            grants("source").contains("=c/deputy"),
+            "{}",
+            grants("source")
+        );
+        assert_eq!(grants("copy"), grants("source"));
+    }
+}
+
 #[test]
 fn an_older_servers_backup_comes_back_on_a_newer_one() {
     for pair in versions().windows(2) {

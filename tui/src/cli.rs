@@ -10,6 +10,7 @@ mod demo;
 mod engine;
 mod events;
 mod failure;
+mod outcome;
 mod output;
 mod progress;
 mod repository;
@@ -18,6 +19,7 @@ mod run;
 mod secrets;
 mod session;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -29,7 +31,10 @@ use self::session::Session;
 
 /// Reads the arguments, does what they say, and answers the exit code.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse_from(words(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let output = Output::new(&cli.global);
     let runtime = match runtime(matches!(cli.command, Some(Command::Serve(_)))) {
         Ok(runtime) => runtime,
@@ -51,6 +56,36 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(error.code().exit())
         }
     }
+}
+
+/// The arguments; `help COMMAND` means `COMMAND --help`.
+fn words(given: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut words: Vec<OsString> = given.collect();
+    if words.get(1).is_some_and(|word| word == "help") {
+        words.remove(1);
+        words.push("--help".into());
+    }
+    words
+}
+
+/// Says what was wrong with the arguments, or prints the help that was asked for.
+fn misused(error: &clap::Error) -> ExitCode {
+    let wrong = error.use_stderr();
+    let for_program = std::env::args_os()
+        .take_while(|word| word != "--")
+        .any(|word| word == "--json");
+    if wrong && for_program {
+        let text = error.render().to_string();
+        let text = text.split("\n\n").next().unwrap_or_default();
+        let message = text.trim_start_matches("error: ").trim();
+        output::problem(
+            &backstay_engine::Error::invalid(message)
+                .hint("The command with --help says what it takes"),
+        );
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn runtime(serving: bool) -> std::io::Result<tokio::runtime::Runtime> {

@@ -13,6 +13,9 @@ use crate::units;
 /// A configuration file larger than this is not one.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+/// What the process takes with one worker.
+pub(super) const MEMORY_LEAST: u64 = 128 << 20;
+
 macro_rules! settings {
     ($($(#[$doc:meta])* $key:ident: $type:ty,)*) => {
         /// What a file or the environment sets.
@@ -40,7 +43,7 @@ settings! {
     socket_group: String,
     master_key_file: PathBuf,
     master_passphrase_file: PathBuf,
-    memory: Size,
+    memory: Memory,
     cpu_workers: Count,
     workers: Count,
     parallel_runs: Count,
@@ -58,9 +61,9 @@ settings! {
 /// Permission bits, written in octal as text.
 #[derive(Debug)]
 pub(super) struct Mode(pub(super) u32);
-/// A size in bytes.
+/// The memory of the process in bytes, [`MEMORY_LEAST`] or more.
 #[derive(Debug)]
-pub(super) struct Size(pub(super) u64);
+pub(super) struct Memory(pub(super) u64);
 /// A duration.
 #[derive(Debug)]
 pub(super) struct Time(pub(super) Duration);
@@ -110,9 +113,15 @@ impl<'de> Deserialize<'de> for Mode {
     }
 }
 
-impl<'de> Deserialize<'de> for Size {
+impl<'de> Deserialize<'de> for Memory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        parsed(deserializer, |text| units::parse_bytes(text).map(Self))
+        parsed(deserializer, |text| match units::parse_bytes(text)? {
+            bytes @ MEMORY_LEAST.. => Ok(Self(bytes)),
+            _ => Err(Error::invalid(format!(
+                "{text} is too little for one worker, the least is {}MiB",
+                MEMORY_LEAST >> 20
+            ))),
+        })
     }
 }
 

@@ -20,14 +20,18 @@ fn variables_win_over_the_file_and_the_file_over_defaults() {
     .unwrap();
     let environment = environment(&[
         ("BACKSTAY_HOME", home.path().to_str().unwrap()),
-        ("BACKSTAY_MEMORY", "64MiB"),
+        ("BACKSTAY_MEMORY", "160MiB"),
+        ("BACKSTAY_WORKERS", "9"),
+        ("BACKSTAY_RANGE_BLOCKS", "3"),
         ("BACKSTAY_VERIFY_WRITES", "0"),
         ("BACKSTAY_TOKEN", "not a key of the file"),
     ]);
     let config = Config::load(None, &environment, true).unwrap();
     assert_eq!(config.stall_timeout, Duration::from_secs(90));
-    assert_eq!(config.memory_bytes, 64 << 20);
+    assert_eq!(config.memory_bytes, 160 << 20);
+    assert_eq!(config.workers, 2, "as many as the memory allows");
     assert_eq!(config.socket_mode, 0o660);
+    assert_eq!(config.range_blocks, std::num::NonZeroU32::new(3));
     assert!(!config.verify_writes);
     assert_eq!(config.drain_timeout, Duration::from_mins(1));
     assert_eq!(config.socket, home.path().join("backstay.sock"));
@@ -43,6 +47,10 @@ fn a_mistake_names_file_line_and_key() {
         (
             "workers = 2\nmemory = \"much\"\n",
             "line 2, memory: \"much\" is not a size",
+        ),
+        (
+            "memory = \"1MiB\"\n",
+            "line 1, memory: 1MiB is too little for one worker, the least is 128MiB",
         ),
         (
             "workers = 0\n",

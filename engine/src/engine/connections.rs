@@ -197,6 +197,8 @@ impl Engine {
             at: self.now(),
             ok: test.ok,
             message: test.message.clone(),
+            facts: test.facts.clone(),
+            warnings: test.warnings.clone(),
         }
     }
 

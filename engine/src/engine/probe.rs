@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 use crate::model::{ConnectionTest, Fact};
+use crate::source::postgres::logical::large_objects;
 use crate::source::postgres::logical::quote::literal;
 use crate::source::postgres::{Sql, Target};
 use crate::units;
@@ -153,6 +154,15 @@ async fn look_around(sql: &Sql, latency: Duration, databases: &[Found]) -> Resul
         warnings.push(
             "The role does not bypass row security; tables with policies are refused".to_owned(),
         );
+    }
+    let unreadable = large_objects::unreadable(sql).await?;
+    if !unreadable.is_empty() {
+        warnings.push(format!(
+            "The role may not read these large objects of database {}: {}; a backup of it would be \
+             partial",
+            sql.database(),
+            large_objects::named(&unreadable)
+        ));
     }
     if !superuser && !row.bool("createdb")? {
         warnings.push("The role may not create databases, which a restore needs".to_owned());

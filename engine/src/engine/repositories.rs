@@ -266,15 +266,18 @@ impl Engine {
         let tried = async {
             let repository = self.open_repository(&record).await?;
             repository.snapshots().await?;
+            // A writer that begins and ends: the place takes objects, and our key seals them.
+            let writer = repository.begin(&self.identity()).await?;
+            writer.abandon().await?;
             Ok::<_, Error>(repository.storage().capacity().await?)
         };
         Ok(match tried.await {
-            Ok(capacity) => test_answer("It opens and can be read", true, capacity),
+            Ok(capacity) => test_answer("It opens, and can be read and written", true, capacity),
             Err(error) => failed_test(&error, true),
         })
     }
 
-    /// Looks at a place before it is added.
+    /// Looks at a place before it is added; writes nothing there.
     pub async fn test_new_repository(&self, create: RepositoryCreate) -> Result<RepositoryTest> {
         let tried = async {
             let storage = storage_at(&create.location).await?;

@@ -301,4 +301,7 @@ pub struct ExportRequest {
     /// Leave grants out.
     #[serde(default)]
     pub no_privileges: bool,
+    /// Begin with roles, memberships and tablespaces.
+    #[serde(default)]
+    pub globals: bool,
 }

@@ -85,6 +85,12 @@ pub struct TestSummary {
     pub ok: bool,
     /// One sentence.
     pub message: String,
+    /// What the role may do and the like, name and value, for people.
+    #[serde(default)]
+    pub facts: Vec<Fact>,
+    /// What may hinder some operation, for people.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// An SSH tunnel as it is asked for.
@@ -271,4 +277,7 @@ pub struct ReadonlyUser {
     pub switched: bool,
     /// The statements that were run, passwords masked.
     pub statements: Vec<String>,
+    /// What it may not read nevertheless, for people.
+    #[serde(default)]
+    pub limits: Vec<String>,
 }

@@ -9,7 +9,8 @@ mod large_objects;
 mod rows;
 mod tree;
 
-use std::num::NonZeroUsize;
+use std::collections::BTreeSet;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::monitor::{Level, Loss, Task};
 use crate::repository::{Repository, Snapshot, SnapshotDraft, Tally, Writer};
 use crate::source::postgres::logical::contents::DatabaseFacts;
 use crate::source::postgres::logical::database;
+use crate::source::postgres::logical::foreign_text;
 use crate::source::postgres::logical::globals::{self, Global};
 use crate::source::postgres::logical::schema::Schema;
 use crate::source::postgres::logical::selection::Selection;
@@ -44,6 +46,8 @@ pub struct BackupRequest {
     pub writer_name: String,
     /// Sessions that copy rows; the leader is one more.
     pub workers: NonZeroUsize,
+    /// Blocks of a table that one stream holds.
+    pub range_blocks: NonZeroU32,
     /// How long to wait for each lock.
     pub lock_timeout: Duration,
     /// Give up when the snapshot is older than this: it keeps the server from cleaning up.
@@ -207,6 +211,8 @@ struct Source {
     schema: Schema,
     /// What of the schema could not be read.
     losses: Vec<Loss>,
+    /// Large objects that our role may not read.
+    unreadable: BTreeSet<u32>,
 }
 
 impl Source {
@@ -215,6 +221,15 @@ impl Source {
             lock_timeout: request.lock_timeout,
         };
         let leader = Leader::open(&request.target, &request.database, &options).await?;
+        match Self::read(leader, request, task).await {
+            Ok(source) => Ok(source),
+            Err(error) => {
+                Err(foreign_text::explained(error, &request.target, &request.database).await)
+            }
+        }
+    }
+
+    async fn read(leader: Leader, request: &BackupRequest, task: &Task) -> Result<Self> {
         let database = database::read(leader.sql(), &request.selection).await?;
         task.monitor.stage("reading the schema");
         let globals = globals::read(leader.sql(), task).await?;
@@ -223,12 +238,18 @@ impl Source {
         let schema = Schema::read_within(leader.sql(), selection, &gathering.task, timeout).await?;
         task.monitor.stage("locking tables");
         leader.lock(&schema.tables).await?;
+        let unreadable = if request.selection.is_whole() {
+            large_objects::unreadable(leader.sql(), &request.target.user, task).await?
+        } else {
+            BTreeSet::new()
+        };
         Ok(Self {
             leader: Arc::new(leader),
             database,
             globals,
             schema,
             losses: gathering.losses(),
+            unreadable,
         })
     }
 }
@@ -256,7 +277,7 @@ async fn copy(
     .await?;
     let large = if request.selection.is_whole() {
         task.monitor.stage("copying large objects");
-        large_objects::copy(writer, &source.leader, &secret, task).await?
+        large_objects::copy(writer, source, &secret, task).await?
     } else {
         large_objects::Copied::default()
     };

@@ -2,6 +2,7 @@
 //!
 //! Everything streams: memory does not grow with the rows.
 
+mod globals;
 mod sql;
 mod tar;
 
@@ -24,13 +25,15 @@ pub enum ExportFormat {
     Tar,
 }
 
-/// What to leave out.
+/// What to leave out, and what to add.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportOptions {
     /// Owners.
     pub no_owner: bool,
     /// Grants.
     pub no_privileges: bool,
+    /// Added, before all else: roles, memberships, tablespaces.
+    pub globals: bool,
 }
 
 /// Writes a backup to `out`; returns how many bytes that were.

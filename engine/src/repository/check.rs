@@ -256,7 +256,7 @@ impl Repository {
         for id in &missing {
             report.problem(
                 format!("chunk {id}"),
-                "A backup uses it and no sound pack has it",
+                "A backup needs this piece of data, and no undamaged pack holds it",
             );
         }
         Ok(missing)

@@ -75,7 +75,7 @@ async fn ranges_of_one_moment_add_up_to_the_table() {
             "UPDATE big SET pad = 'changed' WHERE id % 7 = 0; DELETE FROM big WHERE id % 5 = 0;
              INSERT INTO big (id, pad) SELECT g, 'new' FROM generate_series(1, 300000) g;",
         );
-        let plan = ranges::plan(&facts, leader.sql().version());
+        let plan = ranges::plan(&facts, leader.sql().version(), ranges::RANGE_BLOCKS);
         assert!(plan.len() > 3, "{plan:?}");
         let mut second = leader.worker().await.unwrap();
         let mut sum = RowTally::default();

@@ -1,20 +1,21 @@
 //! `connection …`
 
+mod databases;
+mod show;
+
 use backstay_engine::model::{
-    self, Connection, ConnectionCreate, ConnectionTest as Tested, Database, DatabaseEdit, Page,
-    SshCreate,
+    self, Connection, ConnectionCreate, ConnectionTest as Tested, SshCreate,
 };
 use backstay_engine::secret::SecretText;
 use backstay_engine::{Code, Error, Result};
 use serde_json::json;
 
 use super::args::{
-    self, ConnectionAdd, ConnectionCommand, ConnectionDatabases, ConnectionEdit, ConnectionTest,
-    SshArgs,
+    self, ConnectionAdd, ConnectionCommand, ConnectionEdit, ConnectionTest, SshArgs,
 };
 use super::confirm;
 use super::failure::{Done, Failure};
-use super::output::{Align, Paint, Table, Tone, bytes, clean, none, time};
+use super::output::{Table, clean};
 use super::secrets;
 use super::session::Session;
 use crate::client::{Client, path};
@@ -23,17 +24,12 @@ use crate::client::{Client, path};
 pub(crate) async fn connection(session: &Session, command: ConnectionCommand) -> Done {
     match command {
         ConnectionCommand::Add(args) => add(session, args).await,
-        ConnectionCommand::List(args) => list(session, args).await,
-        ConnectionCommand::Show(name) => show(session, &name.name).await,
+        ConnectionCommand::List(args) => show::list(session, args).await,
+        ConnectionCommand::Show(name) => show::show(session, &name.name).await,
         ConnectionCommand::Edit(args) => edit(session, args).await,
         ConnectionCommand::Test(args) => test(session, args).await,
-        ConnectionCommand::Discover(name) => {
-            let client = session.engine().await?;
-            let discover = path(&["connections", &name.name, "discover"]);
-            let page: Page<Database> = client.post(&discover, &json!({})).await?;
-            print_databases(session, &page)
-        }
-        ConnectionCommand::Databases(args) => databases(session, args).await,
+        ConnectionCommand::Discover(name) => databases::discover(session, &name.name).await,
+        ConnectionCommand::Databases(args) => databases::databases(session, args).await,
         ConnectionCommand::ReadonlyUser(args) => readonly_user(session, args).await,
         ConnectionCommand::Remove(name) => remove(session, &name.name).await,
     }
@@ -144,106 +140,6 @@ fn tunnel(args: &SshArgs) -> Result<Option<SshCreate>> {
     }))
 }
 
-async fn list(session: &Session, args: args::ConnectionList) -> Done {
-    let (project, environment) = project(args.environment.as_deref());
-    let query = model::ConnectionList {
-        project,
-        environment,
-        ..model::ConnectionList::default()
-    };
-    let page: Page<Connection> = session
-        .list(&path(&["connections"]), &query, &args.page)
-        .await?;
-    session.output.list(
-        &page,
-        if args.environment.is_some() {
-            "There are no such connections; `backstay connection list` shows all."
-        } else {
-            "There are no connections yet; `backstay connection add NAME URL` adds one."
-        },
-        |_, items| {
-            let mut table = Table::new(&[
-                ("NAME", Align::Left),
-                ("SERVER", Align::Left),
-                ("VERSION", Align::Left),
-                ("ENVIRONMENT", Align::Left),
-                ("LAST TEST", Align::Left),
-            ]);
-            for item in items {
-                let (tested, tone) = match &item.last_test {
-                    None => (none(), Tone::Faint),
-                    Some(test) if test.ok => (format!("ok, {}", time(test.at)), Tone::Good),
-                    Some(test) => (format!("failed, {}", time(test.at)), Tone::Bad),
-                };
-                table
-                    .row([
-                        item.name.clone(),
-                        item.url.clone(),
-                        item.server_version.clone().unwrap_or_else(none),
-                        format!("{}/{}", item.project, item.environment),
-                        tested,
-                    ])
-                    .tone(4, tone);
-            }
-            table
-        },
-    )
-}
-
-async fn show(session: &Session, name: &str) -> Done {
-    let client = session.engine().await?;
-    let connection: Connection = client.get(&path(&["connections", name])).await?;
-    session.output.record(&connection, view)
-}
-
-fn view(paint: Paint, connection: &Connection) -> String {
-    let mut table = Table::facts();
-    table
-        .fact("name", connection.name.clone())
-        .fact("id", connection.id.to_string())
-        .fact("url", connection.url.clone())
-        .fact(
-            "environment",
-            format!("{}/{}", connection.project, connection.environment),
-        )
-        .fact("logs in as", connection.user.clone())
-        .fact(
-            "password",
-            if connection.has_password {
-                "stored"
-            } else {
-                "none"
-            },
-        )
-        .fact("tls", connection.tls_mode.clone())
-        .maybe("server", connection.server_version.clone());
-    if let Some(ssh) = &connection.ssh {
-        table.fact(
-            "through ssh",
-            format!("{}@{}:{}", ssh.user, ssh.host, ssh.port),
-        );
-        table.maybe("ssh host key", ssh.host_key.clone());
-    }
-    table.fact(
-        "new databases",
-        if connection.include_new_databases {
-            "are backed up too"
-        } else {
-            "are left out"
-        },
-    );
-    if let Some(test) = &connection.last_test {
-        let tone = if test.ok { Tone::Good } else { Tone::Bad };
-        table
-            .fact("last test", format!("{} ({})", test.message, time(test.at)))
-            .tone(1, tone);
-    }
-    table
-        .fact("added", time(connection.created_at))
-        .fact("changed", time(connection.updated_at));
-    table.render(paint)
-}
-
 async fn edit(session: &Session, args: ConnectionEdit) -> Done {
     let (project, environment) = project(args.environment.as_deref());
     let edit = model::ConnectionEdit {
@@ -264,7 +160,7 @@ async fn edit(session: &Session, args: ConnectionEdit) -> Done {
     let client = session.engine().await?;
     let target = path(&["connections", &args.connection.name]);
     let connection: Connection = client.patch(&target, &edit).await?;
-    session.output.record(&connection, view)
+    session.output.record(&connection, show::view)
 }
 
 async fn test(session: &Session, args: ConnectionTest) -> Done {
@@ -292,7 +188,7 @@ async fn test(session: &Session, args: ConnectionTest) -> Done {
         let target = path(&["connections", &args.target, "test"]);
         client.post(&target, &json!({})).await?
     };
-    session.output.record(&tested, tested_view)?;
+    session.output.record(&tested, show::tested_view)?;
     if tested.ok {
         return Ok(());
     }
@@ -312,100 +208,6 @@ async fn test_url(client: &Client, mut create: ConnectionCreate) -> Result<Teste
         None => return Ok(tested),
     }
     client.post(&target, &create).await
-}
-
-fn tested_view(paint: Paint, tested: &Tested) -> String {
-    let (mark, tone) = if tested.ok {
-        ("ok", Tone::Good)
-    } else {
-        ("failed", Tone::Bad)
-    };
-    let mut text = format!("{}: {}", paint.tone(tone, mark), clean(&tested.message));
-    let mut table = Table::facts();
-    table.maybe("hint", tested.hint.clone());
-    table.maybe(
-        "answered in",
-        tested.latency_ms.map(|ms| format!("{ms} ms")),
-    );
-    for fact in &tested.facts {
-        table.fact(&fact.name, fact.value.clone());
-    }
-    for warning in &tested.warnings {
-        table
-            .fact("warning", warning.clone())
-            .tone(0, Tone::Warning);
-    }
-    let facts = table.render(paint);
-    if !facts.is_empty() {
-        text.push('\n');
-        text.push_str(&facts);
-    }
-    text
-}
-
-async fn databases(session: &Session, args: ConnectionDatabases) -> Done {
-    let target = path(&["connections", &args.connection.name, "databases"]);
-    let all = args::Page {
-        limit: 100_000,
-        cursor: None,
-    };
-    let mut page: Page<Database> = session.list(&target, &json!({}), &all).await?;
-    let changes = args.select.iter().map(|name| (name, true));
-    let changes = changes.chain(args.deselect.iter().map(|name| (name, false)));
-    for (name, selected) in changes {
-        let database = page
-            .items
-            .iter_mut()
-            .find(|database| &database.name == name)
-            .ok_or_else(|| {
-                Error::new(
-                    Code::DatabaseNotFound,
-                    format!("{} has no database \"{name}\"", args.connection.name),
-                )
-                .hint(format!(
-                    "`backstay connection discover {}` looks for new ones",
-                    confirm::shell_word(&args.connection.name)
-                ))
-            })?;
-        let edit = path(&["connections", "databases", &database.id.to_string()]);
-        *database = session
-            .client()
-            .put(&edit, &DatabaseEdit { selected })
-            .await?;
-    }
-    print_databases(session, &page)
-}
-
-fn print_databases(session: &Session, page: &Page<Database>) -> Done {
-    let empty = "No databases are known yet; `backstay connection discover NAME` looks for them.";
-    session.output.list(page, empty, |_, items| {
-        let mut table = Table::new(&[
-            ("DATABASE", Align::Left),
-            ("BACKED UP", Align::Left),
-            ("SIZE", Align::Right),
-            ("OWNER", Align::Left),
-            ("ENCODING", Align::Left),
-            ("SEEN", Align::Left),
-        ]);
-        for item in items {
-            let selected = match (item.present, item.selected) {
-                (false, _) => ("gone", Tone::Warning),
-                (true, true) => ("yes", Tone::Good),
-                (true, false) => ("no", Tone::Faint),
-            };
-            table
-                .row([
-                    item.name.clone(),
-                    selected.0.to_owned(),
-                    item.size_bytes.map_or_else(none, bytes),
-                    item.owner.clone().unwrap_or_else(none),
-                    item.encoding.clone().unwrap_or_else(none),
-                    time(item.seen_at),
-                ])
-                .tone(1, selected.1);
-        }
-        table
-    })
 }
 
 async fn readonly_user(session: &Session, args: args::ReadonlyUser) -> Done {
@@ -434,15 +236,16 @@ async fn readonly_user(session: &Session, args: args::ReadonlyUser) -> Done {
                     "unchanged"
                 },
             );
-        format!(
-            "{}\n\n{}",
-            table.render(paint),
-            user.statements
-                .iter()
-                .map(|statement| format!("  {}", clean(statement)))
-                .collect::<Vec<_>>()
-                .join("\n")
-        )
+        let lines = |lines: &[String]| -> String {
+            let lines = lines.iter().map(|line| format!("\n  {}", clean(line)));
+            lines.collect()
+        };
+        let mut text = format!("{}\n{}", table.render(paint), lines(&user.statements));
+        if !user.limits.is_empty() {
+            text.push_str("\n\nIt may not read:");
+            text.push_str(&lines(&user.limits));
+        }
+        text
     })
 }
 

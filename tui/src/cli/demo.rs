@@ -218,7 +218,7 @@ impl Stage<'_> {
     async fn follow(&self, started: &Started) -> Done<Vec<Run>> {
         let runs = progress::follow(self.session, started).await?;
         if runs.iter().any(|run| run.status != RunStatus::Success) {
-            progress::conclude(self.session, &runs)?;
+            progress::conclude(self.session, &runs).await?;
         }
         Ok(runs)
     }

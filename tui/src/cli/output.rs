@@ -9,6 +9,7 @@ use std::io::{IsTerminal as _, Write as _};
 use backstay_engine::Error;
 use backstay_engine::model::Page;
 use serde::Serialize;
+use serde_json::json;
 
 pub(crate) use style::{Paint, Tone};
 pub(crate) use table::{Align, Table};
@@ -122,9 +123,9 @@ impl Output {
         Ok(())
     }
 
-    /// Says something to a person; never part of the result.
+    /// Says something to a person; never part of the result, and nothing to a program.
     pub(crate) fn note(self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.json {
             self.say(text);
         }
     }
@@ -137,8 +138,11 @@ impl Output {
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
-    /// Warns a person.
+    /// Warns a person; a program gets it as a line of JSON.
     pub(crate) fn warn(self, text: &str) {
+        if self.json {
+            return self.say(&json!({"warning": text}).to_string());
+        }
         self.say(&format!(
             "{} {text}",
             self.paint_notes.tone(Tone::Warning, "warning:")
@@ -146,7 +150,11 @@ impl Output {
     }
 
     /// Prints an error: one sentence with its causes, the fields at fault, and the way out.
+    /// A program gets a [`problem`].
     pub(crate) fn error(self, error: &Error) {
+        if self.json {
+            return problem(error);
+        }
         self.say(&format!(
             "{} {}",
             self.paint_notes.tone(Tone::Bad, "error:"),
@@ -169,6 +177,18 @@ impl Output {
             ));
         }
     }
+}
+
+/// Prints an error for a program: one line of JSON on standard error.
+pub(crate) fn problem(error: &Error) {
+    let problem = json!({
+        "code": error.code().name(),
+        "message": error.report(),
+        "hint": error.hint_text(),
+        "fields": error.fields(),
+        "exit_code": error.code().exit(),
+    });
+    let _ = writeln!(std::io::stderr().lock(), "{problem}");
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod bar;
 
 use std::time::Duration;
 
-use backstay_engine::model::{Page, Run, Started};
+use backstay_engine::model::{Level, LogLine, LogQuery, Page, Run, RunStatus, Started};
 use backstay_engine::{Code, Error, Result};
 use futures_util::future::join_all;
 use indicatif::MultiProgress;
@@ -13,10 +13,10 @@ use tokio::sync::watch;
 
 use self::bar::Shown;
 use super::failure::{Done, Failure};
-use super::output::Output;
+use super::output::{Output, clean};
 use super::session::Session;
 use crate::client::events::Events;
-use crate::client::{Client, path};
+use crate::client::{Client, path, with_query};
 
 /// Time before a stream of events that broke off is opened again.
 const RECONNECT_AFTER: Duration = Duration::from_millis(300);
@@ -177,8 +177,11 @@ pub(crate) fn exit_code(runs: &[Run]) -> u8 {
 }
 
 /// Tells why runs did not succeed, and exits as they did.
-pub(crate) fn conclude(session: &Session, runs: &[Run]) -> Done {
+pub(crate) async fn conclude(session: &Session, runs: &[Run]) -> Done {
     for run in runs {
+        if matches!(run.status, RunStatus::Success | RunStatus::Partial) {
+            warnings(session, run).await?;
+        }
         tell(session.output, run);
     }
     match exit_code(runs) {
@@ -187,11 +190,31 @@ pub(crate) fn conclude(session: &Session, runs: &[Run]) -> Done {
     }
 }
 
+/// Says what the log warns of: who waited for the run need not look there.
+async fn warnings(session: &Session, run: &Run) -> Result<()> {
+    let log = path(&["runs", &run.id.to_string(), "log"]);
+    let query = LogQuery {
+        after: None,
+        limit: Some(LINES_LOOKED_AT),
+    };
+    let page: Page<LogLine> = session.client().get(&with_query(&log, &query)?).await?;
+    let warnings = page
+        .items
+        .iter()
+        .filter(|line| line.level == Level::Warning);
+    for line in warnings.take(LOSSES_SHOWN) {
+        session.output.warn(&clean(&line.text));
+    }
+    Ok(())
+}
+
+/// Lines of a log in which warnings are looked for: they come early, before the work.
+const LINES_LOOKED_AT: u32 = 1000;
+
 /// Losses named on the terminal at most; the record has more.
 const LOSSES_SHOWN: usize = 20;
 
 fn tell(output: Output, run: &Run) {
-    use super::output::clean;
     if let Some(problem) = &run.error {
         let code = Code::from_name(&problem.code).unwrap_or(Code::Internal);
         let mut error = Error::new(code, format!("{}: {}", run.title, problem.message));

@@ -1,8 +1,8 @@
 //! `repository …`
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+mod kit;
+
+use std::path::Path;
 
 use backstay_engine::model::{
     self, Backup, Deletion, Page, PageRequest, Repository, RepositoryCreate, RepositoryCreated,
@@ -14,10 +14,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::args::{
-    RepositoryAdd, RepositoryCommand, RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest,
-    RepositoryTrash,
+    RepositoryAdd, RepositoryCommand, RepositoryRebuild, RepositoryTest, RepositoryTrash,
 };
-use super::failure::{Done, Failure, unwritable};
+use super::failure::{Done, Failure};
 use super::output::{Align, Table, Tone, bytes, clean, count, none, time};
 use super::session::Session;
 use super::{confirm, progress, run, secrets};
@@ -73,7 +72,7 @@ pub(crate) async fn repository(session: &Session, command: RepositoryCommand) ->
             long(session, &target, &json!({}), args.detach).await
         }
         RepositoryCommand::Rebuild(args) => rebuild(session, args).await,
-        RepositoryCommand::RecoveryKit(args) => recovery_kit(session, &args).await,
+        RepositoryCommand::RecoveryKit(args) => kit::recovery_kit(session, &args).await,
         RepositoryCommand::Trash(args) => trash(session, &args).await,
         RepositoryCommand::Remove(name) => remove(session, &name.name).await,
     }
@@ -266,19 +265,12 @@ async fn long<B: Serialize>(
     }
     let runs = progress::follow(session, &started).await?;
     print_outcome(session, &runs)?;
-    progress::conclude(session, &runs)
+    progress::conclude(session, &runs).await
 }
 
 fn print_outcome(session: &Session, runs: &[Run]) -> Done {
     for run in runs {
-        session.output.record(run, |paint, run| {
-            let mut text = format!("{}: {}", clean(&run.title), paint.status(run.status));
-            if let Some(outcome) = run::outcome(run).filter(|outcome| !outcome.is_empty()) {
-                text.push('\n');
-                text.push_str(&outcome);
-            }
-            text
-        })?;
+        session.output.record(run, run::conclusion)?;
     }
     Ok(())
 }
@@ -311,68 +303,6 @@ async fn rebuild(session: &Session, args: RepositoryRebuild) -> Done {
         })?);
     }
     long(session, &["repositories", "rebuild"], &request, args.detach).await
-}
-
-async fn recovery_kit(session: &Session, args: &RepositoryRecoveryKit) -> Done {
-    let name = &args.repository.name;
-    let output = args.output.clone().unwrap_or_else(|| {
-        PathBuf::from(format!(
-            "backstay-{}-recovery-kit.zip",
-            name.replace('/', "_")
-        ))
-    });
-    // Made first: a kit that cannot be written would leave a code behind that nobody knows.
-    let file = if output == Path::new("-") {
-        None
-    } else {
-        Some(create_private(&output)?)
-    };
-    let client = session.engine().await?;
-    let target = path(&["repositories", name, "recovery-kit"]);
-    let kit = async {
-        let response = client
-            .request(hyper::Method::GET, &target, &[], None)
-            .await?;
-        crate::client::read(response).await
-    };
-    let kit = match kit.await {
-        Ok(kit) => kit,
-        Err(error) => {
-            if file.is_some() {
-                let _ = std::fs::remove_file(&output);
-            }
-            return Err(error.into());
-        }
-    };
-    let Some(mut file) = file else {
-        return session.output.raw(&kit);
-    };
-    file.write_all(&kit)
-        .and_then(|()| file.sync_all())
-        .map_err(|error| unwritable(&output, error))?;
-    let record = json!({"file": output.display().to_string(), "size_bytes": kit.len()});
-    session.output.record(&record, |_, _| {
-        format!(
-            "Wrote {}\nWhoever has it can read the backups: keep it away from this machine and from strangers.",
-            output.display()
-        )
-    })
-}
-
-fn create_private(path: &Path) -> Result<std::fs::File> {
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| {
-            if error.kind() == std::io::ErrorKind::AlreadyExists {
-                Error::new(Code::Conflict, format!("{} exists already", path.display()))
-                    .hint("Choose another file with -o")
-            } else {
-                unwritable(path, error)
-            }
-        })
 }
 
 async fn trash(session: &Session, args: &RepositoryTrash) -> Done {

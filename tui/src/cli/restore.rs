@@ -194,7 +194,7 @@ async fn run_restore(session: &Session, args: &RestoreRun) -> Done {
         let restore: Restore = client.get(&path(&["restores", &id])).await?;
         session.output.record(&restore, summary)?;
     }
-    progress::conclude(session, &runs)
+    progress::conclude(session, &runs).await
 }
 
 /// Looks at the plan and, where something would be lost, has the database's name typed.

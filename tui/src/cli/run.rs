@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::args::{RunCommand, RunList, RunLog};
 use super::failure::{Done, Failure};
+use super::outcome;
 use super::output::{
     Align, Output, Paint, Table, Tone, bytes, clean, count, duration_ms, none, time,
 };
@@ -128,11 +129,21 @@ pub(crate) fn view(paint: Paint, run: &Run) -> String {
         table.maybe("hint", problem.hint.clone());
     }
     let mut text = table.render(paint);
-    if let Some(result) = outcome(run) {
+    if let Some(result) = outcome::outcome(run) {
         text.push_str("\n\n");
         text.push_str(&result);
     }
     text.push_str(&losses(paint, &run.losses, run.losses_total));
+    text
+}
+
+/// One line on how a run ended, and what it found or did.
+pub(crate) fn conclusion(paint: Paint, run: &Run) -> String {
+    let mut text = format!("{}: {}", clean(&run.title), paint.status(run.status));
+    if let Some(outcome) = outcome::outcome(run) {
+        text.push('\n');
+        text.push_str(&outcome);
+    }
     text
 }
 
@@ -152,48 +163,6 @@ pub(crate) fn losses(paint: Paint, losses: &[model::Loss], total: u64) -> String
         let _ = write!(text, "\n  … and {} more", count(more));
     }
     text
-}
-
-/// What a check, prune or repair found, as names and values.
-pub(crate) fn outcome(run: &Run) -> Option<String> {
-    let facts = run.result.as_object()?;
-    let mut table = Table::facts();
-    let mut lines = Vec::new();
-    for (name, value) in facts {
-        let label = name.trim_end_matches("_bytes").replace('_', " ");
-        match value {
-            serde_json::Value::Number(number) => {
-                let number = number.as_u64().unwrap_or_default();
-                let size = name.ends_with("_bytes");
-                table.fact(&label, if size { bytes(number) } else { count(number) });
-            }
-            serde_json::Value::Bool(yes) => {
-                table.fact(&label, if *yes { "yes" } else { "no" });
-            }
-            serde_json::Value::String(text) => {
-                table.fact(&label, text.clone());
-            }
-            serde_json::Value::Array(items) => {
-                for item in items {
-                    let text = item
-                        .as_str()
-                        .or_else(|| item["message"].as_str())
-                        .map_or_else(|| item.to_string(), str::to_owned);
-                    lines.push(match item["object"].as_str() {
-                        Some(object) => format!("  {}: {}", clean(object), clean(&text)),
-                        None => format!("  {}", clean(&text)),
-                    });
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut text = table.render(Paint::new(false));
-    for line in lines {
-        text.push('\n');
-        text.push_str(&line);
-    }
-    Some(text)
 }
 
 async fn watch(session: &Session, name: &str) -> Done {

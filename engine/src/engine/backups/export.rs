@@ -55,6 +55,7 @@ impl Engine {
         let options = export::ExportOptions {
             no_owner: request.no_owner,
             no_privileges: request.no_privileges,
+            globals: request.globals,
         };
         let task = self.quiet_task();
         let stop = task.cancel.clone().drop_guard();

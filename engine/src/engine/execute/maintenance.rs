@@ -71,10 +71,9 @@ impl Engine {
             })
             .await?;
             let packs = repository.storage().list("packs/").await?;
-            let waiting = done
-                .waiting_for
-                .iter()
-                .map(|who| format!("Waiting for {who}"));
+            let waiting = done.waiting_for.iter().map(|who| {
+                format!("Some stay until {who} has ended, which may use them: prune again then")
+            });
             PruneReport {
                 dry_run: false,
                 purged_backups: done.purged_backups.len() as u64,
@@ -104,18 +103,24 @@ impl Engine {
         for (count, what) in [
             (
                 done.removed_segments,
-                "index segments could not be read and were removed",
+                "parts of the index could not be read and were removed",
             ),
             (
                 done.removed_trash,
                 "records of the trash could not be read: what was in the trash is back",
             ),
-            (done.found_packs, "packs are in the index again"),
-            (done.missing_packs, "packs are gone"),
-            (done.damaged_packs, "damaged packs were taken out of use"),
+            (
+                done.found_packs,
+                "files of data (packs) are in the index again",
+            ),
+            (done.missing_packs, "files of data (packs) are gone"),
+            (
+                done.damaged_packs,
+                "damaged files of data (packs) were taken out of use",
+            ),
             (
                 done.lost_chunks,
-                "chunks are lost; the next backup stores them again",
+                "pieces of data (chunks) are lost; the next backup stores those that its database still has",
             ),
         ] {
             if count > 0 {

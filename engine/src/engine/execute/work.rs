@@ -22,6 +22,7 @@ use crate::pipeline::verify::{self, Rung};
 use crate::repository::Repository;
 use crate::runs::{Finish, RestoreDone};
 use crate::source::postgres::Target;
+use crate::source::postgres::logical::ranges::RANGE_BLOCKS;
 use crate::source::postgres::logical::restore::choose::Choice;
 
 /// Objects a plan answers one by one.
@@ -69,6 +70,7 @@ impl Engine {
             id,
             writer_name: self.writer_name(run),
             workers: self.workers(),
+            range_blocks: config.range_blocks.unwrap_or(RANGE_BLOCKS),
             lock_timeout: config.lock_timeout,
             snapshot_age_max: (!config.max_snapshot_age.is_zero())
                 .then_some(config.max_snapshot_age),

@@ -4,17 +4,19 @@
 //! superuser. The bytes travel as hexadecimal text of a `COPY`, so that no answer is ever larger
 //! than a few pieces.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use xxhash_rust::xxh3::{Xxh3, Xxh3Builder};
 
 use crate::error::{Code, Error, Result};
-use crate::monitor::{Loss, Task};
+use crate::monitor::{Level, Loss, Task};
 use crate::repository::{Content, StreamRef, StreamWriter, Writer};
+use crate::source::postgres::Sql;
 use crate::source::postgres::logical::contents::LargeObjectsEntry;
-use crate::source::postgres::logical::large_objects::{PIECE_BYTES_MAX, put_piece};
+use crate::source::postgres::logical::large_objects::{self, PIECE_BYTES_MAX, put_piece};
+use crate::source::postgres::logical::quote::ident;
 use crate::source::postgres::logical::snapshot::Leader;
 use crate::source::postgres::wire::Connection;
 
@@ -34,13 +36,33 @@ pub(super) struct Copied {
     pub(super) losses: Vec<Loss>,
 }
 
-/// Copies every large object of the database.
+/// The large objects that the role may not read. Says so, before any row moves.
+pub(super) async fn unreadable(sql: &Sql, role: &str, task: &Task) -> Result<BTreeSet<u32>> {
+    let oids = large_objects::unreadable(sql).await?;
+    if !oids.is_empty() {
+        task.monitor.note(
+            Level::Warning,
+            &format!(
+                "The role {role} may not read {} of the large objects, so this backup will be \
+                 partial: {}. GRANT SELECT ON LARGE OBJECT … TO {} lets it read them, and so does \
+                 backing up as a superuser",
+                oids.len(),
+                large_objects::named(&oids),
+                ident(role)
+            ),
+        );
+    }
+    Ok(oids)
+}
+
+/// Copies every large object of the database but those that may not be read.
 pub(super) async fn copy(
     writer: &Writer,
-    leader: &Arc<Leader>,
+    source: &super::Source,
     secret: &[u8; 192],
     task: &Task,
 ) -> Result<Copied> {
+    let leader = &source.leader;
     let mut copying = Copying {
         leader,
         secret,
@@ -70,7 +92,14 @@ pub(super) async fn copy(
         };
         after = Some(*last);
         task.check()?;
-        copying.batch(&oids).await?;
+        let (refused, oids): (Vec<u32>, Vec<u32>) =
+            oids.iter().partition(|oid| source.unreadable.contains(oid));
+        for oid in refused {
+            copying.lose(oid, "The role may not read it".to_owned());
+        }
+        if !oids.is_empty() {
+            copying.batch(&oids).await?;
+        }
     }
     copying.finish().await
 }
@@ -102,7 +131,7 @@ impl Copying<'_> {
             }
             if let Err(error) = self.try_batch(&[*oid]).await {
                 self.reset(&error)?;
-                self.lose(*oid, &error);
+                self.lose(*oid, error.report());
             }
         }
         Ok(())
@@ -120,10 +149,10 @@ impl Copying<'_> {
         ))
     }
 
-    fn lose(&mut self, oid: u32, error: &Error) {
+    fn lose(&mut self, oid: u32, reason: String) {
         let loss = Loss {
             object: format!("large object {oid}"),
-            reason: error.report(),
+            reason,
         };
         self.task.monitor.lost(loss.clone());
         self.copied.entry.lost.push(oid);
@@ -182,7 +211,7 @@ impl Copying<'_> {
                         put_piece(&mut self.block, oid, &[]);
                         self.session = None;
                         if super::rows::is_the_objects_own(&error) {
-                            self.lose(oid, &error);
+                            self.lose(oid, error.report());
                         }
                     }
                     return Err(error);

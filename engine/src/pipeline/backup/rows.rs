@@ -73,7 +73,7 @@ impl Work {
         let mut jobs = Vec::new();
         let mut left = Vec::with_capacity(tables.len());
         for (place, table) in tables.iter().enumerate() {
-            let cut = ranges::plan(table, source.database.server_version);
+            let cut = ranges::plan(table, source.database.server_version, request.range_blocks);
             left.push(AtomicUsize::new(cut.len()));
             let pages = table.pages / (cut.len().max(1) as u64);
             jobs.extend(cut.into_iter().map(|range| Job {

@@ -19,6 +19,7 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// Writes the whole script.
 pub(super) async fn write(source: &Source<'_>, out: &mut Out<'_>) -> Result<()> {
     out.write(header(source).as_bytes()).await?;
+    out.write(super::globals::script(source).as_bytes()).await?;
     let mut script = Script::new(source);
     definitions(source, &mut script, out).await?;
     script.flush(out).await?;
@@ -57,7 +58,7 @@ pub(super) fn header(source: &Source<'_>) -> String {
 }
 
 /// Text for a comment: a name with a line break must not end it.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.replace(['\n', '\r'], " ")
 }
 

@@ -90,6 +90,7 @@ async fn rows(
 /// What `psql -f restore.sql` runs: it finds the other files beside itself.
 fn script(source: &Source<'_>, files: &[String], parts: &[String]) -> String {
     let mut text = sql::header(source);
+    text.push_str(&super::globals::script(source));
     text.push_str("\\ir 1-definitions.sql\n");
     for file in files.iter().chain(parts) {
         let _ = writeln!(text, "\\ir {file}");

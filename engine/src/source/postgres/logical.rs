@@ -7,6 +7,7 @@ pub mod contents;
 pub mod copy;
 pub mod database;
 pub mod draft;
+pub mod foreign_text;
 pub mod globals;
 pub mod large_objects;
 mod needed;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use super::types::Pin;
+use super::types::{Pin, Source};
 use super::{BackupName, Page, types};
 
 /// `backup …`
@@ -19,6 +19,8 @@ Examples:
   backstay backup run shop/orders --schema public --exclude-table 'public.log_*'
   backstay backup run shop --label before-upgrade --detach
 
+In patterns * stands for any text and ? for one character; other letters are compared as they are.
+One that matches nothing is an error, with --exclude-table a warning in the log.
 Shows progress until it ended; Ctrl-C cancels it and leaves no half-written state.
 Exits 5 when some objects could not be saved; `backstay backup show` says which.")]
     Run(BackupRun),
@@ -104,7 +106,13 @@ Examples:
 Examples:
   backstay backup export shop/orders@latest -o orders.sql
   backstay backup export shop/orders@latest -o - | psql -d restored
-  backstay backup export shop/orders@latest --format tar -o orders.tar")]
+  backstay backup export shop/orders@latest --format tar -o orders.tar
+  backstay backup export shop/orders@latest --globals -o orders.sql    with roles
+
+An export holds the database alone, as pg_dump writes it: load it into an empty one. With
+--globals roles and tablespaces that the server lacks are made first, as pg_dumpall
+--globals-only writes them; the hashes of passwords are among them where the backup's role could
+read them. Exports are not encrypted.")]
     Export(BackupExport),
 }
 
@@ -112,8 +120,8 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct BackupRun {
     /// The connection, and one of its databases
-    #[arg(value_name = "CONNECTION[/DATABASE]")]
-    pub(crate) target: String,
+    #[arg(value_name = "CONNECTION[/DATABASE]", value_parser = types::source)]
+    pub(crate) target: Source,
 
     /// Store it here instead of in the default repository
     #[arg(long, value_name = "R")]
@@ -148,8 +156,8 @@ pub(crate) struct BackupRun {
 #[derive(Debug, Args)]
 pub(crate) struct BackupList {
     /// Only of this connection, and this database
-    #[arg(value_name = "CONNECTION[/DATABASE]")]
-    pub(crate) target: Option<String>,
+    #[arg(value_name = "CONNECTION[/DATABASE]", value_parser = types::source)]
+    pub(crate) target: Option<Source>,
 
     /// Only in this repository
     #[arg(long, value_name = "R")]
@@ -175,7 +183,7 @@ pub(crate) struct BackupList {
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
 
-    /// Only begun at or after this time
+    /// Only begun at or after this time, like 2026-03-01 or 2026-03-01T14:30:00Z
     #[arg(long, value_name = "TIME", value_parser = types::time)]
     pub(crate) since: Option<DateTime<Utc>>,
 
@@ -193,7 +201,7 @@ pub(crate) struct BackupObjects {
     #[command(flatten)]
     pub(crate) backup: BackupName,
 
-    /// Only objects of this kind, like table or function
+    /// Only objects of this kind, like table, view, function or index
     #[arg(long, value_name = "KIND")]
     pub(crate) kind: Option<String>,
 
@@ -260,7 +268,7 @@ pub(crate) struct BackupPin {
     #[command(flatten)]
     pub(crate) backup: BackupName,
 
-    /// How long: a time, `forever`, or `none` to remove the pin
+    /// How long: a time like 2027-01-01 or 2027-01-01T06:00:00Z, `forever`, or `none` to remove the pin
     #[arg(long, value_name = "TIME", default_value = "forever", value_parser = types::pin)]
     pub(crate) until: Pin,
 }
@@ -322,7 +330,15 @@ pub(crate) struct BackupExport {
     #[arg(long, value_name = "FORMAT", default_value = "sql")]
     pub(crate) format: ExportFormat,
 
+    /// Begin with the server's roles, memberships and tablespaces
+    #[arg(long)]
+    pub(crate) globals: bool,
+
     /// The file to write; `-`, the default, writes to standard output
     #[arg(long, short, value_name = "FILE", default_value = "-", hide_default_value = true, value_hint = ValueHint::FilePath)]
     pub(crate) output: PathBuf,
+
+    /// Write over the file that -o names if there is one
+    #[arg(long)]
+    pub(crate) force: bool,
 }

@@ -35,7 +35,10 @@ Examples:
     /// Show one server: address, version, databases, rights
     #[command(after_help = "\
 Examples:
-  backstay connection show shop")]
+  backstay connection show shop
+  backstay connection show shop --json | jq .last_test
+
+Databases and rights are those that the last test found; `backstay connection test shop` looks again.")]
     Show(ConnectionName),
 
     /// Change a server's address, name or credentials; what is not given stays
@@ -50,13 +53,19 @@ Examples:
     #[command(after_help = "\
 Examples:
   backstay connection test shop
-  backstay connection test postgres://backup@db.example.com/shop    before adding it")]
+  backstay connection test postgres://backup@db.example.com/shop    before adding it
+
+Warnings do not fail it. Exits as the failure it found would: 1 unreachable, 4 refused, 3 no such
+database.")]
     Test(ConnectionTest),
 
     /// Look for databases that came or went
     #[command(after_help = "\
 Examples:
-  backstay connection discover shop")]
+  backstay connection discover shop
+
+New ones are backed up from then on, unless the connection was added with --no-new-databases. A
+backup of the whole server looks for them by itself.")]
     Discover(ConnectionName),
 
     /// List a server's databases, or choose which ones are backed up
@@ -67,14 +76,17 @@ Examples:
   backstay connection databases shop --select scratch")]
     Databases(ConnectionDatabases),
 
-    /// Create a role on the server that can read everything and change nothing
+    /// Create a role on the server that reads for backups and can change nothing
     #[command(after_help = "\
 Examples:
   backstay connection readonly-user shop
   backstay connection readonly-user shop --user shop_backup --no-switch
 
 The connection must log in as a role that may create roles. The new role gets a random password,
-which is printed once; the connection uses it from now on unless --no-switch is given.")]
+which is printed once; the connection uses it from now on unless --no-switch is given.
+It may read every table, now and later (before PostgreSQL 14 only those that exist and those that the
+connection's role makes), and the large objects there are. What it may not read is printed too.
+A restore needs more: add a second connection for that and give `restore run --to` its name.")]
     ReadonlyUser(ReadonlyUser),
 
     /// Forget a server; its backups stay

@@ -29,7 +29,7 @@ Examples:
     )]
     List(RepositoryList),
 
-    /// Show one repository: place, size, savings, keys
+    /// Show one repository: place, size, what opens it
     #[command(after_help = "\
 Examples:
   backstay repository show local")]
@@ -45,7 +45,11 @@ Examples:
     #[command(after_help = "\
 Examples:
   backstay repository test local
-  backstay repository test /mnt/backup/backstay      before adding it")]
+  backstay repository test /mnt/backup/backstay      before adding it
+
+A repository is opened with its key, its backups are listed, and an empty object is written and
+removed. A place that was not added yet is only looked at. Says what is wrong and what to do, and
+exits as the failure it found would; 0 when all is well. `check` looks at the data itself.")]
     Test(RepositoryTest),
 
     /// Check that everything the backups need is there and whole
@@ -53,7 +57,10 @@ Examples:
 Examples:
   backstay repository check local                    structure: every object is there
   backstay repository check local --read-data 100%   read, decrypt and hash everything
-  backstay repository check local --read-data 5%     another twentieth each time")]
+  backstay repository check local --read-data 5%     another twentieth each time
+
+Changes nothing, and backups go on meanwhile. Names what is damaged and the backups that need it, and
+exits 1 then; `backstay repository repair` mends what can be mended.")]
     Check(RepositoryCheck),
 
     /// Free the space of deleted backups
@@ -62,13 +69,17 @@ Examples:
   backstay repository prune local --dry-run
   backstay repository prune local
 
-Backups go on meanwhile. Space that a writer may still need is freed by a later prune.")]
+Backups go on meanwhile. Space that a writer may still need is freed by a later prune. A deleted
+backup can be brought back for undo_window (7 days unless configured); its space is freed after that.")]
     Prune(RepositoryPrune),
 
     /// Rebuild the index from the packs, and say what is lost
     #[command(after_help = "\
 Examples:
-  backstay repository repair local")]
+  backstay repository repair local
+
+Reads every file of data (pack), so it takes as long as reading the whole repository. Changes the
+index and takes damaged packs out of use; deletes no backup. Run it when a check found damage.")]
     Repair(RepositoryRepair),
 
     /// Recreate the catalog from a repository: backups, connections, their secrets
@@ -84,6 +95,7 @@ All it needs is the repository and its recovery kit.")]
     #[command(after_help = "\
 Examples:
   backstay repository recovery-kit local -o local-recovery-kit.zip
+  backstay repository recovery-kit local -o - | gpg -c > kit.zip.gpg
 
 Whoever has the kit can read the backups: keep it away from the server and from strangers.")]
     RecoveryKit(RepositoryRecoveryKit),
@@ -92,7 +104,9 @@ Whoever has the kit can read the backups: keep it away from the server and from 
     #[command(after_help = "\
 Examples:
   backstay repository trash local
-  backstay repository trash local --undo bck_01J8Z")]
+  backstay repository trash local --undo bck_01J8Z
+
+What is listed can be brought back until a prune after the time shown.")]
     Trash(RepositoryTrash),
 
     /// Forget a repository; what it holds stays where it is
@@ -154,7 +168,7 @@ pub(crate) struct RepositoryCheck {
     #[command(flatten)]
     pub(crate) repository: RepositoryName,
 
-    /// Read, decrypt and hash this share of the data as well
+    /// Read, decrypt and hash this share of the data as well, 1% to 100%; none when left out
     #[arg(long, value_name = "P%", value_parser = types::percent)]
     pub(crate) read_data: Option<u8>,
 
@@ -223,7 +237,8 @@ pub(crate) struct RepositoryRecoveryKit {
     #[command(flatten)]
     pub(crate) repository: RepositoryName,
 
-    /// The file to write, made readable by you alone; `-` writes to standard output
+    /// The file to write, made readable by you alone; `-` writes to standard output.
+    /// backstay-NAME-recovery-kit.zip in this folder when left out
     #[arg(long, short, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) output: Option<PathBuf>,
 }

@@ -63,7 +63,7 @@ pub(crate) struct RunList {
     #[arg(long, value_name = "CONNECTION")]
     pub(crate) connection: Option<String>,
 
-    /// Only begun at or after this time
+    /// Only begun at or after this time, like 2026-03-01 or 2026-03-01T14:30:00Z
     #[arg(long, value_name = "TIME", value_parser = types::time)]
     pub(crate) since: Option<DateTime<Utc>>,
 

@@ -86,6 +86,35 @@ pub(super) fn object(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// `CONNECTION[/DATABASE]`.
+pub(super) fn source(text: &str) -> Result<Source, String> {
+    let (connection, database) = match text.split_once('/') {
+        Some((connection, database)) => (connection, Some(database)),
+        None => (text, None),
+    };
+    if connection.is_empty() {
+        return Err("expected a connection's name before the slash".to_owned());
+    }
+    if database.is_some_and(str::is_empty) {
+        return Err(format!(
+            "no database is named after the slash; leave the slash out for every database of {connection}"
+        ));
+    }
+    Ok(Source {
+        connection: connection.to_owned(),
+        database: database.map(str::to_owned),
+    })
+}
+
+/// A server or one database of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// The connection.
+    pub(crate) connection: String,
+    /// The database; all of them without.
+    pub(crate) database: Option<String>,
+}
+
 /// A time until which a backup is kept, `forever`, or `none`.
 pub(super) fn pin(text: &str) -> Result<Pin, String> {
     match text {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backstay_engine::model::{Progress, Run, RunStatus};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use crate::cli::output::{Output, bytes, clean, count, duration_ms};
 
@@ -42,11 +43,8 @@ impl Shown {
         }
         let progress = &run.progress;
         let total = progress.total_bytes.filter(|total| *total > 0);
-        let template = match total {
-            Some(_) => "{prefix} {bar:24} {percent:>3} %  {msg}",
-            None => "{prefix} {spinner}  {msg}",
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
+        let columns = columns();
+        if let Ok(style) = ProgressStyle::with_template(template(columns, total.is_some())) {
             self.bar
                 .set_style(style.progress_chars("━╸ ").tick_chars("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ "));
         }
@@ -54,7 +52,8 @@ impl Shown {
             self.bar.set_length(total.max(progress.read_bytes));
             self.bar.set_position(progress.read_bytes);
         }
-        self.bar.set_prefix(clean(&run.title).into_owned());
+        self.bar
+            .set_prefix(shortened(&clean(&run.title), columns / 3));
         self.bar.set_message(message(run.status, progress));
     }
 
@@ -68,6 +67,38 @@ impl Shown {
                 .note(&format!("{}: {}{took}", clean(&run.title), run.status));
         }
     }
+}
+
+/// Of the terminal on standard error.
+fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr());
+    size.map_or(80, |size| usize::from(size.ws_col))
+}
+
+/// What a line consists of; the message takes what is left, so that no line is broken.
+pub(super) fn template(columns: usize, known_total: bool) -> &'static str {
+    match (known_total, columns) {
+        (false, _) => "{prefix} {spinner}  {wide_msg}",
+        (true, 100..) => "{prefix} {bar:24} {percent:>3} %  {wide_msg}",
+        (true, 60..) => "{prefix} {bar:10} {percent:>3} %  {wide_msg}",
+        (true, _) => "{prefix} {percent:>3} %  {wide_msg}",
+    }
+}
+
+/// The text, or its beginning and an ellipsis where it has more columns than that.
+pub(super) fn shortened(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut short = String::new();
+    for letter in text.chars() {
+        if short.width() + letter.width().unwrap_or_default() >= columns {
+            break;
+        }
+        short.push(letter);
+    }
+    short.push('…');
+    short
 }
 
 fn line(run: &Run) -> Option<String> {

@@ -59,3 +59,17 @@ fn what_is_unknown_is_not_shown() {
         "waiting for its turn"
     );
 }
+
+#[test]
+fn a_line_fits_narrow_terminals() {
+    assert_eq!(
+        bar::shortened("Backup of shop/orders", 21),
+        "Backup of shop/orders"
+    );
+    assert_eq!(bar::shortened("Backup of shop/orders", 13), "Backup of sh…");
+    assert_eq!(bar::shortened("数据库", 5), "数据…");
+    for columns in [40, 60, 80, 120] {
+        assert!(bar::template(columns, true).ends_with("{wide_msg}"));
+    }
+    assert!(!bar::template(40, true).contains("{bar"));
+}

@@ -60,6 +60,9 @@ pub struct DatabaseGrant {
     /// Who has it; `None` is PUBLIC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grantee: Option<String>,
+    /// Who granted it; `None` is the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grantor: Option<String>,
     /// `CONNECT`, `CREATE`, `TEMPORARY`.
     pub privilege: String,
     /// Whether the grantee may grant it on.

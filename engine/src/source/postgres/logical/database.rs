@@ -135,17 +135,23 @@ async fn settings(sql: &Sql, oid: u32) -> Result<Vec<DatabaseSetting>> {
 async fn grants(sql: &Sql, oid: u32) -> Result<Vec<DatabaseGrant>> {
     let rows = sql
         .rows(&format!(
-            "SELECT r.rolname, a.privilege_type, a.is_grantable \
-             FROM pg_catalog.pg_database d, pg_catalog.aclexplode(d.datacl) a \
+            "SELECT r.rolname, NULLIF(g.rolname, o.rolname) AS grantor, \
+               a.privilege_type, a.is_grantable \
+             FROM pg_catalog.pg_database d \
+             CROSS JOIN pg_catalog.aclexplode(d.datacl) WITH ORDINALITY \
+               AS a(grantor, grantee, privilege_type, is_grantable, place) \
              LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee \
+             LEFT JOIN pg_catalog.pg_roles g ON g.oid = a.grantor \
+             LEFT JOIN pg_catalog.pg_roles o ON o.oid = d.datdba \
              WHERE d.oid = {oid} AND (a.grantee = 0 OR r.oid IS NOT NULL) \
-             ORDER BY r.rolname NULLS FIRST, a.privilege_type"
+             ORDER BY g.rolname IS DISTINCT FROM o.rolname, a.place"
         ))
         .await?;
     rows.iter()
         .map(|row| {
             Ok(DatabaseGrant {
                 grantee: row.opt_string("rolname")?,
+                grantor: row.opt_string("grantor")?,
                 privilege: row.string("privilege_type")?,
                 grantable: row.bool("is_grantable")?,
             })
@@ -247,10 +253,18 @@ pub fn privileges(facts: &DatabaseFacts, name: &str) -> Vec<String> {
         } else {
             ""
         };
-        statements.push(format!(
+        let statement = format!(
             "GRANT {} ON DATABASE {name} TO {grantee}{option}",
             grant.privilege
-        ));
+        );
+        match &grant.grantor {
+            None => statements.push(statement),
+            // As one text: where we may not speak for the grantor nothing is granted in our name.
+            Some(role) => statements.push(format!(
+                "SET SESSION AUTHORIZATION {}; {statement}; RESET SESSION AUTHORIZATION",
+                ident(role)
+            )),
+        }
     }
     statements
 }

@@ -4,10 +4,15 @@
 //! bytes. The pieces of one object follow one another and are its contents in order; a piece of
 //! length 0 ends the object. So an empty object is one such piece, and no object, however large,
 //! needs more memory than one piece ([`PIECE_BYTES_MAX`]).
+//!
+//! Who may read them is asked before any row moves: [`unreadable`].
+
+use std::collections::BTreeSet;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use crate::error::{Code, Error, Result};
+use crate::source::postgres::session::Sql;
 
 /// No piece holds more than this; a reader refuses longer ones.
 pub const PIECE_BYTES_MAX: usize = 1 << 20;
@@ -71,6 +76,38 @@ impl PieceDecoder {
         } else {
             Err(damaged("the stream ends within a piece"))
         }
+    }
+}
+
+/// The large objects of the session's database that its role may not read.
+///
+/// Before version 18 no function says so. Reading is then a matter of what was granted to the role,
+/// to roles it has the rights of, or to all: `pg_read_all_data` gives nothing here.
+pub async fn unreadable(sql: &Sql) -> Result<BTreeSet<u32>> {
+    let granted = if sql.version() >= 180_000 {
+        "pg_catalog.has_largeobject_privilege(l.oid, 'SELECT')"
+    } else {
+        "(SELECT r.rolsuper FROM pg_catalog.pg_roles r WHERE r.rolname = current_user) \
+         OR EXISTS (SELECT 1 FROM pg_catalog.aclexplode(COALESCE(l.lomacl, \
+           pg_catalog.acldefault('L', l.lomowner))) a WHERE a.privilege_type = 'SELECT' \
+           AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE')))"
+    };
+    let query = format!(
+        "SELECT l.oid FROM pg_catalog.pg_largeobject_metadata l \
+         WHERE pg_catalog.current_setting('lo_compat_privileges') = 'off' AND NOT ({granted}) \
+         ORDER BY 1"
+    );
+    let rows = sql.rows(&query).await?;
+    rows.iter().map(|row| row.oid("oid")).collect()
+}
+
+/// Some of many large objects by name.
+pub fn named(oids: &BTreeSet<u32>) -> String {
+    const NAMED_MAX: usize = 20;
+    let first: Vec<String> = oids.iter().take(NAMED_MAX).map(u32::to_string).collect();
+    match oids.len().saturating_sub(NAMED_MAX) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }
 

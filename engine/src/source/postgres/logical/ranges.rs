@@ -4,12 +4,13 @@
 //! the same bytes in every backup and is stored once. In one snapshot this is safe: a visible row
 //! version does not move, and the last range is open, whatever the table's size is by then.
 
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 
 use super::draft::TableFacts;
 
 /// Blocks in a range: 64 MiB at the usual block size.
-pub const RANGE_BLOCKS: u32 = 8192;
+pub const RANGE_BLOCKS: NonZeroU32 = NonZeroU32::new(8192).unwrap();
 
 /// The first version that reads a range of `ctid` without reading the whole table.
 const FIRST_VERSION: u32 = 140_000;
@@ -39,15 +40,16 @@ impl BlockRange {
     }
 }
 
-/// The ranges of a table, at least one, in order, without gaps; the last one is open.
-pub fn plan(table: &TableFacts, version: u32) -> Vec<BlockRange> {
+/// The ranges of a table, at least one, in order, without gaps; the last one is open. `range_blocks`
+/// is how many one has, [`RANGE_BLOCKS`] everywhere but in tests.
+pub fn plan(table: &TableFacts, version: u32, range_blocks: NonZeroU32) -> Vec<BlockRange> {
     let splittable =
         version >= FIRST_VERSION && table.access_method == "heap" && table.filter.is_empty();
     if !splittable {
         return vec![BlockRange::WHOLE];
     }
     let blocks = table.heap_pages.min(u64::from(u32::MAX));
-    let step = step_blocks(blocks);
+    let step = step_blocks(blocks, range_blocks);
     let cuts = blocks.saturating_sub(1) / u64::from(step);
     let cut = |n: u64| u32::try_from(n * u64::from(step)).unwrap_or(u32::MAX);
     let ranges: RangeInclusive<u64> = 0..=cuts;
@@ -59,9 +61,9 @@ pub fn plan(table: &TableFacts, version: u32) -> Vec<BlockRange> {
         .collect()
 }
 
-/// Blocks per range: a power of two times [`RANGE_BLOCKS`], so that a grown table keeps its cuts.
-fn step_blocks(blocks: u64) -> u32 {
-    let mut step = RANGE_BLOCKS;
+/// Blocks per range: a power of two times what was asked for, so that a grown table keeps its cuts.
+fn step_blocks(blocks: u64, range_blocks: NonZeroU32) -> u32 {
+    let mut step = range_blocks.get();
     while blocks / u64::from(step) >= RANGES_MAX {
         step *= 2;
     }
@@ -92,24 +94,28 @@ mod tests {
         }
     }
 
+    fn cut(table: &TableFacts, version: u32) -> Vec<BlockRange> {
+        plan(table, version, RANGE_BLOCKS)
+    }
+
     proptest! {
         #[test]
         fn ranges_cover_every_block_once(pages in 0..=u64::from(u32::MAX) + 5) {
-            let ranges = plan(&table(pages), 140_000);
+            let ranges = cut(&table(pages), 140_000);
             prop_assert!(ranges.len() as u64 <= RANGES_MAX);
             prop_assert_eq!(ranges[0].first_block, 0);
             for pair in ranges.windows(2) {
                 prop_assert_eq!(pair[0].end_block, Some(pair[1].first_block));
                 prop_assert!(pair[0].first_block < pair[1].first_block);
-                prop_assert_eq!(pair[1].first_block % RANGE_BLOCKS, 0);
+                prop_assert_eq!(pair[1].first_block % RANGE_BLOCKS.get(), 0);
             }
             prop_assert_eq!(ranges[ranges.len() - 1].end_block, None);
         }
 
         #[test]
         fn growth_keeps_the_cuts(pages in 1u64..3_000_000, more in 0u64..3_000_000) {
-            let before = plan(&table(pages), 150_000);
-            let after = plan(&table(pages + more), 150_000);
+            let before = cut(&table(pages), 150_000);
+            let after = cut(&table(pages + more), 150_000);
             for (old, new) in before.iter().zip(&after).take(before.len() - 1) {
                 prop_assert_eq!(old, new);
             }
@@ -119,19 +125,19 @@ mod tests {
     #[test]
     fn only_plain_heaps_of_newer_servers_are_cut() {
         let large = table(100_000);
-        assert_eq!(plan(&large, 140_000).len(), 13);
-        assert_eq!(plan(&large, 130_012), [BlockRange::WHOLE]);
+        assert_eq!(cut(&large, 140_000).len(), 13);
+        assert_eq!(cut(&large, 130_012), [BlockRange::WHOLE]);
         let columnar = TableFacts {
             access_method: "columnar".to_owned(),
             ..large.clone()
         };
-        assert_eq!(plan(&columnar, 150_000), [BlockRange::WHOLE]);
+        assert_eq!(cut(&columnar, 150_000), [BlockRange::WHOLE]);
         let config = TableFacts {
             filter: "WHERE a".to_owned(),
             ..large
         };
-        assert_eq!(plan(&config, 150_000), [BlockRange::WHOLE]);
-        assert_eq!(plan(&table(8192), 150_000), [BlockRange::WHOLE]);
-        assert_eq!(plan(&table(8193), 150_000).len(), 2);
+        assert_eq!(cut(&config, 150_000), [BlockRange::WHOLE]);
+        assert_eq!(cut(&table(8192), 150_000), [BlockRange::WHOLE]);
+        assert_eq!(cut(&table(8193), 150_000).len(), 2);
     }
 }

@@ -10,7 +10,7 @@ use super::order::{self, Edge};
 use super::reader::Reader;
 use super::selection::Selection;
 use super::snapshot::LeaderOptions;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::monitor::{Loss, Task};
 use crate::source::postgres::Sql;
 
@@ -39,16 +39,6 @@ impl Schema {
         task: &Task,
         lock_timeout: Duration,
     ) -> Result<Self> {
-        let read = Self::read_all(sql, selection, task, lock_timeout).await;
-        read.map_err(|error| explained(error, sql.database()))
-    }
-
-    async fn read_all(
-        sql: &Sql,
-        selection: &Selection,
-        task: &Task,
-        lock_timeout: Duration,
-    ) -> Result<Self> {
         let mut reader = Reader::open(sql, selection, task).await?;
         reader.lock_timeout = lock_timeout;
         let mut collected = Collected::default();
@@ -71,22 +61,6 @@ impl Schema {
             tables: ordered.tables,
         })
     }
-}
-
-/// Says in our words what the server says when a text does not fit UTF-8.
-fn explained(error: Error, database: &str) -> Error {
-    if !matches!(error.sqlstate(), Some("22021" | "22P05")) {
-        return error;
-    }
-    let text = format!(
-        "A name, comment or definition in database \"{database}\" is not UTF-8 and cannot be read"
-    );
-    Error::new(Code::SourceObject, text)
-        .hint(
-            "Databases with the encoding SQL_ASCII can hold such texts: redefine what has one. \
-             Rows may hold any bytes",
-        )
-        .because(error)
 }
 
 async fn edges(reader: &Reader<'_>) -> Result<Vec<Edge>> {

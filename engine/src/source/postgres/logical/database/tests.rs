@@ -33,12 +33,20 @@ fn facts() -> DatabaseFacts {
                 value: "a, b".into(),
             },
         ],
-        grants: Some(vec![DatabaseGrant {
-            grantee: None,
-            privilege: "CONNECT".into(),
-            grantable: false,
-        }]),
+        grants: Some(vec![
+            grant(None, None, "CONNECT"),
+            grant(Some("App"), Some("chief"), "TEMPORARY"),
+        ]),
         selection: Selection::default(),
+    }
+}
+
+fn grant(grantee: Option<&str>, grantor: Option<&str>, privilege: &str) -> DatabaseGrant {
+    DatabaseGrant {
+        grantee: grantee.map(str::to_owned),
+        grantor: grantor.map(str::to_owned),
+        privilege: privilege.to_owned(),
+        grantable: false,
     }
 }
 
@@ -79,6 +87,8 @@ fn properties_name_the_new_database() {
             "REVOKE ALL ON DATABASE n FROM PUBLIC",
             "REVOKE ALL ON DATABASE n FROM \"o'neil\"",
             "GRANT CONNECT ON DATABASE n TO PUBLIC",
+            "SET SESSION AUTHORIZATION chief; GRANT TEMPORARY ON DATABASE n TO \"App\"; \
+             RESET SESSION AUTHORIZATION",
         ]
     );
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{ExtensionFacts, Parts, Reader, SchemaFacts, Sql};
 use crate::error::{Code, Error, Result};
-use crate::monitor::Task;
+use crate::monitor::{Level, Task};
 use crate::source::postgres::logical::catalog::{self, FIRST_NORMAL_OID};
 use crate::source::postgres::logical::object::CatalogRow;
 use crate::source::postgres::logical::selection::{Pattern, Patterns, Selection};
@@ -89,10 +89,12 @@ async fn schemas(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
         .rows("SELECT oid, nspname, nspowner FROM pg_catalog.pg_namespace")
         .await?;
     let mut unused: Vec<&Pattern> = patterns.schemas.iter().collect();
+    let mut idle: Vec<&Pattern> = patterns.exclude_schemas.iter().collect();
     for row in rows {
         let oid = row.oid("oid")?;
         let name = row.text("nspname")?.to_owned();
         unused.retain(|pattern| !pattern.matches_schema(&name));
+        idle.retain(|pattern| !pattern.matches_schema(&name));
         let meant = |list: &[Pattern]| list.iter().any(|pattern| pattern.matches_schema(&name));
         let system = name.starts_with("pg_") || name == "information_schema";
         let mut chosen = if !patterns.tables.is_empty() {
@@ -130,10 +132,24 @@ async fn schemas(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
             },
         );
     }
+    for pattern in idle {
+        leaves_nothing_out(reader, "schema", pattern);
+    }
     match unused.first() {
         Some(pattern) => Err(nothing("schema", pattern)),
         None => Ok(()),
     }
+}
+
+/// No error: of several databases one may have no such table, and a job outlives the tables it
+/// leaves out. Nothing is missing from the backup either.
+fn leaves_nothing_out(reader: &Reader<'_>, kind: &str, pattern: &Pattern) {
+    let text = format!(
+        "No {kind} of database \"{}\" is named {}, so it leaves nothing out",
+        reader.sql.database(),
+        pattern.text()
+    );
+    reader.task.monitor.note(Level::Warning, &text);
 }
 
 fn nothing(kind: &str, pattern: &Pattern) -> Error {
@@ -160,11 +176,13 @@ async fn tables(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
         AND n.nspname <> 'information_schema' ORDER BY 1";
     let mut chosen = HashSet::new();
     let mut unused: Vec<&Pattern> = tables.iter().collect();
+    let mut idle: Vec<&Pattern> = exclude_tables.iter().chain(exclude_rows).collect();
     for row in reader.rows(query).await? {
         let oid = row.oid("oid")?;
         let (schema, name) = (row.text("nspname")?, row.text("relname")?);
         let meant = |list: &[Pattern]| list.iter().any(|p| p.matches_table(schema, name));
         unused.retain(|pattern| !pattern.matches_table(schema, name));
+        idle.retain(|pattern| !pattern.matches_table(schema, name));
         if meant(tables) {
             chosen.insert(oid);
         }
@@ -177,6 +195,9 @@ async fn tables(reader: &mut Reader<'_>, patterns: &Patterns) -> Result<()> {
     }
     if let Some(pattern) = unused.first() {
         return Err(nothing("table", pattern));
+    }
+    for pattern in idle {
+        leaves_nothing_out(reader, "table", pattern);
     }
     partitions(reader, &mut chosen).await?;
     if !tables.is_empty() {

@@ -1,0 +1,164 @@
+//! `backup export`.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use backstay_engine::{Code, Error, Result};
+use http_body_util::BodyExt as _;
+
+use crate::cli::args::BackupExport;
+use crate::cli::failure::{Done, Failure, unwritable};
+use crate::cli::output::{Output, bytes};
+use crate::cli::session::Session;
+use crate::client::{path, with_query};
+
+pub(super) async fn export(session: &Session, args: &BackupExport) -> Done {
+    let to_terminal = args.output == Path::new("-");
+    if to_terminal && args.format.name() == "tar" && Output::prints_to_terminal() {
+        return Err(Error::invalid("An archive would garble the terminal")
+            .hint("Name a file with -o FILE, or pipe the output on")
+            .into());
+    }
+    if !args.force && is_file(&args.output) {
+        return Err(Error::new(
+            Code::Conflict,
+            format!("{} exists already", args.output.display()),
+        )
+        .hint("Name another file with -o FILE, or write over it with --force")
+        .into());
+    }
+    let client = session.engine().await?;
+    let target = path(&["backups", &args.backup.backup, "export"]);
+    let query = serde_json::json!({"format": args.format.name(), "globals": args.globals});
+    let response = client
+        .request(hyper::Method::GET, &with_query(&target, &query)?, &[], None)
+        .await?;
+    let mut sink = Sink::open(session.output, &args.output)?;
+    let mut body = response.into_body();
+    let mut written: u64 = 0;
+    loop {
+        let frame = tokio::select! {
+            frame = body.frame() => frame,
+            _ = tokio::signal::ctrl_c() => {
+                return Err(Failure::Exit(Code::Cancelled.exit()));
+            }
+        };
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| {
+            Error::new(
+                Code::EngineUnreachable,
+                "The export broke off; what was written is not whole",
+            )
+            .hint("The engine's log says why")
+            .because(error)
+        })?;
+        if let Some(data) = frame.data_ref() {
+            sink.write(data)?;
+            written += data.len() as u64;
+        }
+    }
+    sink.finish()?;
+    if !to_terminal {
+        let file = args.output.display().to_string();
+        let record = serde_json::json!({"file": file, "size_bytes": written});
+        session
+            .output
+            .record(&record, |_, _| format!("Wrote {file}, {}", bytes(written)))?;
+    }
+    Ok(())
+}
+
+/// Whether writing there would take the place of something; a device or a pipe only takes the bytes.
+fn is_file(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|there| there.is_file())
+}
+
+/// Where an export goes. A file appears under its name only when it is whole.
+enum Sink {
+    Standard(Output),
+    /// A device or a pipe, which nothing may take the place of.
+    Special {
+        file: std::fs::File,
+        path: PathBuf,
+    },
+    File {
+        file: std::io::BufWriter<std::fs::File>,
+        temporary: PathBuf,
+        path: PathBuf,
+        whole: bool,
+    },
+}
+
+impl Sink {
+    fn open(output: Output, path: &Path) -> Result<Self> {
+        if path == Path::new("-") {
+            return Ok(Self::Standard(output));
+        }
+        let failed = |error| unwritable(path, error);
+        match std::fs::metadata(path) {
+            Ok(there) if there.is_dir() => {
+                return Err(failed(std::io::ErrorKind::IsADirectory.into()));
+            }
+            Ok(there) if !there.is_file() => {
+                let file = std::fs::OpenOptions::new().write(true).open(path);
+                return Ok(Self::Special {
+                    file: file.map_err(failed)?,
+                    path: path.to_path_buf(),
+                });
+            }
+            _ => {}
+        }
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}.part", std::process::id()));
+        let temporary = PathBuf::from(temporary);
+        let file = std::fs::File::create(&temporary).map_err(failed)?;
+        Ok(Self::File {
+            file: std::io::BufWriter::with_capacity(1 << 18, file),
+            temporary,
+            path: path.to_path_buf(),
+            whole: false,
+        })
+    }
+
+    fn write(&mut self, data: &[u8]) -> Done {
+        match self {
+            Self::Standard(output) => output.raw(data),
+            Self::Special { file, path } => Ok(file
+                .write_all(data)
+                .map_err(|error| unwritable(path, error))?),
+            Self::File { file, path, .. } => Ok(file
+                .write_all(data)
+                .map_err(|error| unwritable(path, error))?),
+        }
+    }
+
+    fn finish(&mut self) -> Done {
+        if let Self::File {
+            file,
+            temporary,
+            path,
+            whole,
+        } = self
+        {
+            file.flush()
+                .and_then(|()| file.get_ref().sync_all())
+                .and_then(|()| std::fs::rename(&temporary, &path))
+                .map_err(|error| unwritable(path, error))?;
+            *whole = true;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        if let Self::File {
+            temporary,
+            whole: false,
+            ..
+        } = self
+        {
+            let _ = std::fs::remove_file(temporary);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `backup list`, `backup show`, `backup objects`.
+
+use backstay_engine::model::{self, Backup, BackupObject, Page};
+
+use super::remarks::pinned;
+use super::source;
+use crate::cli::args::{BackupList, BackupObjects};
+use crate::cli::failure::Done;
+use crate::cli::output::{Align, Paint, Table, Tone, bytes, count, duration_ms, none, time};
+use crate::cli::run;
+use crate::cli::session::Session;
+use crate::client::path;
+
+pub(super) async fn list(session: &Session, args: BackupList) -> Done {
+    let (connection, database) = match args.target {
+        Some(source) => (Some(source.connection), source.database),
+        None => (None, None),
+    };
+    let (project, environment) = crate::cli::connection::project(args.environment.as_deref());
+    let query = model::BackupList {
+        connection,
+        database,
+        repository: args.repository,
+        project,
+        environment,
+        kind: args.kind.map(|kind| kind.parse()).transpose()?,
+        backup_type: args.r#type.map(|chosen| chosen.parse()).transpose()?,
+        status: args.status.map(|status| status.parse()).transpose()?,
+        label: args.label,
+        from: args.since,
+        to: args.until,
+        ..model::BackupList::default()
+    };
+    let target = path(&["backups"]);
+    let page: Page<Backup> = session.list(&target, &query, &args.page).await?;
+    session.output.list(
+        &page,
+        "There are no such backups; `backstay backup run CONNECTION` makes one.",
+        |_, items| {
+            let mut table = Table::new(&[
+                ("BACKUP", Align::Left),
+                ("OF", Align::Left),
+                ("MADE", Align::Left),
+                ("STATUS", Align::Left),
+                ("VERIFIED", Align::Left),
+                ("READ", Align::Right),
+                ("STORED", Align::Right),
+                ("LABEL", Align::Left),
+            ]);
+            for item in items {
+                let label = item.label.clone().unwrap_or_default();
+                let pin = if item.pinned_until.is_some() {
+                    "pinned"
+                } else {
+                    ""
+                };
+                let remarks = [label.as_str(), pin];
+                let remarks: Vec<_> = remarks
+                    .into_iter()
+                    .filter(|text| !text.is_empty())
+                    .collect();
+                table
+                    .row([
+                        item.id.to_string(),
+                        source(item),
+                        time(item.point_at.unwrap_or(item.created_at)),
+                        item.status.to_string(),
+                        item.verify_level.to_string(),
+                        bytes(item.source_bytes),
+                        bytes(item.stored_bytes),
+                        remarks.join(", "),
+                    ])
+                    .tone(3, Tone::of(item.status));
+            }
+            table
+        },
+    )
+}
+
+pub(super) fn view(paint: Paint, backup: &Backup) -> String {
+    let mut table = Table::facts();
+    table
+        .fact("backup", backup.id.to_string())
+        .fact("of", source(backup))
+        .fact("status", backup.status.to_string())
+        .tone(1, Tone::of(backup.status))
+        .fact("kind", format!("{}, {}", backup.kind, backup.backup_type))
+        .maybe("state of", backup.point_at.map(time))
+        .fact("asked for", time(backup.created_at))
+        .maybe("took", backup.duration_ms.map(duration_ms))
+        .maybe("server", backup.server_version.clone())
+        .fact("repository", backup.repository.clone())
+        .fact(
+            "holds",
+            format!(
+                "{} objects, {} tables, {} rows",
+                count(backup.objects),
+                count(backup.tables),
+                count(backup.rows)
+            ),
+        )
+        .fact("read", bytes(backup.source_bytes))
+        .fact(
+            "new",
+            format!(
+                "{}, stored in {}",
+                bytes(backup.new_bytes),
+                bytes(backup.stored_bytes)
+            ),
+        )
+        .maybe("label", backup.label.clone())
+        .maybe("note", backup.note.clone())
+        .maybe("kept", backup.pinned_until.map(pinned))
+        .maybe("run", backup.run_id.map(|id| id.to_string()))
+        .maybe("checksum", backup.checksum.clone());
+    for rung in &backup.verified {
+        table.fact("verified", format!("{} at {}", rung.level, time(rung.at)));
+    }
+    if backup.verified.is_empty() {
+        table.fact("verified", backup.verify_level.to_string());
+    }
+    if let Some(problem) = &backup.error {
+        table
+            .fact("error", problem.message.clone())
+            .tone(1, Tone::Bad);
+        table.maybe("hint", problem.hint.clone());
+    }
+    let mut text = table.render(paint);
+    text.push_str(&run::losses(
+        paint,
+        &backup.losses,
+        backup.losses.len() as u64,
+    ));
+    text
+}
+
+pub(super) async fn objects(session: &Session, args: BackupObjects) -> Done {
+    let query = model::ObjectList {
+        kind: args.kind,
+        schema: args.schema,
+        ..model::ObjectList::default()
+    };
+    let target = path(&["backups", &args.backup.backup, "objects"]);
+    let page: Page<BackupObject> = session.list(&target, &query, &args.page).await?;
+    session
+        .output
+        .list(&page, "The backup holds no such objects.", |_, items| {
+            let mut table = Table::new(&[
+                ("KIND", Align::Left),
+                ("SCHEMA", Align::Left),
+                ("NAME", Align::Left),
+                ("ROWS", Align::Right),
+                ("DATA", Align::Right),
+                ("OWNER", Align::Left),
+            ]);
+            for item in items {
+                table.row([
+                    item.kind.to_lowercase(),
+                    item.schema.clone().unwrap_or_else(none),
+                    item.name.clone(),
+                    item.rows.map_or_else(none, count),
+                    item.data_bytes.map_or_else(none, bytes),
+                    item.owner.clone().unwrap_or_else(none),
+                ]);
+            }
+            table
+        })
+}
