@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use backstay_engine::repository::kit::RecoveryKit;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -198,6 +199,16 @@ impl Home {
         let text = self.ok(&words);
         serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("backstay {}: {error}\n{text}", words.join(" ")))
+    }
+}
+
+impl Home {
+    /// Takes the recovery kit of the repository `local`.
+    pub fn recovery_kit(&self) -> RecoveryKit {
+        let file = self.folder().join("kit.zip");
+        let path = file.to_str().unwrap();
+        self.ok(&["repository", "recovery-kit", "local", "-o", path]);
+        RecoveryKit::parse(&std::fs::read(&file).unwrap()).unwrap()
     }
 }
 

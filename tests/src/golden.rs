@@ -6,8 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use backstay_engine::repository::kit::RecoveryKit;
-
 use crate::engine::Home;
 use crate::places;
 use crate::postgres::Server;
@@ -93,15 +91,7 @@ pub fn write(name: &str) {
     home.ok(&["backup", "annotate", &id(&second), "--label", "kept"]);
     home.ok(&["backup", "pin", &id(&second)]);
     home.ok(&["backup", "delete", &id(&first), "--yes"]);
-    let file = home.folder().join("kit.zip");
-    home.ok(&[
-        "repository",
-        "recovery-kit",
-        "local",
-        "-o",
-        file.to_str().unwrap(),
-    ]);
-    let kit = RecoveryKit::parse(&std::fs::read(&file).unwrap()).unwrap();
+    let kit = home.recovery_kit();
     std::fs::write(folder.join("recovery-code"), kit.recovery_code.expose()).unwrap();
     std::fs::write(folder.join("rows"), rows(&server, "shop")).unwrap();
     home.terminate();

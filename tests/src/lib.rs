@@ -7,6 +7,7 @@
 pub mod backups;
 pub mod compare;
 pub mod engine;
+pub mod facade;
 pub mod flawed;
 pub mod generate;
 pub mod golden;

@@ -1,43 +1,17 @@
 //! Cancelling while something else holds the work up: what it waits for is still held when it has ended.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use backstay_engine::Engine;
-use backstay_engine::clock::SystemClock;
-use backstay_engine::config::Config;
-use backstay_engine::error::Code;
 use backstay_engine::model::*;
+use backstay_tests::facade::{connection, opened, stopped};
 use backstay_tests::places::Scratch;
 use backstay_tests::postgres::Server;
 use rustix::fs::{CWD, FileType, Mode, OFlags};
 
-async fn opened(home: &Path) -> Engine {
-    loop {
-        match Engine::open(Config::in_home(home), Arc::new(SystemClock)).await {
-            Err(error) if error.code() == Code::EngineRunning => tokio::task::yield_now().await,
-            other => return other.unwrap_or_else(|error| panic!("{}", error.report())),
-        }
-    }
-}
-
-async fn stopped(engine: Engine) {
-    engine.stop(&StopRequest { now: true });
-    engine.stopped().await;
-}
-
 async fn connected(engine: &Engine, server: &Server, database: &str) {
-    let create = ConnectionCreate {
-        name: "shop".to_owned(),
-        url: server.url(database),
-        password: None,
-        ssh: None,
-        project: None,
-        environment: None,
-        include_new_databases: None,
-        test: None,
-    };
+    let create = connection("shop", server.url(database));
     engine.add_connection(create).await.unwrap();
 }
 
@@ -94,6 +68,15 @@ impl Holder {
         }
     }
 
+    /// Cancels the run once it waits for the lock, which is held until the run has ended.
+    async fn outlasts(self, engine: &Engine, started: &Started) {
+        self.somebody_waits().await;
+        let run = started.run_id.to_string();
+        engine.cancel_run(&run).await.unwrap();
+        assert_eq!(ended(engine, started).await.status, RunStatus::Cancelled);
+        self.let_go().await;
+    }
+
     async fn let_go(self) {
         assert!(self.locks(true).await >= 1, "the lock was held to the end");
         self.client.batch_execute("ROLLBACK").await.unwrap();
@@ -113,13 +96,7 @@ async fn a_backup_ends_while_its_table_is_still_locked() {
     let holder = Holder::new(&server.url("locked"), "t", "ACCESS EXCLUSIVE").await;
     let backup = backup_of("shop/locked");
     let started = engine.run_backup(backup, Trigger::Socket).await.unwrap();
-    holder.somebody_waits().await;
-    engine
-        .cancel_run(&started.run_id.to_string())
-        .await
-        .unwrap();
-    assert_eq!(ended(&engine, &started).await.status, RunStatus::Cancelled);
-    holder.let_go().await;
+    holder.outlasts(&engine, &started).await;
     let backup = backup_of("shop/locked");
     let started = engine.run_backup(backup, Trigger::Socket).await.unwrap();
     assert_eq!(ended(&engine, &started).await.status, RunStatus::Success);
@@ -151,13 +128,7 @@ async fn a_restore_ends_while_its_target_is_still_locked() {
     let backup = made.backup_ids[0].to_string();
     let restore = engine.run_restore(&backup, create, Trigger::Socket);
     let started = restore.await.unwrap();
-    holder.somebody_waits().await;
-    engine
-        .cancel_run(&started.run_id.to_string())
-        .await
-        .unwrap();
-    assert_eq!(ended(&engine, &started).await.status, RunStatus::Cancelled);
-    holder.let_go().await;
+    holder.outlasts(&engine, &started).await;
     stopped(engine).await;
 }
 

@@ -1,6 +1,5 @@
 //! The engine's façade on real servers: connect, back up, look into, prove, restore, delete, rebuild.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use backstay_engine::Engine;
@@ -12,6 +11,7 @@ use backstay_engine::error::Code;
 use backstay_engine::model::*;
 use backstay_engine::secret::SecretText;
 use backstay_engine::vault::{Vault, load_master_key};
+use backstay_tests::facade::{connection, opened, stopped};
 use backstay_tests::places::Scratch;
 use backstay_tests::postgres::{Server, versions};
 
@@ -26,33 +26,6 @@ const SHOP: &str = "
     INSERT INTO shop.customers SELECT n, 'customer ' || n FROM generate_series(1, 500) n;
     INSERT INTO shop.orders SELECT n, n % 500 + 1 FROM generate_series(1, 20000) n;
     COMMENT ON TABLE shop.orders IS 'what people want';";
-
-async fn opened(home: &Path) -> Engine {
-    loop {
-        match Engine::open(Config::in_home(home), Arc::new(SystemClock)).await {
-            Err(error) if error.code() == Code::EngineRunning => tokio::task::yield_now().await,
-            other => return other.unwrap_or_else(|error| panic!("{}", error.report())),
-        }
-    }
-}
-
-async fn stopped(engine: Engine) {
-    engine.stop(&StopRequest { now: true });
-    engine.stopped().await;
-}
-
-fn connection(name: &str, url: String) -> ConnectionCreate {
-    ConnectionCreate {
-        name: name.to_owned(),
-        url,
-        password: None,
-        ssh: None,
-        project: None,
-        environment: None,
-        include_new_databases: None,
-        test: None,
-    }
-}
 
 async fn ended(engine: &Engine, started: &Started) -> Run {
     let mut last = None;

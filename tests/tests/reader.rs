@@ -2,7 +2,6 @@
 
 use std::process::Command;
 
-use backstay_engine::repository::kit::RecoveryKit;
 use backstay_tests::engine::Home;
 use backstay_tests::places;
 use backstay_tests::postgres::Server;
@@ -23,15 +22,7 @@ fn a_stranger_restores_a_table_with_the_format_page_and_the_kit() {
     home.ok(&["connection", "add", "main", &server.url("postgres")]);
     let backup = home.json(&["backup", "run", "main/shop"]);
     let backup = backup["id"].as_str().unwrap();
-    let file = home.folder().join("kit.zip");
-    home.ok(&[
-        "repository",
-        "recovery-kit",
-        "local",
-        "-o",
-        file.to_str().unwrap(),
-    ]);
-    let kit = RecoveryKit::parse(&std::fs::read(&file).unwrap()).unwrap();
+    let kit = home.recovery_kit();
 
     let read = |words: &[&str]| {
         let answer = Command::new("python3")

@@ -92,7 +92,7 @@ fn a_name_that_is_not_utf8_is_named_before_rows_move() {
     assert_eq!(answer.code, Some(1), "{}", answer.err);
     for named in [
         "Database \"shop\" holds what is not UTF-8",
-        r"name of table s.caf\xE9",
+        r#"name of table s."caf\xE9""#,
         "comment on column n of table s.fine",
         "definition of view s.seen",
         "hint: Databases with the encoding SQL_ASCII",

@@ -235,9 +235,11 @@ impl Source {
         let globals = globals::read(leader.sql(), task).await?;
         let gathering = Gathering::of(task);
         let (selection, timeout) = (&request.selection, request.lock_timeout);
-        let schema = Schema::read_within(leader.sql(), selection, &gathering.task, timeout).await?;
+        let mut schema =
+            Schema::read_within(leader.sql(), selection, &gathering.task, timeout).await?;
         task.monitor.stage("locking tables");
         leader.lock(&schema.tables).await?;
+        leader.measure(&mut schema.tables).await?;
         let unreadable = if request.selection.is_whole() {
             large_objects::unreadable(leader.sql(), &request.target.user, task).await?
         } else {

@@ -38,7 +38,7 @@ Examples:
   backstay connection show shop
   backstay connection show shop --json | jq .last_test
 
-Databases and rights are those that the last test found; `backstay connection test shop` looks again.")]
+Databases and rights are those of the last test; `backstay connection test shop` looks again.")]
     Show(ConnectionName),
 
     /// Change a server's address, name or credentials; what is not given stays
@@ -84,8 +84,8 @@ Examples:
 
 The connection must log in as a role that may create roles. The new role gets a random password,
 which is printed once; the connection uses it from now on unless --no-switch is given.
-It may read every table, now and later (before PostgreSQL 14 only those that exist and those that the
-connection's role makes), and the large objects there are. What it may not read is printed too.
+It may read every table, now and later (before PostgreSQL 14 only those that exist and those that
+the connection's role makes), and the large objects there are. What it may not read is printed.
 A restore needs more: add a second connection for that and give `restore run --to` its name.")]
     ReadonlyUser(ReadonlyUser),
 

@@ -47,8 +47,8 @@ Examples:
   backstay repository test local
   backstay repository test /mnt/backup/backstay      before adding it
 
-A repository is opened with its key, its backups are listed, and an empty object is written and
-removed. A place that was not added yet is only looked at. Says what is wrong and what to do, and
+A repository is opened with its key, its backups are listed, and a write is begun and ended there.
+A place that was not added yet is only looked at. Says what is wrong and what to do, and
 exits as the failure it found would; 0 when all is well. `check` looks at the data itself.")]
     Test(RepositoryTest),
 
@@ -59,8 +59,8 @@ Examples:
   backstay repository check local --read-data 100%   read, decrypt and hash everything
   backstay repository check local --read-data 5%     another twentieth each time
 
-Changes nothing, and backups go on meanwhile. Names what is damaged and the backups that need it, and
-exits 1 then; `backstay repository repair` mends what can be mended.")]
+Changes nothing, and backups go on meanwhile. Names what is damaged and the backups that need it,
+and exits 1 then; `backstay repository repair` mends what can be mended.")]
     Check(RepositoryCheck),
 
     /// Free the space of deleted backups
@@ -70,7 +70,7 @@ Examples:
   backstay repository prune local
 
 Backups go on meanwhile. Space that a writer may still need is freed by a later prune. A deleted
-backup can be brought back for undo_window (7 days unless configured); its space is freed after that.")]
+backup can be brought back for undo_window (7 days unless configured); its space is freed then.")]
     Prune(RepositoryPrune),
 
     /// Rebuild the index from the packs, and say what is lost

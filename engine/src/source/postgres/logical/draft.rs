@@ -81,9 +81,9 @@ pub struct TableFacts {
     pub name: String,
     /// Columns to copy, unquoted, in the table's order; without dropped and generated ones.
     pub columns: Vec<String>,
-    /// Size in 8 KiB blocks by the catalog's estimate, TOAST included.
+    /// Blocks of the table and its TOAST: by the catalog's estimate until it is locked and measured.
     pub pages: u64,
-    /// Blocks of the table itself, by the catalog's estimate.
+    /// Blocks of the table itself, likewise.
     pub heap_pages: u64,
     /// Rows by the catalog's estimate; `None` when never analyzed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -67,27 +67,28 @@ pub async fn explained(error: Error, target: &Target, database: &str) -> Error {
     if !matches!(error.sqlstate(), Some("22021" | "22P05")) {
         return error;
     }
-    // Where even this cannot be asked the sentence is true without the names.
-    let found = find(target, database).await.unwrap_or_default();
-    let what = if found.is_empty() {
-        "a name, comment or definition".to_owned()
-    } else {
-        let more = found.len().saturating_sub(NAMED_MAX);
-        let mut text = found[..found.len().min(NAMED_MAX)].join(", ");
-        if more > 0 {
-            text.push_str(&format!(" and {more} more"));
-        }
-        text
+    let unsaved = |what: &str| {
+        Error::new(
+            Code::SourceObject,
+            format!("Database \"{database}\" holds what is not UTF-8 and cannot be saved: {what}"),
+        )
+        .hint(
+            "Databases with the encoding SQL_ASCII can hold such texts: rename or redefine what \
+             is named here. Rows may hold any bytes",
+        )
     };
-    Error::new(
-        Code::SourceObject,
-        format!("Database \"{database}\" holds what is not UTF-8 and cannot be saved: {what}"),
-    )
-    .hint(
-        "Databases with the encoding SQL_ASCII can hold such texts: rename or redefine what is \
-         named here. Rows may hold any bytes",
-    )
-    .because(error)
+    match find(target, database).await {
+        Ok(found) if !found.is_empty() => {
+            let mut text = found[..found.len().min(NAMED_MAX)].join(", ");
+            let more = found.len().saturating_sub(NAMED_MAX);
+            if more > 0 {
+                text.push_str(&format!(" and {more} more"));
+            }
+            unsaved(&text)
+        }
+        // Where even this cannot be asked the sentence is true without the names.
+        _ => unsaved("a name, comment or definition").because(error),
+    }
 }
 
 async fn find(target: &Target, database: &str) -> Result<Vec<String>> {

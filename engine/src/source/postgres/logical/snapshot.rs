@@ -118,6 +118,11 @@ impl Leader {
         locks::check_unchanged(&self.sql, tables).await
     }
 
+    /// Puts in how many blocks each of the tables has, which [`Self::lock`] has locked.
+    pub async fn measure(&self, tables: &mut [TableFacts]) -> Result<()> {
+        locks::measure(&self.sql, tables).await
+    }
+
     /// Another session in the same snapshot, for copying rows.
     pub async fn worker(&self) -> Result<Connection> {
         let mut connection = self.target.wire(&self.database).await?;
