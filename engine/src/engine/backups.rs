@@ -18,7 +18,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, ConnectionId, RunId};
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupList, BackupStats, BackupType, LogLine, LogQuery, Page,
-    Progress, Run, RunKind, RunStatus, Started, Trigger, VerifyLevel, VerifyRequest,
+    Run, RunKind, RunStatus, Started, Trigger, VerifyLevel, VerifyRequest,
 };
 use crate::runs::NewRun;
 
@@ -274,32 +274,7 @@ impl Engine {
     /// A run that waits to be filled in.
     pub(super) fn new_run(&self, kind: RunKind, title: String, trigger: Trigger) -> Run {
         let now = self.now();
-        Run {
-            id: RunId::generate(now),
-            serial: 0,
-            kind,
-            status: RunStatus::Pending,
-            trigger,
-            title,
-            job_id: None,
-            connection_id: None,
-            connection: None,
-            database: None,
-            repository_id: None,
-            repository: None,
-            backup_id: None,
-            restore_id: None,
-            created_at: now,
-            started_at: None,
-            finished_at: None,
-            duration_ms: None,
-            progress: Progress::default(),
-            error: None,
-            losses: Vec::new(),
-            losses_total: 0,
-            cancel_requested: false,
-            result: serde_json::Value::Null,
-        }
+        Run::pending(RunId::generate(now), kind, trigger, title, now)
     }
 
     /// Queues runs and says what was started.

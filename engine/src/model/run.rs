@@ -196,6 +196,44 @@ pub struct Run {
     pub result: serde_json::Value,
 }
 
+impl Run {
+    /// A run that waits and works on nothing yet, to be filled in.
+    pub(crate) fn pending(
+        id: RunId,
+        kind: RunKind,
+        trigger: Trigger,
+        title: impl Into<String>,
+        created_at: Time,
+    ) -> Self {
+        Self {
+            id,
+            serial: 0,
+            kind,
+            status: RunStatus::Pending,
+            trigger,
+            title: title.into(),
+            job_id: None,
+            connection_id: None,
+            connection: None,
+            database: None,
+            repository_id: None,
+            repository: None,
+            backup_id: None,
+            restore_id: None,
+            created_at,
+            started_at: None,
+            finished_at: None,
+            duration_ms: None,
+            progress: Progress::default(),
+            error: None,
+            losses: Vec::new(),
+            losses_total: 0,
+            cancel_requested: false,
+            result: serde_json::Value::Null,
+        }
+    }
+}
+
 /// Which runs to list.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -6,9 +6,7 @@ use super::*;
 use crate::catalog::records::BackupRecord;
 use crate::clock::{Clock as _, SystemClock};
 use crate::ids::{BackupId, ConnectionId, RepositoryId, RunId};
-use crate::model::{
-    Backup, BackupKind, BackupType, Progress, RunKind, ServerKind, Trigger, VerifyLevel,
-};
+use crate::model::{Backup, BackupKind, BackupType, RunKind, ServerKind, Trigger, VerifyLevel};
 use crate::monitor::Loss;
 use crate::secret::SecretKey;
 use crate::vault::Vault;
@@ -174,31 +172,13 @@ fn backup_run(database: &str, label: &str) -> NewRun {
     let now = SystemClock.now();
     let connection_id = ConnectionId::from_bits(1);
     let (run_id, backup_id) = (RunId::generate(now), BackupId::generate(now));
+    let title = format!("Backup of shop/{database}");
     let run = Run {
-        id: run_id,
-        serial: 0,
-        kind: RunKind::Backup,
-        status: RunStatus::Pending,
-        trigger: Trigger::Socket,
-        title: format!("Backup of shop/{database}"),
-        job_id: None,
         connection_id: Some(connection_id),
         connection: Some("shop".to_owned()),
         database: Some(database.to_owned()),
-        repository_id: None,
-        repository: None,
         backup_id: Some(backup_id),
-        restore_id: None,
-        created_at: now,
-        started_at: None,
-        finished_at: None,
-        duration_ms: None,
-        progress: Progress::default(),
-        error: None,
-        losses: Vec::new(),
-        losses_total: 0,
-        cancel_requested: false,
-        result: serde_json::Value::Null,
+        ..Run::pending(run_id, RunKind::Backup, Trigger::Socket, title, now)
     };
     let backup = Backup {
         id: backup_id,

@@ -306,12 +306,7 @@ fn view(paint: Paint, restore: &Restore) -> String {
         .fact("rows", count(restore.rows))
         .fact("tables proved equal", count(restore.proved_tables))
         .fact("run", restore.run_id.to_string());
-    if let Some(problem) = &restore.error {
-        table
-            .fact("error", problem.message.clone())
-            .tone(1, Tone::Bad);
-        table.maybe("hint", problem.hint.clone());
-    }
+    run::problem(&mut table, restore.error.as_ref());
     let mut text = table.render(paint);
     text.push_str(&run::losses(
         paint,

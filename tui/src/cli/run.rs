@@ -122,12 +122,7 @@ pub(crate) fn view(paint: Paint, run: &Run) -> String {
     if progress.stored_bytes > 0 {
         table.fact("stored", bytes(progress.stored_bytes));
     }
-    if let Some(problem) = &run.error {
-        table
-            .fact("error", problem.message.clone())
-            .tone(1, Tone::Bad);
-        table.maybe("hint", problem.hint.clone());
-    }
+    problem(&mut table, run.error.as_ref());
     let mut text = table.render(paint);
     if let Some(result) = outcome::outcome(run) {
         text.push_str("\n\n");
@@ -135,6 +130,16 @@ pub(crate) fn view(paint: Paint, run: &Run) -> String {
     }
     text.push_str(&losses(paint, &run.losses, run.losses_total));
     text
+}
+
+/// Why it failed, if it did.
+pub(crate) fn problem(table: &mut Table, problem: Option<&model::Problem>) {
+    if let Some(problem) = problem {
+        table
+            .fact("error", problem.message.clone())
+            .tone(1, Tone::Bad);
+        table.maybe("hint", problem.hint.clone());
+    }
 }
 
 /// One line on how a run ended, and what it found or did.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::catalog::records::{RunRecord, Work, kind_and_type, run, tally};
-use crate::model::{Progress, Run, RunKind, Trigger};
+use crate::model::{Run, RunKind, Trigger};
 
 const BACKUPS: u64 = 100_000;
 /// Rows that a page of 50 may cost: entry and record of each, and the entry that shows there are more.
@@ -38,30 +38,20 @@ fn run_of(backup: &Backup, n: u64) -> RunRecord {
     };
     RunRecord {
         run: Run {
-            id: RunId::from_bits(backup.id.bits()),
-            serial: 0,
-            kind,
             status: backup.status,
-            trigger: Trigger::Socket,
-            title: "a run".to_owned(),
             job_id: backup.job_id.clone(),
             connection_id: Some(backup.connection_id),
             connection: Some(backup.connection.clone()),
             database: Some(backup.database.clone()),
             repository_id: Some(backup.repository_id),
-            repository: None,
             backup_id: Some(backup.id),
-            restore_id: None,
-            created_at: backup.created_at,
-            started_at: None,
-            finished_at: None,
-            duration_ms: None,
-            progress: Progress::default(),
-            error: None,
-            losses: Vec::new(),
-            losses_total: 0,
-            cancel_requested: false,
-            result: serde_json::Value::Null,
+            ..Run::pending(
+                RunId::from_bits(backup.id.bits()),
+                kind,
+                Trigger::Socket,
+                "a run",
+                backup.created_at,
+            )
         },
         work: Work::Check {
             read_data_percent: 1,

@@ -119,12 +119,7 @@ pub(super) fn view(paint: Paint, backup: &Backup) -> String {
     if backup.verified.is_empty() {
         table.fact("verified", backup.verify_level.to_string());
     }
-    if let Some(problem) = &backup.error {
-        table
-            .fact("error", problem.message.clone())
-            .tone(1, Tone::Bad);
-        table.maybe("hint", problem.hint.clone());
-    }
+    run::problem(&mut table, backup.error.as_ref());
     let mut text = table.render(paint);
     text.push_str(&run::losses(
         paint,
