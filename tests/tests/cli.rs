@@ -185,7 +185,7 @@ fn a_program_gets_failures_as_json() {
     };
     told(&["connection", "show", "nobody"], 3, "connection.not_found");
     told(
-        &["--host", "http://127.0.0.1:1", "status"],
+        &["--host", "http://127.0.0.1:1", "run", "list"],
         7,
         "engine.unreachable",
     );
