@@ -35,6 +35,7 @@ pub mod snapshot;
 pub mod stream;
 pub mod trash;
 pub mod tree;
+mod unsound;
 pub mod writer;
 
 use std::path::PathBuf;
@@ -131,6 +132,8 @@ pub(crate) struct Inner {
     pub(crate) verify_writes: bool,
     /// Index segments that could not be read, by key: what they describe counts as absent.
     pub(crate) unreadable: Mutex<std::collections::BTreeMap<String, String>>,
+    /// Copies of chunks that a check has found missing or damaged.
+    suspects: unsound::Suspects,
 }
 
 /// Chunks that one index segment describes, about; it bounds the memory of those who write one.

@@ -23,7 +23,8 @@ pub enum Flaw {
     CollectorsCountOnMarkedCopies,
     /// A collector deletes by what it saw before its mark, and judges nothing again.
     CollectorsJudgeOnce,
-    /// A collector deletes packs without having published tombstones.
+    /// A collector deletes packs without having published tombstones, and nobody looks which packs are
+    /// there.
     CollectorsBuryNothing,
     /// A writer uses packs that are marked.
     WritersIgnoreMarks,
@@ -77,6 +78,9 @@ impl Clock for Stopped {
         Duration::from_mins(1)
     }
 }
+
+/// Where packs lie that still seem to be there.
+const GONE: &str = "gone/";
 
 /// What the flaw needs to remember.
 #[derive(Debug, Default)]
@@ -134,6 +138,12 @@ impl Storage for Flawed {
 
     async fn list(&self, prefix: &str) -> Result<Vec<ObjectInfo>, StorageError> {
         let mut listed = self.inner.list(prefix).await?;
+        if self.flaw == Flaw::CollectorsBuryNothing && prefix == "packs/" {
+            for info in self.inner.list(GONE).await? {
+                let key = info.key[GONE.len()..].to_owned();
+                listed.push(ObjectInfo { key, ..info });
+            }
+        }
         let mut seen = self.seen.lock();
         match (self.flaw, prefix) {
             (Flaw::CollectorsDoNotWait, "sessions/") | (Flaw::WritersIgnoreMarks, "gc/") => {
@@ -153,6 +163,10 @@ impl Storage for Flawed {
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         self.seen.lock().own_marks.remove(key);
+        if self.flaw == Flaw::CollectorsBuryNothing && key.starts_with("packs/") {
+            let body = self.inner.get(key, None).await?;
+            self.inner.create(&format!("{GONE}{key}"), body).await?;
+        }
         self.inner.delete(key).await
     }
 

@@ -88,10 +88,7 @@ impl Base {
                 let id = self.kept[0].id;
                 repository.delete_backup(id, "test", "", UNDO).await
             }
-            Work::Prune => repository
-                .prune(&PruneOptions::new("test"), &task)
-                .await
-                .map(|_| ()),
+            Work::Prune => repository.prune(&merging("test"), &task).await.map(|_| ()),
             Work::Check => check(&repository, &self.place).await.map(|_| ()),
             Work::Repair => repository.repair(true, &task).await.map(|_| ()),
         }
@@ -155,7 +152,7 @@ impl Base {
             let deleted = repository.delete_backup(id.parse().unwrap(), "test", "", Duration::ZERO);
             deleted.await.unwrap();
         }
-        let options = PruneOptions::new("another");
+        let options = merging("another");
         let pruned = repository.prune(&options, &task).await;
         pruned.unwrap_or_else(|error| panic!("{case}: {}", error.report()));
         let repository = place.open().await.unwrap();
@@ -165,6 +162,13 @@ impl Base {
         kept.push(back_up_now(place, &repository, &[2, 41]).await.unwrap());
         all_read_back(&repository, kept, &format!("{case}, with another backup")).await;
     }
+}
+
+/// Collects, and merges index segments as soon as there are two.
+fn merging(collector: &str) -> PruneOptions {
+    let mut options = PruneOptions::new(collector);
+    options.merge_segments = 2;
+    options
 }
 
 /// The key of the pack that nobody knows.

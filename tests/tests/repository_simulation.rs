@@ -118,7 +118,8 @@ impl Simulation {
             let id = BackupId::generate(self.world.place.clock.now());
             tokio::spawn(write(repository, id, blocks, ledger))
         } else {
-            let options = PruneOptions::new(format!("collector {place}"));
+            let mut options = PruneOptions::new(format!("collector {place}"));
+            options.merge_segments = 3;
             tokio::spawn(collect(
                 repository,
                 options,

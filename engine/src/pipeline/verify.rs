@@ -25,7 +25,7 @@ use crate::source::postgres::wire::{RowCounter, RowSecret};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rung {
-    /// The backup's tree and schema can be read.
+    /// The backup's tree and schema can be read, and every pack it needs is there.
     Present,
     /// Every chunk decrypts and is what its id says.
     Checked,
@@ -95,8 +95,15 @@ pub async fn run(
         }
         Err(error) => return Err(error),
     };
-    report.reached = Some(Rung::Present);
+    task.monitor.stage("looking whether all objects are there");
+    let absent = repository.absent_parts(id, task).await?;
+    if absent.is_empty() {
+        report.reached = Some(Rung::Present);
+    }
     if rung == Rung::Present {
+        for part in absent {
+            lost(&mut report, task, &part, "A pack that it needs is missing");
+        }
         return Ok(report);
     }
     let secret = repository.row_hash_secret();

@@ -7,8 +7,10 @@
 mod affected;
 mod objects;
 mod packs;
+mod present;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +19,7 @@ use super::collect::pack_name;
 use super::format::digest::Digest;
 use super::live::LiveSet;
 use super::references::{Visitor, Walk};
+use super::unsound::Unsound;
 use crate::error::{Error, Result};
 use crate::ids::BackupId;
 use crate::monitor::{Level, Loss, Task};
@@ -93,27 +96,6 @@ impl CheckReport {
     }
 }
 
-/// Packs and parts of packs that cannot be counted on.
-#[derive(Debug, Default)]
-pub(super) struct Unsound {
-    packs: HashSet<Digest>,
-    chunks: HashMap<Digest, HashSet<Digest>>,
-}
-
-impl Unsound {
-    fn chunks_of(&mut self, pack: Digest, chunks: HashSet<Digest>) {
-        self.chunks.insert(pack, chunks);
-    }
-
-    fn allows(&self, pack: &Digest, chunk: &Digest) -> bool {
-        let damaged = self
-            .chunks
-            .get(pack)
-            .is_some_and(|chunks| chunks.contains(chunk));
-        !damaged && !self.packs.contains(pack)
-    }
-}
-
 /// Gathers the chunks in use and remembers what could not be followed.
 struct Followed<'a> {
     set: &'a mut LiveSet,
@@ -143,6 +125,10 @@ impl Repository {
             task.monitor.stage("reading packs");
             packs::read(self, options.read_percent, &mut unsound, &mut report, task).await?;
         }
+        // From here on backups of this engine store anew what was found missing or damaged.
+        self.inner
+            .suspects
+            .replace(unsound.damaged_only(), &self.inner.index);
         task.monitor.stage("following backups");
         let missing = self.follow(unsound, &mut report, task).await?;
         if !missing.is_empty() || report.problem_count > 0 {
@@ -177,7 +163,7 @@ impl Repository {
                 None => report.problem(info.key, "It does not belong among the packs"),
             }
         }
-        let mut unsound = Unsound::default();
+        let mut unsound = self.inner.suspects.now().damaged_only();
         for pack in index.packs().into_iter().filter(|pack| !pack.dead) {
             let key = super::refresh::pack_key(&pack.name);
             match stored.remove(&pack.name) {
@@ -188,7 +174,7 @@ impl Repository {
                 ),
                 None => report.problem(key, "It is missing"),
             }
-            unsound.packs.insert(pack.name);
+            unsound.pack(pack.name);
         }
         let tombstones = index.tombstones();
         report.orphan_packs = stored
@@ -233,14 +219,16 @@ impl Repository {
             }
         }
         let mut live = set.sorted()?;
-        let index = std::sync::Arc::clone(&self.inner.index);
+        let index = Arc::clone(&self.inner.index);
         let (chunks, missing) = self
             .inner
             .offload(move || {
                 let packs = index.packs();
                 let sound = |id: &Digest, location: &super::index::Location| {
                     let pack = packs.get(location.pack as usize);
-                    pack.is_some_and(|pack| !pack.dead && unsound.allows(&pack.name, id))
+                    let sound =
+                        pack.is_some_and(|pack| !pack.dead && unsound.allows(&pack.name, id));
+                    u8::from(sound)
                 };
                 let (mut chunks, mut missing) = (0, HashSet::new());
                 super::collect::weigh(&index, &mut live, sound, |id, copy| {

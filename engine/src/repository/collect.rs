@@ -18,10 +18,13 @@
 //! The order in step 5 matters: a collector that finished in between has removed its mark only
 //! after its tombstones were there to be read.
 //!
+//! At last small index segments are merged; see [`compact`] for why that is safe.
+//!
 //! Nobody acts on another's mark. One that is idle, or so old that whoever made it has ended itself,
 //! is taken up by naming its packs in a mark of one's own first. Otherwise two collectors could judge
 //! the same mark at different times, and one delete a pack that the other has just given free.
 
+mod compact;
 mod marks;
 mod plan;
 mod repack;
@@ -56,6 +59,8 @@ pub struct PruneOptions {
     pub collector: String,
     /// A pack is rewritten when backups use less of it than this share.
     pub repack_below: f64,
+    /// So many small index segments in a row are merged into one.
+    pub merge_segments: usize,
 }
 
 impl PruneOptions {
@@ -64,6 +69,7 @@ impl PruneOptions {
         Self {
             collector: collector.into(),
             repack_below: 0.70,
+            merge_segments: 16,
         }
     }
 }
@@ -85,6 +91,12 @@ pub struct PruneReport {
     pub waiting_packs: u64,
     /// Packs the store refuses to delete, for example under Object Lock.
     pub retained_packs: u64,
+    /// Index segments that were merged into larger ones.
+    #[serde(default)]
+    pub merged_segments: u64,
+    /// Index segments deleted because a merged one has repeated them for long enough.
+    #[serde(default)]
+    pub removed_segments: u64,
     /// Who is waited for, as those writers call themselves.
     pub waiting_for: Vec<String>,
 }
@@ -147,6 +159,7 @@ impl Repository {
             }
         }
         task.monitor.stage("tidying up");
+        compact::compact(inner, options, &mut report, task).await?;
         sweep::tidy(inner, task).await?;
         if !report.waiting_for.is_empty() {
             let text = format!(

@@ -19,7 +19,7 @@ use super::format::pack::Entry;
 use super::format::segment::Segment;
 use super::format::session::Wrapped;
 use crate::error::Result;
-use crate::ids::SessionId;
+use crate::ids::{NoteId, SessionId};
 
 use cache::{Cache, Known};
 
@@ -58,8 +58,10 @@ struct Facts {
     pack_numbers: HashMap<Digest, PackNumber>,
     sessions: Vec<Session>,
     session_numbers: HashMap<(SessionId, Wrapped), u32>,
-    /// Names of the segments that were read, with what they supersede.
+    /// Names of the segments that were read.
     segments: HashSet<String>,
+    /// What merged segments repeat, by their names.
+    merged: HashMap<String, Vec<NoteId>>,
     /// Packs with a tombstone, including ones no segment describes.
     tombstones: HashSet<Digest>,
 }
@@ -102,6 +104,11 @@ impl ChunkIndex {
         self.facts.read().segments.clone()
     }
 
+    /// The segments that repeat others, by name, with the ids of those.
+    pub(crate) fn merged(&self) -> HashMap<String, Vec<NoteId>> {
+        self.facts.read().merged.clone()
+    }
+
     /// Forgets everything.
     pub(crate) fn clear(&self) -> Result<()> {
         let mut facts = self.facts.write();
@@ -121,10 +128,25 @@ impl ChunkIndex {
             }
             facts.add(segment, &mut batch);
             facts.segments.insert(name.clone());
-            batch.segments.push(name.clone());
+            let repeats = &segment.supersedes;
+            if !repeats.is_empty() {
+                facts.merged.insert(name.clone(), repeats.clone());
+            }
+            batch.segments.push((name.clone(), repeats.clone()));
         }
         batch.chunks.sort_unstable_by_key(|a| a.0);
         self.cache.write(&batch)
+    }
+
+    /// Segments that are gone; what they said stays, because others say it too.
+    pub(crate) fn forget(&self, names: &[String]) -> Result<()> {
+        let mut facts = self.facts.write();
+        self.cache.forget(names)?;
+        for name in names {
+            facts.segments.remove(name);
+            facts.merged.remove(name);
+        }
+        Ok(())
     }
 
     /// Makes everything merged so far survive a crash.
@@ -225,7 +247,12 @@ impl Facts {
         for name in known.tombstones {
             self.bury(name);
         }
-        self.segments = known.segments;
+        for (name, repeats) in known.segments {
+            if !repeats.is_empty() {
+                self.merged.insert(name.clone(), repeats);
+            }
+            self.segments.insert(name);
+        }
     }
 
     fn session_number(&mut self, id: SessionId, wrapped: &Wrapped) -> (u32, bool) {

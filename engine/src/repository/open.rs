@@ -100,6 +100,23 @@ impl Repository {
         Ok(repository)
     }
 
+    /// An error when nothing is where the repository was: its disk may have been taken away. Whatever is
+    /// there instead is neither read nor written then.
+    pub async fn ensure_there(&self) -> Result<()> {
+        let storage = &*self.inner.storage;
+        match storage.get(header::KEY, None).await {
+            Err(StorageError::Missing { .. }) => {
+                // One that lost no more than its header is for a check to tell.
+                let keys = storage.list(slot::PREFIX).await.unwrap_or_default();
+                if keys.is_empty() {
+                    return Err(not_there(storage).await);
+                }
+                Ok(())
+            }
+            got => Ok(got.map(drop)?),
+        }
+    }
+
     /// The key slots; damaged ones are errors of their own in the list.
     pub async fn slots(&self) -> Result<Vec<Result<Slot>>> {
         let mut slots = Vec::new();
@@ -203,6 +220,7 @@ fn assemble(
             cpu: CpuPool::new(options.cpu_workers)?,
             clock: options.clock,
             cpu_workers: options.cpu_workers.min(256),
+            suspects: super::unsound::Suspects::load(&options.cache_dir, &uid),
             cache_dir: options.cache_dir,
             verify_writes: options.verify_writes,
             unreadable: parking_lot::Mutex::default(),
@@ -236,14 +254,26 @@ async fn make_room(storage: &dyn Storage) -> Result<()> {
     Ok(())
 }
 
+/// Why a place without the header is no repository.
+async fn not_there(storage: &dyn Storage) -> Error {
+    let place = storage.place();
+    match storage.list("").await {
+        Ok(all) if all.is_empty() => Error::new(
+            Code::RepositoryNotFound,
+            format!("Nothing is at {place}, neither a repository nor anything else"),
+        )
+        .hint("Mount the disk that belongs there, or put the folder back, and try again"),
+        _ => Error::new(
+            Code::RepositoryNotFound,
+            format!("There is no repository at {place}, but something else is"),
+        )
+        .hint("Mount the disk that belongs there, or choose the repository's own folder"),
+    }
+}
+
 async fn read_header(storage: &dyn Storage) -> Result<(Header, header::Unproved)> {
     let bytes = match storage.get(header::KEY, None).await {
-        Err(StorageError::Missing { .. }) => {
-            return Err(Error::new(
-                Code::RepositoryNotFound,
-                format!("There is no repository at {}", storage.place()),
-            ));
-        }
+        Err(StorageError::Missing { .. }) => return Err(not_there(storage).await),
         bytes => bytes?,
     };
     Header::decode(&bytes).map_err(|cause| {

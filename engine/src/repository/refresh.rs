@@ -30,27 +30,55 @@ pub(crate) fn bound_name(key: &str) -> Option<&str> {
     sound.then_some(name)
 }
 
+/// The id in a segment's key.
+pub(super) fn id_of(key: &str) -> Option<NoteId> {
+    let name = bound_name(key)?.strip_prefix(Kind::Segment.prefix())?;
+    name.parse().ok()
+}
+
 impl Inner {
-    /// Reads segments that are new; starts over when one that was read is gone.
+    /// Reads segments that are new; starts over when one that was read is gone and no other repeats it.
     pub(crate) async fn refresh(&self) -> Result<()> {
         let listed = self.list_kind(Kind::Segment).await?;
-        let mut known = self.index.segments();
-        let there: HashSet<&str> = listed.iter().map(|info| info.key.as_str()).collect();
-        self.unreadable
-            .lock()
-            .retain(|key, _| there.contains(key.as_str()));
-        if known.iter().any(|key| !there.contains(key.as_str())) {
-            let index = Arc::clone(&self.index);
-            self.offload(move || index.clear()).await?;
-            known.clear();
-        }
+        let there: HashSet<String> = listed.iter().map(|info| info.key.clone()).collect();
+        self.unreadable.lock().retain(|key, _| there.contains(key));
+        let known = self.index.segments();
         let new: Vec<ObjectInfo> = listed
-            .into_iter()
+            .iter()
             .filter(|info| !known.contains(&info.key))
+            .cloned()
             .collect();
-        if new.is_empty() {
+        let gone: Vec<String> = known.difference(&there).cloned().collect();
+        if new.is_empty() && gone.is_empty() {
             return Ok(());
         }
+        self.read_segments(new).await?;
+        if !gone.is_empty() {
+            let index = Arc::clone(&self.index);
+            if self.is_repeated(&gone, &there) {
+                // What they said still holds, and whoever reads at this moment may count on it.
+                self.offload(move || index.forget(&gone)).await?;
+            } else {
+                self.offload(move || index.clear()).await?;
+                self.read_segments(listed).await?;
+            }
+        }
+        self.settle().await
+    }
+
+    /// Whether segments that are there say all that these said.
+    fn is_repeated(&self, gone: &[String], there: &HashSet<String>) -> bool {
+        let merged = self.index.merged();
+        let repeated: HashSet<NoteId> = merged
+            .iter()
+            .filter(|(key, _)| there.contains(*key))
+            .flat_map(|(_, ids)| ids.iter().copied())
+            .collect();
+        let is_repeated = |key: &String| id_of(key).is_some_and(|id| repeated.contains(&id));
+        gone.iter().all(is_repeated)
+    }
+
+    async fn read_segments(&self, new: Vec<ObjectInfo>) -> Result<()> {
         let mut fetches = futures_util::stream::iter(new)
             .map(|info| self.read_segment_leniently(info))
             .buffered(FETCHES);
@@ -67,8 +95,7 @@ impl Inner {
                 chunks = 0;
             }
         }
-        self.merge(batch).await?;
-        self.settle().await
+        self.merge(batch).await
     }
 
     /// Takes segments into the cache.
@@ -116,7 +143,16 @@ impl Inner {
 
     /// Creates a segment; answers its key. The caller sorts it and sees to the barriers.
     pub(crate) async fn write_segment(&self, segment: &Segment) -> Result<String, Error> {
-        let id = NoteId::generate(self.clock.now());
+        self.write_segment_as_of(segment, self.clock.now()).await
+    }
+
+    /// As [`Self::write_segment`], in the place that a segment of that time has among the others.
+    pub(crate) async fn write_segment_as_of(
+        &self,
+        segment: &Segment,
+        at: chrono::DateTime<chrono::Utc>,
+    ) -> Result<String, Error> {
+        let id = NoteId::generate(at);
         let name = format!("{}{}", Kind::Segment.prefix(), id.ulid());
         let body = self.seal(Kind::Segment, segment::VERSION, &name, &segment.encode());
         let key = format!("{name}-{}", pack::name(&body));

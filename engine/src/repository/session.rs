@@ -27,7 +27,8 @@ pub(crate) struct OwnSession {
     pub(crate) writer: String,
     pub(crate) started_at: DateTime<Utc>,
     started_boot: Duration,
-    /// Packs that collectors had announced when the session began; absent for its whole life.
+    /// Packs that collectors had announced when the session began, and packs that were missing then;
+    /// absent for its whole life.
     pub(crate) absent: HashSet<Digest>,
     /// Why the session uses nothing that others stored, when it does not.
     pub(crate) distrust: Option<String>,
@@ -50,7 +51,7 @@ pub(crate) struct SessionInfo {
 
 impl Inner {
     /// Session object first, then marks, then the index: whoever collects sees the session, or the
-    /// session sees the marks.
+    /// session sees the marks. Packs last: what the index promises may have gone missing.
     pub(crate) async fn begin_session(&self, writer: &str) -> Result<OwnSession> {
         let started_at = self.clock.now();
         let started_boot = self.clock.boot();
@@ -78,6 +79,7 @@ impl Inner {
             )
         });
         self.refresh().await?;
+        own.absent.extend(self.absent_packs().await?);
         Ok(own)
     }
 

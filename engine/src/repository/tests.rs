@@ -1,5 +1,8 @@
 //! Whole repositories in memory: round trips, reuse, wrong keys, damage.
 
+mod healing;
+mod merging;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -249,6 +252,36 @@ async fn marked_packs_count_as_absent() {
     let writer = repository.begin("second").await.unwrap();
     store(&writer, Content::TableData, &data, 1 << 20).await;
     assert!(writer.tally().new_bytes >= stored * 9 / 10);
+}
+
+#[tokio::test]
+async fn what_a_dead_collector_announced_goes_with_the_next_prune() {
+    let place = Place::new();
+    let (repository, _) = place.create().await;
+    let writer = repository.begin("first").await.unwrap();
+    store(&writer, Content::TableData, &rows(4, 2 << 20), 1 << 20).await;
+    writer.abandon().await.unwrap();
+    let inner = &repository.inner;
+    let packs: Vec<Digest> = inner.index.packs().iter().map(|pack| pack.name).collect();
+    let mark = format::records::Mark {
+        collector: "dead".into(),
+        at: inner.clock.now(),
+        packs: packs.clone(),
+        idle_since: None,
+    };
+    let key = format!("gc/{}", crate::ids::NoteId::generate(mark.at).ulid());
+    inner.put_record(&key, &mark).await.unwrap();
+    let task = crate::monitor::Task::unwatched(Arc::clone(&place.clock));
+    let options = PruneOptions::new("alive");
+    let report = repository.prune(&options, &task).await.unwrap();
+    assert_eq!(report.deleted_packs, 0, "nobody knows that it is dead");
+    let others = [String::from("another")];
+    assert_eq!(repository.release_marks_of(&others).await.unwrap(), 0);
+    let dead = [String::from("dead")];
+    assert_eq!(repository.release_marks_of(&dead).await.unwrap(), 1);
+    let report = repository.prune(&options, &task).await.unwrap();
+    assert_eq!(report.deleted_packs, packs.len() as u64);
+    assert!(place.storage.list("gc/").await.unwrap().is_empty());
 }
 
 #[tokio::test]

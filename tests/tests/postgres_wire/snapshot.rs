@@ -92,6 +92,43 @@ async fn ranges_of_one_moment_add_up_to_the_table() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_ended_before_the_last_look_is_noticed() {
+    let server = Server::shared(15);
+    server.create_database("ended");
+    server.sql(
+        "ended",
+        "CREATE TABLE t (id int); INSERT INTO t SELECT generate_series(1, 1000)",
+    );
+    let facts = table(&server, "ended", "t", &["id"]);
+    let here = target(&server.url("ended"));
+    let options = LeaderOptions::default();
+    let leader = Leader::open(&here, "ended", &options).await.unwrap();
+    leader.lock(std::slice::from_ref(&facts)).await.unwrap();
+    let mut worker = leader.worker().await.unwrap();
+    let process = leader
+        .sql()
+        .row("SELECT pg_catalog.pg_backend_pid() AS pid");
+    let process = process.await.unwrap().int("pid").unwrap();
+    let ended = server.sql(
+        "ended",
+        &format!("SELECT pg_terminate_backend({process}, 10000)"),
+    );
+    assert_eq!(ended.trim(), "t");
+    // The worker has the snapshot as its own and reads on, without the leader's locks.
+    let rows = tally(&mut worker, &out_statement(&facts, None, "UTF8")).await;
+    assert_eq!(rows.rows, 1000);
+    let error = leader.still_holds().await.unwrap_err();
+    assert_eq!(error.code(), Code::ConnectionLost);
+    assert!(
+        error
+            .report()
+            .starts_with("The session that held the snapshot")
+    );
+    drop((worker, leader));
+    server.sql("postgres", "DROP DATABASE ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_range_reads_only_its_blocks() {
     let server = Server::shared(15);
     server.create_database("blocks");

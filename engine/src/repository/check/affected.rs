@@ -53,7 +53,7 @@ pub(super) async fn find(
     Ok(affected)
 }
 
-async fn examine(
+pub(super) async fn examine(
     repository: &Repository,
     tree: &super::super::StreamRef,
     missing: &HashSet<Digest>,

@@ -14,8 +14,9 @@ use super::super::format::digest::{Digest, hex};
 use super::super::format::frame::SessionKey;
 use super::super::format::pack::{self, Directory, Entry};
 use super::super::index::Location;
+use super::super::unsound::Unsound;
 use super::super::{Inner, Repository};
-use super::{CheckReport, Unsound};
+use super::CheckReport;
 use crate::error::Result;
 use crate::monitor::Task;
 use crate::storage::StorageError;
@@ -90,6 +91,7 @@ pub(super) async fn read(
                     report.read_packs += 1;
                     report.read_bytes += size;
                     task.monitor.advance(1, size, 0);
+                    unsound.chunks_of(name, HashSet::new());
                     ledger
                         .verified
                         .insert(name.to_string(), inner.clock.now().timestamp());

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::super::Inner;
 use super::super::format::digest::Digest;
 use super::super::format::records::Mark;
 use super::super::format::sealed::Kind;
 use super::super::session::LIFETIME;
+use super::super::{Inner, Repository};
 use super::{MARGIN, PruneOptions, age};
 use crate::error::{Code, Error, Result};
 use crate::ids::NoteId;
@@ -215,6 +215,31 @@ impl OwnMark {
     pub(super) async fn leave_idle(self, inner: &Inner) -> Result<()> {
         create(inner, self.mark.collector, self.mark.packs, Some(self.at)).await?;
         remove(inner, &self.key).await
+    }
+}
+
+impl Repository {
+    /// Leaves the marks of collectors that are known to be dead for any later collection; answers how
+    /// many there were. Whoever calls this vouches that none of them does anything any more.
+    pub async fn release_marks_of(&self, collectors: &[String]) -> Result<u64> {
+        let inner = &self.inner;
+        let mut released = 0;
+        for found in Marks::read(inner).await?.all {
+            if found.mark.idle_since.is_some() || !collectors.contains(&found.mark.collector) {
+                continue;
+            }
+            // What they name is named all the time.
+            create(
+                inner,
+                found.mark.collector,
+                found.mark.packs,
+                Some(found.at),
+            )
+            .await?;
+            remove(inner, &found.key).await?;
+            released += 1;
+        }
+        Ok(released)
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::Repository;
 use super::super::format::digest::Digest;
 use super::super::format::pack::HEADER_BYTES;
-use super::super::index::{ChunkIndex, Location, PackNumber};
+use super::super::index::{ChunkIndex, Location, Pack, PackNumber};
 use super::super::live::{LiveSet, SortedIds};
 use super::super::references::{Visitor, Walk};
 use super::super::trash::Standing;
+use super::super::unsound::Unsound;
+use super::super::{Inner, Repository};
 use super::{Marks, PruneOptions, oldest_open, whole_index};
 use crate::error::{Code, Error, Result};
 use crate::ids::BackupId;
@@ -100,17 +101,19 @@ pub(super) async fn live(
     set.sorted()
 }
 
-/// Walks the index and the used chunks side by side. Of several copies of a chunk that `usable`
-/// admits, the one in the oldest pack is reported to `found` (`None`: there is no copy).
+/// Walks the index and the used chunks side by side. Of several copies of a chunk the one of the
+/// highest grade is reported to `found`, among equals the one in the newest pack; grade 0 is no copy at
+/// all (`None`: there is none). What was stored again because an older copy is damaged is newer, so it
+/// stays also where nobody knows of the damage.
 pub(in crate::repository) fn weigh(
     index: &ChunkIndex,
     live: &mut SortedIds,
-    usable: impl Fn(&Digest, &Location) -> bool,
-    mut found: impl FnMut(Digest, Option<Location>),
+    grade: impl Fn(&Digest, &Location) -> u8,
+    mut found: impl FnMut(Digest, Option<(Location, u8)>),
 ) -> Result<()> {
     let mut failure = None;
     let mut want = live.next()?;
-    let mut copy: Option<Location> = None;
+    let mut copy: Option<(Location, u8)> = None;
     index.visit(|id, location| {
         while let Some(wanted) = want.filter(|wanted| *wanted < id) {
             found(wanted, copy.take());
@@ -122,8 +125,12 @@ pub(in crate::repository) fn weigh(
                 return false;
             }
         }
-        if want == Some(id) && copy.is_none() && usable(&id, &location) {
-            copy = Some(location);
+        if want == Some(id) {
+            let grade = grade(&id, &location);
+            let best = copy.map_or(1, |(_, best)| best);
+            if grade >= best {
+                copy = Some((location, grade));
+            }
         }
         want.is_some()
     })?;
@@ -142,6 +149,56 @@ pub(in crate::repository) fn weigh(
 struct Use {
     bytes: u64,
     chunks: u64,
+    /// Whether a copy among them was found damaged and is the only one.
+    is_suspect: bool,
+}
+
+/// A copy that was found damaged; better than none.
+const SUSPECT: u8 = 1;
+/// A copy that can be counted on.
+const SOUND: u8 = 2;
+
+/// Which packs a collection may count on, as of one moment.
+#[derive(Debug)]
+pub(super) struct Counted {
+    /// Packs that marks name.
+    marked: HashSet<Digest>,
+    /// Packs that are there, with their sizes; the index may name one that is missing.
+    there: HashMap<Digest, u64>,
+    suspects: Arc<Unsound>,
+}
+
+impl Counted {
+    /// `listed` are all packs, listed after the index was read.
+    pub(super) fn of(inner: &Inner, listed: &[ObjectInfo], marked: HashSet<Digest>) -> Self {
+        Self {
+            marked,
+            there: listed
+                .iter()
+                .filter_map(|info| Some((pack_name(&info.key)?, info.size_bytes)))
+                .collect(),
+            suspects: inner.suspects.now(),
+        }
+    }
+
+    fn grade(&self, packs: &[Pack], id: &Digest, location: &Location) -> u8 {
+        let Some(pack) = packs.get(location.pack as usize) else {
+            return 0;
+        };
+        let is_whole = self.there.get(&pack.name) == Some(&pack.size_bytes);
+        if pack.dead || self.marked.contains(&pack.name) || !self.there.contains_key(&pack.name) {
+            0
+        } else if is_whole && self.suspects.allows(&pack.name, id) {
+            SOUND
+        } else {
+            SUSPECT
+        }
+    }
+
+    /// Whether another copy may go because of this one.
+    pub(super) fn is_safe(&self, packs: &[Pack], id: &Digest, location: &Location) -> bool {
+        self.grade(packs, id, location) == SOUND
+    }
 }
 
 pub(super) async fn plan(
@@ -160,13 +217,14 @@ pub(super) async fn plan(
     let begun = oldest_open(inner).await?;
     let mut stored = inner.storage.list("packs/").await?;
     let listed = stored.len();
+    let counted = Counted::of(inner, &stored, already);
     stored.retain(|info| begun.is_none_or(|begun| info.modified_at < begun));
     let young = (listed - stored.len()) as u64;
     let live = live(repository, &gone, task).await?;
     let index = Arc::clone(&inner.index);
     let repack_below = options.repack_below;
     let mut plan = inner
-        .offload(move || choose(&index, live, &already, &stored, repack_below))
+        .offload(move || choose(&index, live, &counted, &stored, repack_below))
         .await?;
     plan.kept_packs += young;
     plan.purged_backups = gone.into_iter().collect();
@@ -177,28 +235,26 @@ pub(super) async fn plan(
 fn choose(
     index: &ChunkIndex,
     mut live: SortedIds,
-    already: &HashSet<Digest>,
+    counted: &Counted,
     stored: &[ObjectInfo],
     repack_below: f64,
 ) -> Result<PrunePlan> {
     let packs = index.packs();
-    let usable = |_: &Digest, location: &Location| {
-        let pack = packs.get(location.pack as usize);
-        pack.is_some_and(|pack| !pack.dead && !already.contains(&pack.name))
-    };
+    let grade = |id: &Digest, location: &Location| counted.grade(&packs, id, location);
     let mut used: HashMap<PackNumber, Use> = HashMap::new();
-    weigh(index, &mut live, usable, |_, location| {
-        if let Some(location) = location {
+    weigh(index, &mut live, grade, |_, copy| {
+        if let Some((location, grade)) = copy {
             let used = used.entry(location.pack).or_default();
             used.bytes += u64::from(location.stored_bytes);
             used.chunks += 1;
+            used.is_suspect |= grade == SUSPECT;
         }
     })?;
     let mut plan = PrunePlan::default();
     let mut sparse: HashSet<PackNumber> = HashSet::new();
     let mut moved_chunks = 0;
     for info in stored {
-        let Some(name) = pack_name(&info.key).filter(|name| !already.contains(name)) else {
+        let Some(name) = pack_name(&info.key).filter(|name| !counted.marked.contains(name)) else {
             continue;
         };
         let number = index.pack_number(&name);
@@ -207,7 +263,9 @@ fn choose(
             .copied()
             .unwrap_or_default();
         let frames_bytes = info.size_bytes.saturating_sub(BESIDE_FRAMES_BYTES).max(1);
-        let is_sparse = (used.bytes as f64) < repack_below * frames_bytes as f64;
+        // What is damaged cannot be copied: that is for a repair.
+        let is_sparse =
+            !used.is_suspect && (used.bytes as f64) < repack_below * frames_bytes as f64;
         match number {
             _ if used.chunks == 0 => {
                 plan.dead.push(name);
@@ -228,8 +286,8 @@ fn choose(
     }
     if !sparse.is_empty() {
         live.rewind()?;
-        weigh(index, &mut live, usable, |id, location| {
-            if let Some(location) = location.filter(|found| sparse.contains(&found.pack)) {
+        weigh(index, &mut live, grade, |id, copy| {
+            if let Some((location, _)) = copy.filter(|(found, _)| sparse.contains(&found.pack)) {
                 plan.moved.push((id, location));
             }
         })?;

@@ -87,10 +87,12 @@ async fn judge(repository: &Repository, own: &OwnMark, task: &Task) -> Result<Ve
     let spoken_for = marks.packs_for_sure(inner.clock.now())?;
     inner.refresh().await?;
     whole_index(inner)?;
+    let there = inner.storage.list("packs/").await?;
+    let counted = plan::Counted::of(inner, &there, spoken_for);
     let live = plan::live(repository, &HashSet::new(), task).await?;
     let index = Arc::clone(&inner.index);
     let needed = inner
-        .offload(move || needed(&index, live, &spoken_for))
+        .offload(move || needed(&index, live, &counted))
         .await?;
     Ok(own
         .mark
@@ -101,17 +103,15 @@ async fn judge(repository: &Repository, own: &OwnMark, task: &Task) -> Result<Ve
         .collect())
 }
 
-/// Marked packs that hold the only unmarked-for copy of a chunk in use.
+/// Marked packs that are needed because a chunk in use has no sound copy outside all marks.
 fn needed(
     index: &ChunkIndex,
     mut live: SortedIds,
-    spoken_for: &HashSet<Digest>,
+    counted: &plan::Counted,
 ) -> Result<HashSet<Digest>> {
     let packs = index.packs();
     let name = |location: &Location| packs.get(location.pack as usize).filter(|pack| !pack.dead);
-    let safe = |_: &Digest, location: &Location| {
-        name(location).is_some_and(|pack| !spoken_for.contains(&pack.name))
-    };
+    let safe = |id: &Digest, location: &Location| u8::from(counted.is_safe(&packs, id, location));
     let mut only_here = Vec::new();
     plan::weigh(index, &mut live, safe, |id, copy| {
         if copy.is_none() {

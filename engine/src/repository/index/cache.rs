@@ -1,6 +1,5 @@
 //! The redb file under [`super::ChunkIndex`].
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use redb::{
 use super::{Location, Pack, PackNumber, Session};
 use crate::caught::caught;
 use crate::error::{Code, Error, Result};
-use crate::ids::SessionId;
+use crate::ids::{NoteId, SessionId};
 use crate::repository::format::Codec;
 use crate::repository::format::digest::{Digest, hex};
 use crate::repository::format::session::Wrapped;
@@ -24,20 +23,21 @@ pub(super) type Key = [u8; 36];
 pub(super) type Value = [u8; 16];
 
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
-const SEGMENTS: TableDefinition<'_, &str, ()> = TableDefinition::new("segments");
+/// Name → the ids of the segments that it repeats, one after the other.
+const SEGMENTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("segments");
 const PACKS: TableDefinition<'_, u32, (&[u8; 32], u64)> = TableDefinition::new("packs");
 const SESSIONS: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("sessions");
 const TOMBSTONES: TableDefinition<'_, &[u8; 32], ()> = TableDefinition::new("tombstones");
 const CHUNKS: TableDefinition<'_, &Key, &Value> = TableDefinition::new("chunks");
 
 /// Bump when the tables change; an older file is thrown away.
-const VERSION: &[u8] = b"1";
+const VERSION: &[u8] = b"2";
 const CACHE_BYTES: usize = 24 << 20;
 
 /// Rows to write in one transaction.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
-    pub(super) segments: Vec<String>,
+    pub(super) segments: Vec<(String, Vec<NoteId>)>,
     pub(super) packs: Vec<(PackNumber, Digest, u64)>,
     pub(super) sessions: Vec<(u32, SessionId, Wrapped)>,
     pub(super) tombstones: Vec<Digest>,
@@ -48,7 +48,7 @@ pub(super) struct Batch {
 /// What the file remembers besides chunks.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    pub(super) segments: HashSet<String>,
+    pub(super) segments: Vec<(String, Vec<NoteId>)>,
     pub(super) packs: Vec<Pack>,
     pub(super) sessions: Vec<Session>,
     pub(super) tombstones: Vec<Digest>,
@@ -168,7 +168,10 @@ impl Cache {
         }
         let mut known = Known::default();
         for row in read.open_table(SEGMENTS)?.iter()? {
-            known.segments.insert(row?.0.value().to_owned());
+            let (name, repeats) = row?;
+            let repeats = repeats.value().as_chunks::<16>().0.iter();
+            let repeats = repeats.map(|id| NoteId::from_bytes(*id)).collect();
+            known.segments.push((name.value().to_owned(), repeats));
         }
         for (expected, row) in read.open_table(PACKS)?.iter()?.enumerate() {
             let (number, value) = row?;
@@ -216,6 +219,22 @@ impl Cache {
         self.reload().map_err(failed)
     }
 
+    /// Takes these names out of the segments that were read.
+    pub(super) fn forget(&self, names: &[String]) -> Result<()> {
+        (|| {
+            let mut write = self.database.begin_write()?;
+            write.set_durability(Durability::None)?;
+            {
+                let mut segments = write.open_table(SEGMENTS)?;
+                for name in names {
+                    segments.remove(name.as_str())?;
+                }
+            }
+            Ok::<_, redb::Error>(write.commit()?)
+        })()
+        .map_err(failed)
+    }
+
     pub(super) fn write(&self, batch: &Batch) -> Result<()> {
         self.try_write(batch).map_err(failed)
     }
@@ -243,8 +262,9 @@ impl Cache {
                 chunks.insert(key, value)?;
             }
             let mut segments = write.open_table(SEGMENTS)?;
-            for name in &batch.segments {
-                segments.insert(name.as_str(), ())?;
+            for (name, repeats) in &batch.segments {
+                let repeats: Vec<u8> = repeats.iter().flat_map(|id| id.to_bytes()).collect();
+                segments.insert(name.as_str(), repeats.as_slice())?;
             }
         }
         write.commit()?;

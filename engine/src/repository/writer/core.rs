@@ -219,7 +219,7 @@ impl Core {
             return Ok(false);
         }
         let trusts = self.own.distrust.is_none();
-        if trusts && self.inner.index.locate(id, &self.own.absent)?.is_some() {
+        if trusts && self.inner.has_sound_copy(id, &self.own.absent)? {
             return Ok(false);
         }
         Ok(shard.lock().insert(*id))
