@@ -8,6 +8,7 @@
 
 mod file;
 mod index;
+mod inspect;
 mod log;
 mod migrate;
 pub mod record;
@@ -17,6 +18,7 @@ mod writer;
 
 pub(crate) use index::first_id_at;
 pub use index::{Query, Slice};
+pub(crate) use inspect::{Closed, inspect_closed};
 pub use log::{LogSink, MAX_LINES};
 pub use record::{Facet, Record};
 pub use writer::Tx;

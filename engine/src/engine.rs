@@ -65,7 +65,7 @@ struct Inner {
     stop_now: AtomicBool,
     /// Wakes whoever writes the catalog into the repositories.
     export: Notify,
-    dirty: AtomicBool,
+    due: exports::Due,
 }
 
 impl Engine {
@@ -85,7 +85,7 @@ impl Engine {
         &self.0.clock
     }
 
-    /// Takes no new work, lets runs finish within the drain time (or cancels them at once), then
+    /// Takes no new work, lets runs finish within the drain time (or interrupts them at once), then
     /// closes everything. Returns at once; [`Engine::stopped`] waits for the end.
     pub fn stop(&self, request: &StopRequest) {
         self.0.stop_now.fetch_or(request.now, Ordering::SeqCst);
@@ -113,7 +113,7 @@ impl Engine {
 
     /// Something a rebuild should bring back has changed.
     fn changed(&self) {
-        self.0.dirty.store(true, Ordering::SeqCst);
+        self.0.due.changed();
         self.0.export.notify_one();
     }
 

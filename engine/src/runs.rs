@@ -38,6 +38,9 @@ use crate::secret::SecretText;
 use live::Live;
 use queue::Queue;
 
+/// How often runs in progress are told to stop while the engine ends.
+const STOP_AGAIN: Duration = Duration::from_millis(50);
+
 /// What a run needs besides its record and must not be written down.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
@@ -352,7 +355,7 @@ impl Runs {
         Ok(run)
     }
 
-    /// Lets runs in progress end, cancels them after the drain time (at once with `now`), and returns
+    /// Lets runs in progress end, interrupts them after the drain time (at once with `now`), and returns
     /// when none is left. What waits is taken up at the next start.
     pub async fn drain(&self, now: bool) {
         self.tasks.close();
@@ -362,11 +365,18 @@ impl Runs {
                 return;
             }
         }
-        let live: Vec<_> = self.state.lock().live.values().cloned().collect();
-        for run in live {
-            run.stop_engine();
+        let mut ended = std::pin::pin!(self.tasks.wait());
+        loop {
+            // Again and again: a run may be on its way from the queue to its live state.
+            let live: Vec<_> = self.state.lock().live.values().cloned().collect();
+            for run in live {
+                run.stop_engine();
+            }
+            tokio::select! {
+                () = &mut ended => return,
+                () = tokio::time::sleep(STOP_AGAIN) => {}
+            }
         }
-        self.tasks.wait().await;
     }
 
     pub(crate) fn announce(&self, kind: &str, run: &Run) {

@@ -76,7 +76,7 @@ fn opened(path: &Path) -> Result<Database> {
     })
 }
 
-fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
+pub(super) fn cannot(what: &str, path: &Path, error: std::io::Error) -> Error {
     Error::new(
         Code::CatalogFailed,
         format!("Cannot {what} the catalog {}", path.display()),

@@ -99,6 +99,19 @@ pub struct RepositoryRecord {
     pub passphrase: Option<Sealed>,
     /// The recovery code, for the kit.
     pub recovery_code: Option<Sealed>,
+    /// Catalogs of others in it that a rebuild has taken in: what this catalog lacks of them was
+    /// removed since.
+    #[serde(default)]
+    pub taken_in: Vec<TakenIn>,
+}
+
+/// A catalog, as some engine kept it in a repository at some time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenIn {
+    /// Whose.
+    pub writer: String,
+    /// As of when.
+    pub at: crate::model::Time,
 }
 
 /// A backup.

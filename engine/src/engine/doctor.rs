@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::{Engine, probe};
 use crate::catalog::records::{ConnectionRecord, RepositoryRecord};
+use crate::catalog::{Closed, inspect_closed};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::{CheckOutcome, DoctorCheck, DoctorReport};
@@ -17,6 +18,7 @@ const LOW_SPACE_BYTES: u64 = 1 << 30;
 /// What can be checked while no engine answers: folders, space, keys, the socket.
 pub fn offline(config: &Config) -> DoctorReport {
     let mut checks = files(config);
+    checks.push(closed_catalog(config));
     let socket = &config.socket;
     checks.push(if socket.exists() {
         check(
@@ -35,15 +37,18 @@ impl Engine {
     /// Checks catalog, keys, repositories, connections, space.
     pub async fn doctor(&self) -> Result<DoctorReport> {
         let mut checks = files(&self.0.config);
-        let repositories = self.0.catalog.all::<RepositoryRecord>();
-        checks.push(match &repositories {
-            Ok(_) => check("catalog", CheckOutcome::Ok, "It can be read", None),
-            Err(error) => failed("catalog", error),
+        checks.push(match self.0.catalog.inspect().await {
+            Ok(()) => check("catalog", CheckOutcome::Ok, "All of it can be read", None),
+            Err(error) => failed("catalog", &error),
         });
+        // What cannot be read was told just now.
+        let repositories = self.0.catalog.all::<RepositoryRecord>();
+        let is_readable = repositories.is_ok();
         let repositories = repositories.unwrap_or_default();
-        if !repositories
-            .iter()
-            .any(|record| record.repository.is_default)
+        if is_readable
+            && !repositories
+                .iter()
+                .any(|record| record.repository.is_default)
         {
             checks.push(check(
                 "repositories",
@@ -55,7 +60,8 @@ impl Engine {
         for record in &repositories {
             self.look_at_repository(record, &mut checks).await;
         }
-        for record in self.0.catalog.all::<ConnectionRecord>()? {
+        let connections = self.0.catalog.all::<ConnectionRecord>();
+        for record in connections.unwrap_or_default() {
             checks.push(self.look_at_connection(&record).await);
         }
         Ok(report(checks))
@@ -156,6 +162,30 @@ fn folder_check(name: &str, folder: &Path) -> DoctorCheck {
         ),
         Ok(_) => check(name, CheckOutcome::Ok, format!("{place} is there"), None),
     }
+}
+
+fn closed_catalog(config: &Config) -> DoctorCheck {
+    let path = config.paths.data.join(super::opening::CATALOG);
+    let place = path.display();
+    let (outcome, message) = match inspect_closed(&path) {
+        Err(error) => return failed("catalog", &error),
+        Ok(Closed::Missing) => (
+            CheckOutcome::Ok,
+            format!("{place} will be made by the first start"),
+        ),
+        Ok(Closed::Sound) => (CheckOutcome::Ok, format!("All of {place} can be read")),
+        Ok(Closed::Unfinished) => (
+            CheckOutcome::Ok,
+            format!("{place} was not closed in order; the next start puts it right"),
+        ),
+        Ok(Closed::Open) => (
+            CheckOutcome::Warning,
+            format!("{place} is in use by a process that does not answer"),
+        ),
+    };
+    let advice = "Look for that process, end it, and start the engine again";
+    let advice = (outcome == CheckOutcome::Warning).then_some(advice);
+    check("catalog", outcome, message, advice)
 }
 
 fn key_check(path: &Path) -> DoctorCheck {

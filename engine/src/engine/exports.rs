@@ -1,7 +1,8 @@
 //! The sealed copy of the catalog in the repositories, so that a rebuild brings back more than
 //! backups: connections with their secrets, databases, runs, restores, pins and proofs.
 
-use std::sync::atomic::Ordering;
+mod due;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -11,14 +12,19 @@ use super::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use crate::catalog::Query;
 use crate::catalog::records::{
     BackupRecord, ConnectionRecord, DatabaseRecord, RepositoryRecord, RestoreRecord, RunRecord,
+    TakenIn,
 };
 use crate::error::{Error, Result};
 use crate::ids::BackupId;
 use crate::model::{Connection, Repository, Rung, Time};
 use crate::vault::Sealed;
 
+pub(super) use due::Due;
+
 /// Changes gather for this long before they are written.
 const GATHER: Duration = Duration::from_secs(2);
+/// What a repository could not take is tried again after this long.
+const AGAIN: Duration = Duration::from_mins(5);
 /// How long the last writing may hold up a stop.
 const LAST: Duration = Duration::from_secs(10);
 /// Runs, restores and remarks that are kept; backups themselves are in the repository anyway.
@@ -36,6 +42,9 @@ pub(super) struct CatalogExport {
     pub(super) runs: Vec<RunRecord>,
     pub(super) restores: Vec<RestoreRecord>,
     pub(super) remarks: Vec<Remark>,
+    /// Older catalogs that this one was rebuilt from.
+    #[serde(default)]
+    pub(super) taken_in: Vec<TakenIn>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,6 +95,7 @@ impl Engine {
             tokio::select! {
                 () = self.0.stopping.cancelled() => return,
                 () = self.0.export.notified() => {}
+                () = tokio::time::sleep(AGAIN), if self.0.due.is_any() => {}
             }
             tokio::select! {
                 () = self.0.stopping.cancelled() => return,
@@ -105,25 +115,51 @@ impl Engine {
         }
     }
 
-    async fn write_exports(&self) {
-        if !self.0.dirty.swap(false, Ordering::SeqCst) {
+    /// Writes what each repository lacks. One that cannot be reached is tried again later and keeps
+    /// none of the others waiting for good.
+    pub(super) async fn write_exports(&self) {
+        let due = &self.0.due;
+        if !due.is_any() {
             return;
         }
-        let written = async {
-            let document = serde_json::to_value(self.export()?)
+        let change = due.newest();
+        let prepared = self.export().and_then(|export| {
+            let document = serde_json::to_value(export)
                 .map_err(|error| Error::internal("The catalog was not exported").because(error))?;
-            for record in self.0.catalog.all::<RepositoryRecord>()? {
-                let repository = self.open_repository(&record).await?;
+            Ok((document, self.0.catalog.all::<RepositoryRecord>()?))
+        });
+        let (document, repositories) = match prepared {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                tracing::error!(error = error.report(), "the catalog was not exported");
+                return;
+            }
+        };
+        for record in &repositories {
+            let id = record.repository.id.bits();
+            if !due.is_due(id) {
+                continue;
+            }
+            let written = async {
+                let repository = self.open_repository(record).await?;
                 repository
                     .put_export(&self.identity(), document.clone())
-                    .await?;
+                    .await
+            };
+            match written.await {
+                Ok(()) => due.wrote(id, change),
+                Err(error) => tracing::error!(
+                    repository = record.repository.name,
+                    error = error.report(),
+                    "the catalog was not written into this repository; it is tried again"
+                ),
             }
-            Ok::<_, Error>(())
-        };
-        if let Err(error) = written.await {
-            tracing::error!(error = error.report(), "the catalog was not exported");
-            self.0.dirty.store(true, Ordering::SeqCst);
         }
+        let ids: Vec<u128> = repositories
+            .iter()
+            .map(|record| record.repository.id.bits())
+            .collect();
+        due.tried(&ids);
     }
 
     fn export(&self) -> Result<CatalogExport> {
@@ -136,12 +172,14 @@ impl Engine {
         let finished = |record: &RunRecord| record.run.status.is_final();
         let runs = catalog.list::<RunRecord>(&newest)?.records;
         let backups = catalog.list::<BackupRecord>(&newest)?.records;
+        let repositories = catalog.all::<RepositoryRecord>()?;
+        let taken_in = repositories.iter().flat_map(|record| &record.taken_in);
         Ok(CatalogExport {
             version: VERSION,
             connections,
             databases: catalog.all()?,
-            repositories: catalog
-                .all::<RepositoryRecord>()?
+            taken_in: taken_in.cloned().collect(),
+            repositories: repositories
                 .into_iter()
                 .map(|record| record.repository)
                 .collect(),

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::execute::Workshop;
+use super::exports::Due;
 use super::pool::Pool;
 use super::{Engine, Inner};
 use crate::catalog::Catalog;
@@ -22,7 +23,7 @@ use crate::vault::{Vault, load_master_key};
 
 /// Name of the repository that the first start makes.
 const LOCAL: &str = "local";
-const CATALOG: &str = "catalog.redb";
+pub(super) const CATALOG: &str = "catalog.redb";
 
 pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
     for folder in [
@@ -45,6 +46,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         &config,
         stopping.clone(),
     );
+    let due = Due::new(&config.paths.data);
     let engine = Engine(Arc::new(Inner {
         started_at: clock.now(),
         started_boot: clock.boot(),
@@ -58,7 +60,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         stopped: CancellationToken::new(),
         stop_now: AtomicBool::new(false),
         export: Notify::new(),
-        dirty: AtomicBool::new(false),
+        due,
     }));
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
@@ -111,6 +113,9 @@ impl Engine {
     fn work(&self) {
         let workshop = Arc::new(Workshop(Engine(Arc::clone(&self.0))));
         tokio::spawn(Arc::clone(&self.0.runs).dispatch(workshop));
+        if self.0.due.is_any() {
+            self.0.export.notify_one();
+        }
         let exporting = tokio::spawn(self.clone().keep_exports());
         tokio::spawn(self.clone().keep_logs_bounded());
         let engine = self.clone();

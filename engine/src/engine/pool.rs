@@ -40,14 +40,21 @@ impl Engine {
     pub(super) async fn open_repository(&self, record: &RepositoryRecord) -> Result<Repository> {
         let id = record.repository.id.bits();
         let mut open = self.0.pool.0.lock().await;
+        let named =
+            |error: Error| error.context(format!("Repository \"{}\"", record.repository.name));
         if let Some(repository) = open.get(&id) {
-            return Ok(repository.clone());
+            let repository = repository.clone();
+            drop(open);
+            repository.ensure_there().await.map_err(named)?;
+            return Ok(repository);
         }
-        let storage = storage_at(&record.repository.location).await?;
+        let storage = existing_storage_at(&record.repository.location)
+            .await
+            .map_err(named)?;
         let credential = self.credential(record)?;
         let repository = Repository::open(storage, &credential, self.open_options())
             .await
-            .map_err(|error| error.context(format!("Repository \"{}\"", record.repository.name)))?;
+            .map_err(named)?;
         open.insert(id, repository.clone());
         Ok(repository)
     }
@@ -106,6 +113,19 @@ fn read_key_file(path: &Path) -> Result<crate::secret::SecretKey> {
 pub(super) async fn storage_at(location: &str) -> Result<Arc<dyn Storage>> {
     let path = local_path(location)?;
     Ok(Arc::new(LocalStorage::open(path).await?))
+}
+
+/// The storage a location names, where something is stored already: no folder is made.
+pub(super) async fn existing_storage_at(location: &str) -> Result<Arc<dyn Storage>> {
+    let path = local_path(location)?;
+    match tokio::fs::metadata(&path).await {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::new(
+            Code::RepositoryNotFound,
+            format!("Nothing is at {}: the folder is missing", path.display()),
+        )
+        .hint("Mount the disk that it is on, or put the folder back, and try again")),
+        _ => storage_at(location).await,
+    }
 }
 
 /// The folder a location names.

@@ -174,6 +174,7 @@ impl Engine {
             key_file: joined.key_file.clone(),
             passphrase: seal(PASSPHRASE, create.passphrase.as_ref())?,
             recovery_code: seal(RECOVERY_CODE, joined.recovery_code.as_ref())?,
+            taken_in: Vec::new(),
         })
     }
 
@@ -247,6 +248,7 @@ impl Engine {
             .await?;
         self.0.pool.forget(id.bits()).await;
         self.publish("repository.removed", id, &record.repository);
+        self.changed();
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The façade without servers: first start, names, repositories, restarts.
 
+mod places;
+
 use super::*;
 use crate::clock::SystemClock;
 use crate::error::Code;

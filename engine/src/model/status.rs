@@ -54,7 +54,7 @@ pub struct Health {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopRequest {
-    /// Cancel runs at once instead of letting them finish within the drain time.
+    /// Interrupt runs at once instead of letting them finish within the drain time.
     #[serde(default)]
     pub now: bool,
 }

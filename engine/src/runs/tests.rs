@@ -377,3 +377,28 @@ async fn a_stopping_engine_ends_its_runs_and_takes_no_more() {
     engine.runs.drain(false).await;
     assert_eq!(engine.finished(run.id).await.status, RunStatus::Interrupted);
 }
+
+#[tokio::test]
+async fn an_engine_that_stops_at_once_interrupts_its_runs() {
+    for (label, begun) in [("wait", true), ("deaf", true), ("wait", false)] {
+        let fixture = Fixture::new();
+        let engine = fixture.engine(|_| {}).await;
+        engine.start();
+        let run = engine.submit("a", label).await.unwrap();
+        if begun {
+            engine.working(run.id).await;
+        }
+        engine.stop.cancel();
+        engine.runs.drain(true).await;
+        let record = engine.catalog.get::<RunRecord>(run.id.bits());
+        let run = record.unwrap().unwrap().run;
+        if !begun && run.status == RunStatus::Pending {
+            // It had not left the queue and goes on at the next start.
+            continue;
+        }
+        assert_eq!(run.status, RunStatus::Interrupted, "{label}");
+        assert!(!run.cancel_requested, "nobody asked for it");
+        assert_eq!(engine.backup(&run).status, RunStatus::Interrupted);
+        assert_eq!(run.error.unwrap().code, "engine.stopping");
+    }
+}

@@ -127,16 +127,29 @@ pub(super) async fn backup_of_snapshot(
 }
 
 impl Engine {
-    /// A crash may come between a backup's commit and the catalog: such a backup is whole.
+    /// A crash may come between a backup's commit and the catalog: such a backup is whole. And what a
+    /// collection that was cut off had announced, the next one may go on with at once.
     pub(in super::super) async fn adopt_committed(&self, cut_off: &[RunRecord]) {
         for record in cut_off {
-            if !matches!(record.work, Work::Backup(_)) {
-                continue;
-            }
-            if let Err(error) = self.adopt(record).await {
+            let adopted = match record.work {
+                Work::Backup(_) => self.adopt(record).await,
+                Work::Prune { dry_run: false } => self.release(record).await,
+                _ => continue,
+            };
+            if let Err(error) = adopted {
                 tracing::warn!(run = %record.run.id, error = error.report(), "not looked after");
             }
         }
+    }
+
+    /// As in [`Self::adopt`], whoever collected for this catalog before is dead.
+    async fn release(&self, cut_off: &RunRecord) -> Result<()> {
+        let record = self.repository_of(&cut_off.run)?;
+        let repository = self.open_repository(&record).await?;
+        let dead = [self.writer_name(&cut_off.run)];
+        repository.end_sessions_of(&dead).await?;
+        repository.release_marks_of(&dead).await?;
+        Ok(())
     }
 
     async fn adopt(&self, cut_off: &RunRecord) -> Result<()> {

@@ -64,7 +64,9 @@ impl Engine {
         let report = if dry_run {
             self.prune_plan_of(&repository, task).await?
         } else {
-            let done = repository.prune(&self.prune_options(), task).await?;
+            // Named by the run: should the engine die, its next start knows whose mark is left.
+            let options = PruneOptions::new(self.writer_name(run));
+            let done = repository.prune(&options, task).await?;
             self.forget_purged(&done.purged_backups).await?;
             self.stamp(record.repository.id, task, |record, at| {
                 record.pruned_at = Some(at);
@@ -147,7 +149,8 @@ impl Engine {
         repository: &Repository,
         task: &Task,
     ) -> Result<PruneReport> {
-        let plan = repository.prune_plan(&self.prune_options(), task).await?;
+        let options = PruneOptions::new(self.identity());
+        let plan = repository.prune_plan(&options, task).await?;
         Ok(PruneReport {
             dry_run: true,
             purged_backups: plan.purged_backups.len() as u64,
@@ -159,10 +162,6 @@ impl Engine {
             waits_for_sessions: 0,
             messages: Vec::new(),
         })
-    }
-
-    fn prune_options(&self) -> PruneOptions {
-        PruneOptions::new(self.identity())
     }
 
     /// What a prune purged cannot be taken back any more.

@@ -1,5 +1,7 @@
 //! A rebuild: the catalog from a repository alone. What the catalog knows already stays as it is.
 
+mod catalogs;
+
 use std::collections::HashMap;
 
 use super::Engine;
@@ -9,7 +11,7 @@ use crate::catalog::records::{
     BackupRecord, ConnectionRecord, RepositoryRecord, RestoreRecord, RunRecord, TrashRecord,
 };
 use crate::engine::exports::{CatalogExport, ConnectionExport, Remark};
-use crate::engine::pool::storage_at;
+use crate::engine::pool::existing_storage_at;
 use crate::engine::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, NoteId, RepositoryId};
@@ -30,12 +32,12 @@ impl Engine {
             .ok_or_else(|| Error::internal("The rebuild has no place"))?;
         task.monitor.stage("opening the repository");
         let credential = credential(&credentials)?;
-        let storage = storage_at(&location).await?;
+        let storage = existing_storage_at(&location).await?;
         let repository = task
             .or_cancelled(Repository::open(storage, &credential, self.open_options()))
             .await?;
         let mut report = RebuildReport::default();
-        let exports = self.read_exports(&repository, &mut report).await?;
+        let (exports, taken_in) = self.read_exports(&repository, &mut report).await?;
         let record = self
             .known_or_new(name, &location, &repository, &exports, &credential)
             .await?;
@@ -49,6 +51,8 @@ impl Engine {
         }
         self.take_backups(&repository, &record, &exports, &mut report, task)
             .await?;
+        self.remember_taken_in(&record, taken_in).await?;
+        self.choose_default(record, task).await?;
         for message in &report.messages {
             task.monitor.note(Level::Warning, message);
         }
@@ -57,26 +61,6 @@ impl Engine {
             result: serde_json::to_value(&report).unwrap_or_default(),
             ..Finish::default()
         })
-    }
-
-    async fn read_exports(
-        &self,
-        repository: &Repository,
-        report: &mut RebuildReport,
-    ) -> Result<Vec<CatalogExport>> {
-        let mut exports = Vec::new();
-        // Newest first: what several engines know, the latest word counts.
-        for export in repository.exports().await?.into_iter().rev() {
-            match CatalogExport::read(export.catalog) {
-                Ok(read) => exports.push(read),
-                Err(error) => {
-                    report
-                        .messages
-                        .push(format!("{}: {}", export.writer, error.report()));
-                }
-            }
-        }
-        Ok(exports)
     }
 
     /// The record of this repository: the one that is known, or a new one with a key file of its own.
@@ -144,6 +128,7 @@ impl Engine {
             key_file: Some(path),
             passphrase: None,
             recovery_code,
+            taken_in: Vec::new(),
         };
         self.0.catalog.put(record).await
     }
