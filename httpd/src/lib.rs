@@ -12,6 +12,7 @@ mod native;
 mod problem;
 mod request_id;
 mod server;
+mod torso;
 
 pub use app::{app, serve};
 pub use identity::Peer;

@@ -171,6 +171,26 @@ pub(crate) async fn read(response: Response<Incoming>) -> Result<Bytes> {
         })
 }
 
+/// Asks for the reason when an answer breaks off.
+pub(crate) fn tell_errors() -> [(HeaderName, HeaderValue); 2] {
+    [
+        (hyper::header::TE, HeaderValue::from_static("trailers")),
+        (TOLD, HeaderValue::from_static("trailer")),
+    ]
+}
+
+/// The header that asks for a reason, and the trailer that gives it.
+const TOLD: HeaderName = HeaderName::from_static("backstay-error");
+
+/// Why an answer broke off, when its trailers say so.
+pub(crate) fn told_error(trailers: &hyper::HeaderMap) -> Option<Error> {
+    let value = trailers.get(TOLD)?;
+    Some(error_of(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        value.as_bytes(),
+    ))
+}
+
 #[derive(serde::Deserialize)]
 struct Problem {
     code: Option<String>,

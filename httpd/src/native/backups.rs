@@ -1,8 +1,7 @@
 //! `/backups`
 
-use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json as Reply, Router};
@@ -104,16 +103,16 @@ async fn diff(
     Ok(Reply(app.engine.diff_backups(&key, against).await?))
 }
 
-/// An error in the middle breaks the connection off, so that nobody takes a torso for the whole.
 async fn export(
     State(app): State<App>,
     Path(key): Path<String>,
     Query(request): Query<ExportRequest>,
+    headers: HeaderMap,
 ) -> Answer<Response> {
     let export = app.engine.export_backup(&key, &request).await?;
     let content_type = HeaderValue::from_static(export.content_type);
     let disposition = attachment(&export.file_name);
-    let mut response = Body::from_stream(export).into_response();
+    let mut response = crate::torso::respond(export, &headers);
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, content_type);

@@ -145,7 +145,7 @@ Never starts an engine; exits 7 when none answers.")]
     #[command(after_help = "\
 Examples:
   backstay stop
-  backstay stop --now    cancel what runs; no half-written state stays behind
+  backstay stop --now    interrupt what runs; no half-written state stays behind
 
 Runs may finish for drain_timeout (1 minute unless configured), then they are cancelled.
 Waits until the engine is gone. It is no error when none runs.")]
@@ -237,7 +237,7 @@ pub(crate) struct Serve {
 /// `stop`
 #[derive(Debug, Args)]
 pub(crate) struct Stop {
-    /// Cancel runs under way at once
+    /// Interrupt runs under way at once
     #[arg(long)]
     pub(crate) now: bool,
 }

@@ -226,7 +226,8 @@ pub(super) async fn copy_text(
 ) -> Result<()> {
     for range in &table.ranges {
         let mut reader = source.repository.read(&range.stream);
-        while let Some(block) = reader.next().await? {
+        let damaged = |error: crate::Error| error.context(format!("Rows of {}", table.label()));
+        while let Some(block) = reader.next().await.map_err(damaged)? {
             out.write(&block).await?;
             source.task.monitor.advance(0, block.len() as u64, 0);
         }
@@ -286,7 +287,8 @@ impl<'a> LargeObjects<'a> {
     async fn read(&mut self) -> Result<Option<Bytes>> {
         loop {
             if let Some(reader) = &mut self.reader {
-                if let Some(block) = reader.next().await? {
+                let damaged = |error: crate::Error| error.context("The large objects");
+                if let Some(block) = reader.next().await.map_err(damaged)? {
                     return Ok(Some(block));
                 }
                 std::mem::take(&mut self.decoder).finish()?;

@@ -31,7 +31,12 @@ pub(super) async fn export(session: &Session, args: &BackupExport) -> Done {
     let target = path(&["backups", &args.backup.backup, "export"]);
     let query = serde_json::json!({"format": args.format.name(), "globals": args.globals});
     let response = client
-        .request(hyper::Method::GET, &with_query(&target, &query)?, &[], None)
+        .request(
+            hyper::Method::GET,
+            &with_query(&target, &query)?,
+            &crate::client::tell_errors(),
+            None,
+        )
         .await?;
     let mut sink = Sink::open(session.output, &args.output)?;
     let mut body = response.into_body();
@@ -52,6 +57,12 @@ pub(super) async fn export(session: &Session, args: &BackupExport) -> Done {
             .hint("The engine's log says why")
             .because(error)
         })?;
+        if let Some(error) = frame.trailers_ref().and_then(crate::client::told_error) {
+            return Err(error
+                .context("The export ends in the middle")
+                .hint("`backstay backup verify` names all that is damaged; another backup may be whole")
+                .into());
+        }
         if let Some(data) = frame.data_ref() {
             sink.write(data)?;
             written += data.len() as u64;
