@@ -2,18 +2,24 @@
 //!
 //! Both spellings are accepted everywhere; the prefixed one is answered. The layout is ULID's:
 //! 48 bits of milliseconds since 1970, 80 random bits. <https://github.com/ulid/spec>
+//! Of two ids of one kind that this process makes in one millisecond the later one is the greater.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::secret::random_bytes;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// The newest id of each kind, by its prefix.
+static NEWEST: Mutex<BTreeMap<&'static str, u128>> = Mutex::new(BTreeMap::new());
 
 /// A kind of record that has ids.
 pub trait Kind: 'static {
@@ -63,15 +69,29 @@ kinds! {
 /// A typed identifier.
 pub struct Id<K>(u128, PhantomData<fn() -> K>);
 
-impl<K> Id<K> {
+impl<K: Kind> Id<K> {
     /// A new id of that moment.
     pub fn generate(at: DateTime<Utc>) -> Self {
-        let millis = u128::from(at.timestamp_millis().max(0).unsigned_abs());
-        let mut random = [0; 16];
-        random[6..].copy_from_slice(&random_bytes::<10>());
-        Self::from_bits(((millis & 0xFFFF_FFFF_FFFF) << 80) | u128::from_be_bytes(random))
+        let millis = u128::from(at.timestamp_millis().max(0).unsigned_abs()) & 0xFFFF_FFFF_FFFF;
+        let mut all = NEWEST.lock();
+        let newest = all.entry(K::PREFIX).or_default();
+        let bits = if *newest >> 80 == millis {
+            // A step of chance, so that the next id cannot be told from this one.
+            let step = u64::from_be_bytes(random_bytes::<8>()) >> 16;
+            *newest + 1 + u128::from(step)
+        } else {
+            let mut random = [0; 16];
+            random[6..].copy_from_slice(&random_bytes::<10>());
+            // Room for all that may follow in this millisecond.
+            random[6] &= 0x7F;
+            (millis << 80) | u128::from_be_bytes(random)
+        };
+        *newest = bits;
+        Self::from_bits(bits)
     }
+}
 
+impl<K> Id<K> {
     /// The id with these bits.
     pub fn from_bits(bits: u128) -> Self {
         Self(bits, PhantomData)
