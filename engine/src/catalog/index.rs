@@ -65,6 +65,12 @@ impl Query {
         }
     }
 
+    /// The same list, cut after `limit` records.
+    #[must_use]
+    pub fn up_to(self, limit: usize) -> Self {
+        Self { limit, ..self }
+    }
+
     /// As a caller asked: limit checked, cursor read.
     pub fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<Self> {
         let mut query = Self::newest(crate::model::checked_limit(limit)?);

@@ -65,6 +65,7 @@ impl Fixture {
             job_id: None,
             label: None,
             note: None,
+            selection: None,
             pinned_until: None,
             created_at: at,
             started_at: None,

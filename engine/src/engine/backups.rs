@@ -260,6 +260,7 @@ impl Engine {
         backup.run_id = Some(run.id);
         backup.label.clone_from(&work.label);
         backup.note.clone_from(&work.note);
+        backup.selection = Some(super::execute::selection(&work)).filter(|s| !s.is_everything());
         NewRun {
             record: RunRecord {
                 run,
@@ -292,6 +293,7 @@ impl Engine {
                 .filter_map(|run| run.backup_id)
                 .collect(),
             restore_id: first.restore_id,
+            warnings: Vec::new(),
         })
     }
 }
@@ -317,6 +319,7 @@ pub(super) fn blank_backup(
         repository: repository.name.clone(),
         run_id: None,
         job_id: None,
+        selection: None,
         label: None,
         note: None,
         pinned_until: None,

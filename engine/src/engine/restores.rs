@@ -6,8 +6,8 @@ use crate::catalog::records::{ConnectionRecord, RestoreRecord, RunRecord, Work, 
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RestoreId};
 use crate::model::{
-    Backup, Page, Restore, RestoreCreate, RestoreList, RestorePlan, RunKind, RunStatus, Started,
-    Trigger,
+    Backup, Page, Restore, RestoreCreate, RestoreList, RestorePlan, Run, RunKind, RunStatus,
+    Started, Trigger,
 };
 use crate::runs::NewRun;
 
@@ -18,9 +18,11 @@ impl Engine {
     /// What a restore of that backup would do; nothing is changed.
     pub async fn plan_restore(&self, backup: &str, create: &RestoreCreate) -> Result<RestorePlan> {
         refuse_impossible(create)?;
-        let backup = self.restorable_backup(backup)?;
+        let (spelling, backup) = (backup, self.restorable_backup(backup)?);
         let connection = self.restore_target(&backup, create)?;
-        self.plan_of(&backup, &connection, create).await
+        let mut plan = self.plan_of(&backup, &connection, create).await?;
+        self.remark(&mut plan, spelling, &backup)?;
+        Ok(plan)
     }
 
     /// Queues a restore of that backup, once its plan shows that it can be done and what it destroys
@@ -32,9 +34,10 @@ impl Engine {
         trigger: Trigger,
     ) -> Result<Started> {
         refuse_impossible(&create)?;
-        let backup = self.restorable_backup(backup)?;
+        let (spelling, backup) = (backup, self.restorable_backup(backup)?);
         let connection = self.restore_target(&backup, &create)?;
-        let plan = self.plan_of_refusing(&backup, &connection, &create).await?;
+        let mut plan = self.plan_of_refusing(&backup, &connection, &create).await?;
+        self.remark(&mut plan, spelling, &backup)?;
         let named = create
             .database
             .clone()
@@ -52,28 +55,7 @@ impl Engine {
         run.repository = Some(backup.repository.clone());
         run.backup_id = Some(backup.id);
         run.restore_id = Some(id);
-        let record = Restore {
-            id,
-            serial: 0,
-            backup_id: backup.id,
-            run_id: run.id,
-            status: RunStatus::Pending,
-            connection_id: run.connection_id,
-            connection: run.connection.clone(),
-            database: Some(named.clone()),
-            directory: None,
-            in_place: create.in_place,
-            kept_database: None,
-            created_at: run.created_at,
-            started_at: None,
-            finished_at: None,
-            duration_ms: None,
-            objects: 0,
-            rows: 0,
-            proved_tables: 0,
-            losses: Vec::new(),
-            error: None,
-        };
+        let record = blank_restore(id, &run, &create, &backup);
         // What was planned is what will be made: a new database keeps the name that was shown.
         let work = RestoreCreate {
             database: if create.in_place {
@@ -84,16 +66,29 @@ impl Engine {
             to: Some(connection.connection.id.to_string()),
             ..create
         };
-        self.start(vec![NewRun {
-            record: RunRecord {
-                run,
-                work: Work::Restore(work),
-            },
-            backup: None,
-            restore: Some(RestoreRecord(record)),
-            credentials: None,
-        }])
-        .await
+        let started = self
+            .start(vec![NewRun {
+                record: RunRecord {
+                    run,
+                    work: Work::Restore(work),
+                },
+                backup: None,
+                restore: Some(RestoreRecord(record)),
+                credentials: None,
+            }])
+            .await?;
+        Ok(Started {
+            warnings: plan.warnings,
+            ..started
+        })
+    }
+
+    /// Puts first in a plan's warnings which backup it is of, where that is not plain.
+    fn remark(&self, plan: &mut RestorePlan, spelling: &str, backup: &Backup) -> Result<()> {
+        let mut warnings = self.remarks(spelling, backup)?;
+        warnings.append(&mut plan.warnings);
+        plan.warnings = warnings;
+        Ok(())
     }
 
     /// Restores, newest first.
@@ -135,6 +130,32 @@ impl Engine {
             )
             .hint("Say where to restore with --to CONNECTION")
         })
+    }
+}
+
+/// A restore of which nothing is known yet.
+fn blank_restore(id: RestoreId, run: &Run, create: &RestoreCreate, backup: &Backup) -> Restore {
+    Restore {
+        id,
+        serial: 0,
+        backup_id: backup.id,
+        run_id: run.id,
+        status: RunStatus::Pending,
+        connection_id: run.connection_id,
+        connection: run.connection.clone(),
+        database: run.database.clone(),
+        directory: None,
+        in_place: create.in_place,
+        kept_database: None,
+        created_at: run.created_at,
+        started_at: None,
+        finished_at: None,
+        duration_ms: None,
+        objects: 0,
+        rows: 0,
+        proved_tables: 0,
+        losses: Vec::new(),
+        error: None,
     }
 }
 

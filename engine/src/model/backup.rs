@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::choices::choices;
 use super::{Loss, Problem, RunStatus, ServerKind, Time};
 use crate::ids::{BackupId, ConnectionId, RepositoryId, RunId};
+pub use crate::source::postgres::logical::selection::Selection;
 
 choices! {
     /// How a backup reads the server.
@@ -83,6 +84,9 @@ pub struct Backup {
     pub run_id: Option<RunId>,
     /// The job it belongs to.
     pub job_id: Option<String>,
+    /// What was chosen of the database; absent when it is everything.
+    #[serde(default)]
+    pub selection: Option<Selection>,
     /// A word to find it by.
     pub label: Option<String>,
     /// A remark.
@@ -123,6 +127,19 @@ pub struct Backup {
     pub losses: Vec<Loss>,
     /// Why it did not succeed.
     pub error: Option<Problem>,
+}
+
+impl Backup {
+    /// Whether it is one of the database as such, not of schemas or tables that somebody chose.
+    /// What was left out of it, or lost, does not matter here.
+    pub fn is_of_the_database(&self) -> bool {
+        self.selection.as_ref().is_none_or(Selection::is_whole)
+    }
+
+    /// Whether it holds all of the database.
+    pub fn is_complete(&self) -> bool {
+        self.status == RunStatus::Success && self.selection.is_none()
+    }
 }
 
 /// Asks for a backup now.

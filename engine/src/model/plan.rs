@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::backup::Selection;
 use super::choices::choices;
+use super::run::Loss;
 use crate::ids::BackupId;
 
 choices! {
@@ -57,8 +59,16 @@ pub struct RestorePlan {
     pub database_empty: bool,
     /// Whether it would be made.
     pub creates_database: bool,
-    /// Whether something would be lost, so that a confirmation is needed.
+    /// Whether something would be lost or put aside, so that a confirmation is needed.
     pub destroys: bool,
+    /// Whether only chosen objects are replaced, so that the rest of the database stays.
+    pub replaces_objects: bool,
+    /// Other sessions in the database that is put aside, which would be ended.
+    pub sessions: u64,
+    /// What was chosen when the backup was made; absent when it is everything.
+    pub selection: Option<Selection>,
+    /// What the backup itself lacks, at most 1,000.
+    pub losses: Vec<Loss>,
     /// The version the backup came from.
     pub source_version: Option<String>,
     /// The version of the target.

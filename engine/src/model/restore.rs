@@ -67,10 +67,10 @@ pub struct RestoreCreate {
     /// Only these objects, `SCHEMA.TABLE` or `SCHEMA.TABLE=NEW`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<String>,
-    /// Empty what `database` names first.
+    /// Empty what `database` names first; with `objects`, drop only those that are replaced.
     #[serde(default)]
     pub clean: bool,
-    /// The name of the database, typed by a person; needed with `clean`.
+    /// The name of the database, typed by a person; needed where the plan says that it destroys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirm: Option<String>,
     /// Leave owners out.

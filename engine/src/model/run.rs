@@ -280,4 +280,7 @@ pub struct Started {
     /// The restore being carried out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore_id: Option<RestoreId>,
+    /// What a person should know of it, as the plan of a restore says it.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }

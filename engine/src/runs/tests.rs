@@ -196,6 +196,7 @@ fn backup_run(database: &str, label: &str) -> NewRun {
         job_id: None,
         label: Some(label.to_owned()),
         note: None,
+        selection: None,
         pinned_until: None,
         created_at: now,
         started_at: None,

@@ -40,7 +40,7 @@ Examples:
   backstay connection add shop postgres://backup@db.example.com/shop   add a server
   backstay backup run shop                                             back it up now
   backstay backup list                                                 see what can be restored
-  backstay restore run shop@latest                                     restore beside the original
+  backstay restore run shop/orders@latest                              restore beside the original
 
 `backstay help COMMAND` or `backstay COMMAND --help` tells more of one.
 The engine that does the work is started when a command needs it, and stays.
@@ -324,7 +324,8 @@ pub(crate) struct RepositoryName {
 /// Names one backup.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct BackupName {
-    /// An id, a unique prefix of one, CONNECTION[/DATABASE]@latest or CONNECTION[/DATABASE]@TIME
+    /// An id, a unique prefix of one, CONNECTION/DATABASE@latest or CONNECTION/DATABASE@TIME; the
+    /// database may be left out where there are backups of one only
     #[arg(value_name = "BACKUP")]
     pub(crate) backup: String,
 }

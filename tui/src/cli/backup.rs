@@ -6,7 +6,7 @@ mod remarks;
 mod show;
 
 use backstay_engine::model::{
-    self, Backup, BackupCreate, Deletion, LogLine, LogQuery, Page, Run, Started,
+    self, Backup, BackupCreate, Deletion, LogLine, LogQuery, Page, Run, Selection, Started,
 };
 use backstay_engine::{Code, Result};
 
@@ -102,6 +102,42 @@ fn source(backup: &Backup) -> String {
     format!("{}/{}", backup.connection, backup.database)
 }
 
+/// What was chosen of the database.
+fn holds(backup: &Backup) -> String {
+    let everything = Selection::default();
+    let chosen = backup.selection.as_ref().unwrap_or(&everything);
+    clean(&chosen.to_string()).into_owned()
+}
+
+/// Losses named on the terminal at most; the record has more.
+const LOSSES_SHOWN: usize = 20;
+
+/// Says again what a backup was made without.
+fn warn_of_what_lacks(session: &Session, backup: &Backup) {
+    if backup.selection.is_some() {
+        session.output.warn(&format!(
+            "{} holds only what was chosen of {}: {}",
+            backup.id,
+            clean(&source(backup)),
+            holds(backup)
+        ));
+    }
+    for loss in backup.losses.iter().take(LOSSES_SHOWN) {
+        session.output.warn(&format!(
+            "The backup lacks {}: {}",
+            clean(&loss.object),
+            clean(&loss.reason)
+        ));
+    }
+    if backup.losses.len() > LOSSES_SHOWN {
+        session.output.warn(&format!(
+            "The backup lacks {} more; `backstay backup show {}` lists them",
+            backup.losses.len() - LOSSES_SHOWN,
+            backup.id
+        ));
+    }
+}
+
 /// One line about a backup that was just made.
 fn summary(paint: Paint, backup: &Backup) -> String {
     let head = format!(
@@ -158,11 +194,12 @@ async fn log(session: &Session, name: &str) -> Done {
 }
 
 async fn verify(session: &Session, args: &BackupVerify) -> Done {
-    let client = session.engine().await?;
+    let backup = find(session, &args.backup.backup).await?;
+    let client = session.client();
     let request = model::VerifyRequest {
         level: Some(args.level.name().parse()?),
     };
-    let target = path(&["backups", &args.backup.backup, "verify"]);
+    let target = path(&["backups", &backup.id.to_string(), "verify"]);
     let started: Started = client.post(&target, &request).await?;
     if args.detach {
         return progress::detached(session, &started);
@@ -171,6 +208,7 @@ async fn verify(session: &Session, args: &BackupVerify) -> Done {
     for run in &runs {
         session.output.record(run, run::conclusion)?;
     }
+    warn_of_what_lacks(session, &backup);
     progress::conclude(session, &runs).await
 }
 

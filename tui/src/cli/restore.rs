@@ -1,7 +1,7 @@
 //! `restore …`
 
 use backstay_engine::model::{
-    self, Page, PlanAction, Restore, RestoreCreate, RestorePlan, Started,
+    self, Page, PlanAction, PlanItem, Restore, RestoreCreate, RestorePlan, Started,
 };
 use backstay_engine::{Code, Error, Result};
 
@@ -14,6 +14,9 @@ use crate::client::{Client, path};
 
 /// Objects of a plan that are named one by one.
 const ITEMS_SHOWN: usize = 40;
+
+/// Objects that a question names.
+const DROPS_SHOWN: usize = 20;
 
 /// Does what `restore …` says.
 pub(crate) async fn restore(session: &Session, command: RestoreCommand) -> Done {
@@ -93,6 +96,11 @@ fn plan_view(paint: Paint, plan: &RestorePlan) -> String {
                 bytes,
             ),
         )
+        .maybe(
+            "sessions ended",
+            (plan.creates_database && plan.destroys).then(|| count(plan.sessions)),
+        )
+        .maybe("chosen", plan.selection.as_ref().map(ToString::to_string))
         .maybe("backup's server", plan.source_version.clone())
         .maybe("target's server", plan.target_version.clone());
     let mut text = facts.render(paint);
@@ -147,10 +155,7 @@ fn plan_items(paint: Paint, plan: &RestorePlan) -> String {
         PlanAction::Create => 3,
     });
     for item in items.iter().take(ITEMS_SHOWN) {
-        let name = match &item.schema {
-            Some(schema) => format!("{schema}.{}", item.name),
-            None => item.name.clone(),
-        };
+        let name = item_name(item);
         let tone = match item.action {
             PlanAction::Drop | PlanAction::Overwrite => Tone::Bad,
             PlanAction::Skip => Tone::Faint,
@@ -177,11 +182,19 @@ fn plan_items(paint: Paint, plan: &RestorePlan) -> String {
 async fn run_restore(session: &Session, args: &RestoreRun) -> Done {
     let client = session.engine().await?;
     let mut create = request(&args.target, false);
-    if args.target.clean || args.target.in_place {
-        create.confirm = confirmed(session, client, &args.target).await?;
+    let mut backup = args.target.backup.backup.clone();
+    let asks = args.target.clean || args.target.in_place;
+    if asks {
+        let plan = plan(client, &args.target).await?;
+        create.confirm = confirmed(session, &plan)?;
+        // What was shown is what is restored, whatever has become the latest since.
+        backup = plan.backup_id.to_string();
     }
-    let restore = path(&["backups", &args.target.backup.backup, "restore"]);
+    let restore = path(&["backups", &backup, "restore"]);
     let started: Started = client.post(&restore, &create).await?;
+    if !asks {
+        warn(session, &started.warnings);
+    }
     if args.detach {
         return progress::detached(session, &started);
     }
@@ -197,13 +210,15 @@ async fn run_restore(session: &Session, args: &RestoreRun) -> Done {
     progress::conclude(session, &runs).await
 }
 
-/// Looks at the plan and, where something would be lost, has the database's name typed.
-async fn confirmed(
-    session: &Session,
-    client: &Client,
-    target: &RestoreTarget,
-) -> Done<Option<String>> {
-    let plan = plan(client, target).await?;
+fn warn(session: &Session, warnings: &[String]) {
+    for warning in warnings {
+        session.output.warn(&clean(warning));
+    }
+}
+
+/// Where the plan shows that something would be lost or put aside, has the database's name typed.
+fn confirmed(session: &Session, plan: &RestorePlan) -> Done<Option<String>> {
+    warn(session, &plan.warnings);
     if let Some(blocker) = plan.blockers.first() {
         return Err(Error::new(Code::Conflict, blocker.trim_end_matches('.'))
             .hint("`backstay restore plan` with the same flags tells more")
@@ -212,15 +227,53 @@ async fn confirmed(
     if !plan.destroys {
         return Ok(session.global.confirm.clone());
     }
-    let what = if target.in_place {
-        format!(
-            "This puts the restored copy in the place of {}/{}",
-            plan.connection, plan.database
-        )
-    } else {
-        format!("This empties {}/{} first", plan.connection, plan.database)
-    };
+    let what = what_happens(plan);
     confirm::typed(&session.global, &what, &plan.database).map(Some)
+}
+
+/// What is asked about, in one sentence.
+fn what_happens(plan: &RestorePlan) -> String {
+    let target = format!("{}/{}", plan.connection, plan.database);
+    let target = clean(&target);
+    if plan.creates_database {
+        let sessions = match plan.sessions {
+            0 => "no session is in it now".to_owned(),
+            1 => "ends the one session in it".to_owned(),
+            number => format!("ends the {} sessions in it", count(number)),
+        };
+        return format!(
+            "This puts the restored copy in the place of {target} ({sessions}) and keeps the old database beside it"
+        );
+    }
+    if !plan.replaces_objects {
+        return format!("This empties {target} first");
+    }
+    let lost: Vec<String> = plan
+        .items
+        .iter()
+        .filter(|item| matches!(item.action, PlanAction::Drop | PlanAction::Overwrite))
+        .map(|item| format!("{} {}", item.kind.to_lowercase(), item_name(item)))
+        .collect();
+    let more = lost.len().saturating_sub(DROPS_SHOWN);
+    let mut names = lost
+        .into_iter()
+        .take(DROPS_SHOWN)
+        .collect::<Vec<_>>()
+        .join(", ");
+    if more > 0 {
+        names.push_str(&format!(" and {more} more, which `restore plan` lists"));
+    }
+    format!(
+        "This drops in {target} {}, and nothing else, before it restores",
+        clean(&names)
+    )
+}
+
+fn item_name(item: &PlanItem) -> String {
+    match &item.schema {
+        Some(schema) => format!("{schema}.{}", item.name),
+        None => item.name.clone(),
+    }
 }
 
 fn target_of(restore: &Restore) -> String {

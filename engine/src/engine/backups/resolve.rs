@@ -1,16 +1,25 @@
 //! From what a person writes to the one backup it means.
 
+use std::collections::BTreeSet;
+
 use super::super::Engine;
-use crate::catalog::Query;
-use crate::catalog::records::backup;
+use super::RESTORABLE;
+use crate::catalog::records::{BackupRecord, backup};
+use crate::catalog::{Query, Record};
 use crate::error::{Code, Error, Result};
 use crate::model::{Backup, Time};
 
 const LATEST: &str = "latest";
 
+/// Records read at once while looking for one.
+const PAGE: usize = 100;
+/// Spellings that are offered at most.
+const SPELLINGS: usize = 20;
+
 impl Engine {
     /// The backup a spelling means: an id, a unique prefix of one, `CONNECTION[/DATABASE]@latest`,
-    /// `CONNECTION[/DATABASE]@TIME` (the newest at or before), or bare `CONNECTION/DATABASE`.
+    /// `CONNECTION[/DATABASE]@TIME` (the newest at or before), or bare `CONNECTION/DATABASE`. One of
+    /// schemas or tables that somebody chose is the newest only where there is none of the database.
     pub(in super::super) fn resolve_backup(&self, spelling: &str) -> Result<Backup> {
         if let Some((source, point)) = spelling.rsplit_once('@') {
             return self.newest_of(source, Some(point));
@@ -41,6 +50,26 @@ impl Engine {
     }
 
     fn newest_of(&self, source: &str, point: Option<&str>) -> Result<Backup> {
+        let asked = self.asked(source, point)?;
+        let Some(newest) = self.first_restorable(asked.clone())? else {
+            let until = match point {
+                None | Some(LATEST) => String::new(),
+                Some(text) => format!(" from {text} or before"),
+            };
+            return Err(not_found(format!(
+                "There is no backup of {source}{until} that can be restored"
+            )));
+        };
+        if newest.is_of_the_database() {
+            return Ok(newest);
+        }
+        let older = self.newest_where(asked, Backup::is_of_the_database)?;
+        Ok(older.unwrap_or(newest))
+    }
+
+    /// The backups that `CONNECTION[/DATABASE]` and a point mean; an error when they are of several
+    /// databases.
+    fn asked(&self, source: &str, point: Option<&str>) -> Result<Query> {
         let (connection, database) = match source.split_once('/') {
             Some((connection, database)) => (connection, Some(database)),
             None => (source, None),
@@ -52,20 +81,107 @@ impl Engine {
         let connection = self.connection_filter(Some(connection))?;
         // "At or before" takes the millisecond itself too.
         let end = before.map(|time| time + chrono::Duration::milliseconds(1));
-        let query = Query::newest(1)
+        let asked = Query::newest(1)
             .only(backup::CONNECTION, connection)
             .only(backup::DATABASE, database)
             .within(None, end);
-        self.first_restorable(query)?.ok_or_else(|| {
-            let until = match point {
-                None | Some(LATEST) => String::new(),
-                Some(text) => format!(" from {text} or before"),
-            };
-            not_found(format!(
-                "There is no backup of {source}{until} that can be restored"
-            ))
-        })
+        if database.is_some() {
+            return Ok(asked);
+        }
+        let mut found = BTreeSet::new();
+        self.newest_where(asked.clone(), |backup| {
+            found.insert(backup.database.clone());
+            false
+        })?;
+        match found.len() {
+            0 | 1 => Ok(asked),
+            number => Err(several(source, point, number, &found)),
+        }
     }
+
+    /// The newest backup that can be restored and that `wanted` takes.
+    pub(in super::super) fn newest_where(
+        &self,
+        mut query: Query,
+        mut wanted: impl FnMut(&Backup) -> bool,
+    ) -> Result<Option<Backup>> {
+        query = query.any_of(backup::STATUS, RESTORABLE).up_to(PAGE);
+        loop {
+            let slice = self.0.catalog.list::<BackupRecord>(&query)?;
+            let last = slice.records.last().map(Record::id);
+            let found = slice.records.into_iter().find(|record| wanted(&record.0));
+            match (found, slice.next_cursor, last) {
+                (Some(record), _, _) => return Ok(Some(record.0)),
+                (None, Some(_), Some(last)) => query = query.before(last),
+                _ => return Ok(None),
+            }
+        }
+    }
+
+    /// What a person must know of the backup that was taken for what they wrote: a newer one that
+    /// was passed over, and the newest complete one where this one is not.
+    pub(in super::super) fn remarks(&self, spelling: &str, taken: &Backup) -> Result<Vec<String>> {
+        let asked = match spelling.rsplit_once('@') {
+            Some((source, point)) => self.asked(source, Some(point))?,
+            None if spelling.contains('/') => self.asked(spelling, None)?,
+            None => return Ok(Vec::new()),
+        };
+        let mut remarks = Vec::new();
+        let newest = self.first_restorable(asked.clone())?;
+        if let Some(newest) = newest.filter(|newest| newest.id != taken.id) {
+            remarks.push(format!(
+                "{} is taken, of {}, the newest of the database; the newer {}, of {}, holds only what was \
+                 chosen ({}): name it by its id to restore it",
+                taken.id,
+                when(taken),
+                newest.id,
+                when(&newest),
+                newest.selection.clone().unwrap_or_default()
+            ));
+        }
+        if !taken.is_complete() {
+            let complete = self.newest_where(asked, Backup::is_complete)?;
+            remarks.push(match complete {
+                Some(complete) => format!(
+                    "{} is taken, of {}, and is not complete; the newest complete one is {}, of {}",
+                    taken.id,
+                    when(taken),
+                    complete.id,
+                    when(&complete)
+                ),
+                None => format!(
+                    "{} is taken, of {}, and is not complete; there is no complete one of {}/{}",
+                    taken.id,
+                    when(taken),
+                    taken.connection,
+                    taken.database
+                ),
+            });
+        }
+        Ok(remarks)
+    }
+}
+
+/// The moment whose state a backup holds.
+fn when(backup: &Backup) -> String {
+    let at = backup.point_at.unwrap_or(backup.created_at);
+    at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+fn several(source: &str, point: Option<&str>, number: usize, found: &BTreeSet<String>) -> Error {
+    let point = point.unwrap_or(LATEST);
+    let mut spellings: Vec<String> = found
+        .iter()
+        .take(SPELLINGS)
+        .map(|database| format!("{source}/{database}@{point}"))
+        .collect();
+    if number > SPELLINGS {
+        spellings.push("…".to_owned());
+    }
+    Error::invalid(format!(
+        "\"{source}@{point}\" may mean a backup of any of {number} databases"
+    ))
+    .hint(format!("Write one of {}", spellings.join(", ")))
 }
 
 /// A time: RFC 3339, or `2026-01-31 12:00:00+00` as servers write it.

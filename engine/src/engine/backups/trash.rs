@@ -157,12 +157,15 @@ impl Engine {
         if doomed.status != RunStatus::Success {
             return Ok(());
         }
-        let query = Query::newest(2)
+        let query = Query::newest(1)
             .only(backup::CONNECTION, Some(doomed.connection_id))
             .only(backup::DATABASE, Some(&doomed.database))
             .only(backup::STATUS, Some(RunStatus::Success));
-        let good = self.0.catalog.list::<BackupRecord>(&query)?.records;
-        if good.iter().any(|record| record.0.id != doomed.id) {
+        // What somebody chose of it does not stand in for the database.
+        let other = self.newest_where(query, |other| {
+            other.id != doomed.id && (other.is_of_the_database() || !doomed.is_of_the_database())
+        })?;
+        if other.is_some() {
             return Ok(());
         }
         refused(format!(

@@ -99,6 +99,7 @@ pub(super) async fn backup_of_snapshot(
         repository: record.repository.name.clone(),
         run_id: run.as_ref().map(|run| run.run_id),
         job_id: None,
+        selection: Some(facts.selection.clone()).filter(|s| !s.is_everything()),
         label: run.as_ref().and_then(|run| run.label.clone()),
         note: run.as_ref().and_then(|run| run.note.clone()),
         pinned_until: None,

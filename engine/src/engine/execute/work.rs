@@ -13,10 +13,10 @@ use crate::model::{
     Backup, BackupCreate, PlanAction, PlanItem, Problem, RestoreCreate, RestorePlan, Run,
     RunStatus, VerifyLevel,
 };
-use crate::monitor::Task;
+use crate::monitor::{Level, Task};
 use crate::pipeline::archive::Archive;
 use crate::pipeline::backup::{self, BackupRequest, Outcome};
-use crate::pipeline::plan::{self, Action, Plan, RestoreOptions};
+use crate::pipeline::plan::{self, Action, Destination, Plan, RestoreOptions};
 use crate::pipeline::restore;
 use crate::pipeline::verify::{self, Rung};
 use crate::repository::Repository;
@@ -27,6 +27,8 @@ use crate::source::postgres::logical::restore::choose::Choice;
 
 /// Objects a plan answers one by one.
 const PLAN_ITEMS: usize = 10_000;
+/// Objects that a sentence names.
+const NAMED: usize = 10;
 /// Tables whose proof a run keeps.
 const PROOFS: usize = 1000;
 
@@ -99,6 +101,9 @@ impl Engine {
         planned.plan.refuse()?;
         // The target may have changed since the restore was asked for.
         confirmed(&planned.plan, work)?;
+        for warning in &planned.plan.warnings {
+            task.monitor.note(Level::Warning, warning);
+        }
         let outcome = restore::run(
             &planned.repository,
             &planned.archive,
@@ -172,7 +177,7 @@ impl Engine {
         create: &RestoreCreate,
     ) -> Result<RestorePlan> {
         let planned = self.planned(backup, connection, create).await?;
-        Ok(answer(&planned.plan, backup.id, connection))
+        Ok(answer(&planned, backup.id, connection))
     }
 
     /// As [`Engine::plan_of`], and an error when something stands in the way or is not confirmed.
@@ -185,7 +190,7 @@ impl Engine {
         let planned = self.planned(backup, connection, create).await?;
         planned.plan.refuse()?;
         confirmed(&planned.plan, create)?;
-        Ok(answer(&planned.plan, backup.id, connection))
+        Ok(answer(&planned, backup.id, connection))
     }
 
     async fn planned(
@@ -265,18 +270,24 @@ fn confirmed(plan: &Plan, create: &RestoreCreate) -> Result<()> {
     if !plan.destroys || create.confirm.as_deref() == Some(plan.database.as_str()) {
         return Ok(());
     }
-    Err(Error::new(
-        Code::Unconfirmed,
-        format!(
-            "The restore would destroy what database \"{}\" holds",
-            plan.database
-        ),
+    let database = &plan.database;
+    let what = match (&plan.destination, &plan.chosen) {
+        (Destination::Swap { .. }, _) => {
+            format!("put the database \"{database}\" aside and end every session in it")
+        }
+        (_, None) => format!("destroy what database \"{database}\" holds"),
+        (_, Some(_)) => format!("drop {} in \"{database}\"", plan.doomed(NAMED)),
+    };
+    Err(
+        Error::new(Code::Unconfirmed, format!("The restore would {what}"))
+            .hint(format!("Confirm it with --confirm {database}"))
+            .field("confirm", "must be the name of the database"),
     )
-    .hint(format!("Confirm it with --confirm {}", plan.database))
-    .field("confirm", "must be the name of the database"))
 }
 
-fn answer(plan: &Plan, backup: BackupId, connection: &ConnectionRecord) -> RestorePlan {
+fn answer(planned: &Planned, backup: BackupId, connection: &ConnectionRecord) -> RestorePlan {
+    let (plan, archive) = (&planned.plan, &planned.archive);
+    let selection = archive.database.selection.clone();
     let items = plan.items.iter().take(PLAN_ITEMS).map(|item| PlanItem {
         action: match item.action {
             Action::Create => PlanAction::Create,
@@ -299,6 +310,10 @@ fn answer(plan: &Plan, backup: BackupId, connection: &ConnectionRecord) -> Resto
         database_empty: plan.database_empty,
         creates_database: plan.creates_database(),
         destroys: plan.destroys,
+        replaces_objects: plan.destroys && plan.chosen.is_some(),
+        sessions: plan.sessions,
+        selection: Some(selection).filter(|selection| !selection.is_everything()),
+        losses: archive.facts.losses.clone(),
         source_version: Some(plan.source_version.clone()),
         target_version: Some(plan.target_version.clone()),
         data_bytes: plan.data_bytes,

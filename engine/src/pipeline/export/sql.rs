@@ -44,7 +44,7 @@ pub(super) fn header(source: &Source<'_>) -> String {
         let _ = writeln!(values, "SET {name} = {};", literal(value));
     }
     format!(
-        "--\n-- Backstay: database {}, backup {}, taken {}\n-- from PostgreSQL {}\n--\n\n\
+        "--\n-- Backstay: database {}, backup {}, taken {}\n-- from PostgreSQL {}\n{}--\n\n\
          SET statement_timeout = 0;\nSET lock_timeout = 0;\n\
          SET idle_in_transaction_session_timeout = 0;\nSET client_encoding = 'UTF8';\n\
          SELECT pg_catalog.set_config('search_path', '', false);\n\
@@ -54,7 +54,23 @@ pub(super) fn header(source: &Source<'_>) -> String {
         source.archive.snapshot.id,
         one_line(&database.snapshot_at),
         one_line(&database.server_version_text),
+        lacks(source),
     )
+}
+
+/// What the script does not hold, as comments.
+fn lacks(source: &Source<'_>) -> String {
+    let mut text = String::new();
+    let selection = &source.archive.database.selection;
+    if !selection.is_everything() {
+        let chosen = one_line(&selection.to_string());
+        let _ = writeln!(text, "-- Holds only what was chosen: {chosen}");
+    }
+    for loss in &source.archive.facts.losses {
+        let (object, reason) = (one_line(&loss.object), one_line(&loss.reason));
+        let _ = writeln!(text, "-- The backup lacks {object}: {reason}");
+    }
+    text
 }
 
 /// Text for a comment: a name with a line break must not end it.

@@ -22,9 +22,9 @@ fn contradictions_are_refused() {
         clean: true,
         ..RestoreOptions::default()
     };
-    assert_eq!(check(&options).unwrap_err().code(), Code::Invalid);
+    assert_eq!(check::options(&options).unwrap_err().code(), Code::Invalid);
     options.in_place = false;
-    assert_eq!(check(&options).unwrap_err().code(), Code::Invalid);
+    assert_eq!(check::options(&options).unwrap_err().code(), Code::Invalid);
     options.database = Some("x".into());
-    check(&options).unwrap();
+    check::options(&options).unwrap();
 }

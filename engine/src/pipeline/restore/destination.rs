@@ -6,9 +6,11 @@ use crate::error::{Code, Error, Result};
 use crate::monitor::Loss;
 use crate::pipeline::plan::Destination;
 use crate::source::postgres::logical::database;
-use crate::source::postgres::logical::object::Object;
-use crate::source::postgres::logical::restore::databases;
-use crate::source::postgres::logical::restore::maker::{Maker, lose};
+use crate::source::postgres::logical::object::{Object, ObjectKind};
+use crate::source::postgres::logical::restore::choose::is_relation;
+use crate::source::postgres::logical::restore::maker::Maker;
+use crate::source::postgres::logical::restore::renaming::Place;
+use crate::source::postgres::logical::restore::{databases, doomed};
 
 /// Makes the database, empties it, or drops the chosen objects in it.
 pub(super) async fn prepare(job: &Job<'_>, made: &mut Made, losses: &mut Vec<Loss>) -> Result<()> {
@@ -20,7 +22,7 @@ pub(super) async fn prepare(job: &Job<'_>, made: &mut Made, losses: &mut Vec<Los
             let sql = job.target.sql(name).await?;
             databases::empty(&sql, losses).await?;
         }
-        Destination::Cleaned => drop_chosen(job, losses).await?,
+        Destination::Cleaned => drop_chosen(job).await?,
     }
     // Only now: what `--clean` did not get to is none of ours.
     made.fills_empty = !job.plan.creates_database() && job.plan.chosen.is_none();
@@ -62,26 +64,40 @@ pub(super) async fn create(job: &Job<'_>, name: &str, made: &mut Made) -> Result
     }
 }
 
-/// Drops the objects asked for, the last made first; what they need stays.
-async fn drop_chosen(job: &Job<'_>, losses: &mut Vec<Loss>) -> Result<()> {
+/// Drops the relations asked for, the last made first, with all that belongs to them; what they need
+/// stays.
+async fn drop_chosen(job: &Job<'_>) -> Result<()> {
     let Some(chosen) = &job.plan.chosen else {
         return Ok(());
     };
     let sql = job.target.sql(job.plan.working_database()).await?;
     sql.run(databases::WRITABLE).await?;
-    let doomed: Vec<&Object> = job
+    let mut relations: Vec<&Object> = job
         .objects()
-        .filter(|object| !chosen.needed.contains(&object.number) && !object.drop.is_empty())
+        .filter(|object| !chosen.needed.contains(&object.number) && is_relation(object.kind))
         .collect();
-    for object in doomed.into_iter().rev() {
-        match sql.run(&object.drop).await {
-            Ok(_) => {}
-            // Its table is not there, so neither is it.
-            Err(error) if matches!(error.sqlstate(), Some("42P01" | "3F000" | "42704")) => {}
-            Err(error) => lose(&format!("dropping: {}", object.drop), error, losses)?,
-        }
-    }
-    Ok(())
+    relations.reverse();
+    // Views let go of tables, and tables, with their defaults, of sequences.
+    relations.sort_by_key(|object| match object.kind {
+        ObjectKind::View | ObjectKind::MaterializedView => 0,
+        ObjectKind::Sequence => 2,
+        _ => 1,
+    });
+    let places: Vec<Place> = relations
+        .iter()
+        .map(|object| {
+            (
+                object.schema.clone().unwrap_or_default(),
+                object.name.clone(),
+            )
+        })
+        .collect();
+    let statements: Vec<&str> = relations
+        .iter()
+        .map(|object| object.drop.as_str())
+        .filter(|statement| !statement.is_empty())
+        .collect();
+    doomed::drop_all(&sql, &places, &statements).await
 }
 
 /// Gives a database that was made its owner, comment, settings and privileges.

@@ -16,13 +16,11 @@ use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber,
 use crate::source::postgres::logical::quote::{ident, idents, literal, qualified};
 use crate::source::postgres::logical::restore::choose::{Choice, choose};
 use crate::source::postgres::logical::restore::maker::Maker;
+use crate::source::postgres::logical::restore::renaming::{cut, follow};
 use crate::source::postgres::logical::schema::Schema;
 use crate::source::postgres::logical::selection::Selection;
 use crate::source::postgres::logical::snapshot::{Leader, LeaderOptions};
 use crate::source::postgres::session::Sql;
-
-/// The longest name PostgreSQL keeps, in bytes.
-const NAME_BYTES_MAX: usize = 63;
 
 /// What goes under another name.
 #[derive(Debug, Default)]
@@ -315,22 +313,6 @@ async fn rename_parts(sql: &Sql, schema: &str, name: &str, old: &str, new: &str)
     Ok(())
 }
 
-/// The name of a part once its table is renamed: `t_pkey` follows `t` to `new_pkey`.
-fn follow(old: &str, new: &str, part: &str) -> String {
-    match part.strip_prefix(old) {
-        Some(rest) => cut(&format!("{new}{rest}")),
-        None => cut(&format!("{new}_{part}")),
-    }
-}
-
-fn cut(name: &str) -> String {
-    let mut end = name.len().min(NAME_BYTES_MAX);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    name.get(..end).unwrap_or_default().to_owned()
-}
-
 fn pattern(schema: &str, name: &str) -> String {
     let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
     format!("{}.{}", quoted(schema), quoted(name))
@@ -348,15 +330,12 @@ fn shifted(mut object: Object, base: ObjectNumber) -> Object {
 
 #[cfg(test)]
 mod tests {
-    //! Names follow their table and stay names.
+    //! Patterns name one table each.
 
-    use super::*;
+    use super::pattern;
 
     #[test]
-    fn parts_follow_their_table() {
-        assert_eq!(follow("t", "new", "t_pkey"), "new_pkey");
-        assert_eq!(follow("t", "new", "by_date"), "new_by_date");
-        assert_eq!(follow("t", &"x".repeat(70), "t_pkey").len(), NAME_BYTES_MAX);
+    fn a_pattern_holds_odd_names() {
         assert_eq!(pattern("a.b", "c\"d"), "\"a.b\".\"c\"\"d\"");
     }
 }

@@ -41,7 +41,11 @@ Examples:
     #[command(after_help = "\
 Examples:
   backstay backup show shop/orders@latest
-  backstay backup show bck_01J8Z")]
+  backstay backup show bck_01J8Z
+
+@latest and @TIME mean the newest backup of the database (at or before the time) that can be
+restored. One of chosen schemas or tables (--schema, --table) counts only where there is no other; a
+partial one counts. Where that is not plain, `restore` says which one it takes and what it lacks.")]
     Show(BackupName),
 
     /// List what a backup holds: schemas, tables, rows, sizes
@@ -64,7 +68,8 @@ Examples:
   backstay backup verify shop/orders@latest --level checked  decrypt and hash every chunk
 
 Levels: present (all objects are listed), checked (chunks decrypt and hash), decoded (the content
-parses, row counts and hashes match). A level includes the ones before it.")]
+parses, row counts and hashes match). A level includes the ones before it. What a partial backup was
+made without is said again; no level is about that.")]
     Verify(BackupVerify),
 
     /// Say how a backup differs from an older one
@@ -85,8 +90,8 @@ Examples:
     /// Give a backup a label or a note
     #[command(after_help = "\
 Examples:
-  backstay backup annotate shop@latest --label before-upgrade --note 'schema 41'
-  backstay backup annotate shop@latest --label ''               remove the label")]
+  backstay backup annotate shop/orders@latest --label before-upgrade --note 'schema 41'
+  backstay backup annotate shop/orders@latest --label ''        remove the label")]
     Annotate(BackupAnnotate),
 
     /// Delete a backup; it can be brought back until its space is freed
@@ -112,7 +117,8 @@ Examples:
 An export holds the database alone, as pg_dump writes it: load it into an empty one. With
 --globals roles and tablespaces that the server lacks are made first, as pg_dumpall
 --globals-only writes them; the hashes of passwords are among them where the backup's role could
-read them. Exports are not encrypted.")]
+read them. Exports are not encrypted.
+Exits 5 when the backup is partial: what it lacks is said, and written at the script's beginning.")]
     Export(BackupExport),
 }
 

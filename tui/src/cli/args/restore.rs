@@ -13,12 +13,17 @@ Examples:
   backstay restore run shop/orders@latest                  into a new database beside the original
   backstay restore run shop/orders@latest --database copy  into that one, made if absent
   backstay restore run shop/orders@latest --to staging     on another server
-  backstay restore run shop/orders@latest --in-place       swap with the original, once proved
+  backstay restore run shop/orders@latest --in-place --confirm orders
+                                                           swap with the original, once proved
   backstay restore run shop/orders@latest --object public.item=item_old --database orders
 
 Without a target a new database is made and its name printed. --in-place restores beside, proves
-the copy, swaps by rename and keeps the old database. A database that holds anything needs --clean,
-which empties it after its name was typed or given with --confirm.
+the copy, ends every session in the old database, swaps by rename and keeps the old one. A database
+that holds anything needs --clean, which empties it; with --object it drops only what is restored, and
+is refused where something else needs that (a foreign key, a view). --in-place and --clean ask for the
+database's name, typed or given with --confirm NAME.
+@latest is the newest backup of the whole database; one of chosen schemas or tables counts only where
+there is no other, a partial one counts. What the backup lacks is said before the restore begins.
 Exits 5 when some objects could not be restored; the run says which.")]
     Run(RestoreRun),
 
@@ -74,15 +79,16 @@ pub(crate) struct RestoreTarget {
     #[arg(long, short, value_name = "NAME", conflicts_with = "in_place")]
     pub(crate) database: Option<String>,
 
-    /// Replace the original database, once the restored copy is proved equal to the backup
+    /// Replace the original database, once the restored copy is proved equal to the backup; ends every
+    /// session in it
     #[arg(long, conflicts_with = "clean")]
     pub(crate) in_place: bool,
 
-    /// Restore only this table (and to another name); may be given several times
+    /// Restore only this table (and to another name, in a schema that exists); may be given several times
     #[arg(long, value_name = "SCHEMA.TABLE[=NEW]", value_parser = types::object)]
     pub(crate) object: Vec<String>,
 
-    /// Empty the database that --database names first
+    /// Empty the database that --database names first; with --object, drop only what is restored
     #[arg(long, requires = "database")]
     pub(crate) clean: bool,
 

@@ -3,12 +3,14 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use backstay_engine::model::RunStatus;
 use backstay_engine::{Code, Error, Result};
 use http_body_util::BodyExt as _;
 
+use super::{find, source, warn_of_what_lacks};
 use crate::cli::args::BackupExport;
 use crate::cli::failure::{Done, Failure, unwritable};
-use crate::cli::output::{Output, bytes};
+use crate::cli::output::{Output, bytes, time};
 use crate::cli::session::Session;
 use crate::client::{path, with_query};
 
@@ -27,8 +29,15 @@ pub(super) async fn export(session: &Session, args: &BackupExport) -> Done {
         .hint("Name another file with -o FILE, or write over it with --force")
         .into());
     }
-    let client = session.engine().await?;
-    let target = path(&["backups", &args.backup.backup, "export"]);
+    let backup = find(session, &args.backup.backup).await?;
+    session.output.note(&format!(
+        "Exporting {} of {}, made {}",
+        backup.id,
+        source(&backup),
+        time(backup.point_at.unwrap_or(backup.created_at))
+    ));
+    let client = session.client();
+    let target = path(&["backups", &backup.id.to_string(), "export"]);
     let query = serde_json::json!({"format": args.format.name(), "globals": args.globals});
     let response = client
         .request(
@@ -71,10 +80,19 @@ pub(super) async fn export(session: &Session, args: &BackupExport) -> Done {
     sink.finish()?;
     if !to_terminal {
         let file = args.output.display().to_string();
-        let record = serde_json::json!({"file": file, "size_bytes": written});
+        let record = serde_json::json!({
+            "backup_id": backup.id,
+            "file": file,
+            "losses": backup.losses,
+            "size_bytes": written,
+        });
         session
             .output
             .record(&record, |_, _| format!("Wrote {file}, {}", bytes(written)))?;
+    }
+    warn_of_what_lacks(session, &backup);
+    if backup.status == RunStatus::Partial {
+        return Err(Failure::Exit(Code::Partial.exit()));
     }
     Ok(())
 }

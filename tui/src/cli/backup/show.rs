@@ -3,13 +3,16 @@
 use backstay_engine::model::{self, Backup, BackupObject, Page};
 
 use super::remarks::pinned;
-use super::source;
+use super::{holds, source};
 use crate::cli::args::{BackupList, BackupObjects};
 use crate::cli::failure::Done;
 use crate::cli::output::{Align, Paint, Table, Tone, bytes, count, duration_ms, none, time};
 use crate::cli::run;
 use crate::cli::session::Session;
 use crate::client::path;
+
+/// Letters of a column that may be of any length.
+const COLUMN_CHARS: usize = 40;
 
 pub(super) async fn list(session: &Session, args: BackupList) -> Done {
     let (connection, database) = match args.target {
@@ -42,6 +45,7 @@ pub(super) async fn list(session: &Session, args: BackupList) -> Done {
                 ("OF", Align::Left),
                 ("MADE", Align::Left),
                 ("STATUS", Align::Left),
+                ("HOLDS", Align::Left),
                 ("VERIFIED", Align::Left),
                 ("READ", Align::Right),
                 ("STORED", Align::Right),
@@ -65,6 +69,7 @@ pub(super) async fn list(session: &Session, args: BackupList) -> Done {
                         source(item),
                         time(item.point_at.unwrap_or(item.created_at)),
                         item.status.to_string(),
+                        short(holds(item)),
                         item.verify_level.to_string(),
                         bytes(item.source_bytes),
                         bytes(item.stored_bytes),
@@ -77,6 +82,14 @@ pub(super) async fn list(session: &Session, args: BackupList) -> Done {
     )
 }
 
+/// As much of a text as a column of a list takes.
+fn short(text: String) -> String {
+    match text.char_indices().nth(COLUMN_CHARS) {
+        None => text,
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
 pub(super) fn view(paint: Paint, backup: &Backup) -> String {
     let mut table = Table::facts();
     table
@@ -84,6 +97,7 @@ pub(super) fn view(paint: Paint, backup: &Backup) -> String {
         .fact("of", source(backup))
         .fact("status", backup.status.to_string())
         .tone(1, Tone::of(backup.status))
+        .fact("chosen", holds(backup))
         .fact("kind", format!("{}, {}", backup.kind, backup.backup_type))
         .maybe("state of", backup.point_at.map(time))
         .fact("asked for", time(backup.created_at))

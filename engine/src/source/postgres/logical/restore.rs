@@ -2,7 +2,9 @@
 
 pub mod choose;
 pub mod databases;
+pub mod doomed;
 pub mod inspect;
 pub mod maker;
+pub mod renaming;
 pub mod schedule;
 pub mod session;

@@ -36,6 +36,11 @@ impl Selection {
         self.schemas.is_empty() && self.tables.is_empty()
     }
 
+    /// Whether everything in the database belongs to it.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// The patterns, ready to match; an error names the one that is malformed.
     pub fn compile(&self) -> Result<Patterns> {
         let schemas = |list: &[String]| -> Result<Vec<Pattern>> {
@@ -51,6 +56,29 @@ impl Selection {
             exclude_tables: tables(&self.exclude_tables)?,
             exclude_rows: tables(&self.exclude_rows)?,
         })
+    }
+}
+
+/// For people: `schema shop, without table shop.log_*`.
+impl std::fmt::Display for Selection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut separator = "";
+        for (what, list) in [
+            ("schema", &self.schemas),
+            ("table", &self.tables),
+            ("without schema", &self.exclude_schemas),
+            ("without table", &self.exclude_tables),
+            ("without the rows of", &self.exclude_rows),
+        ] {
+            if !list.is_empty() {
+                write!(f, "{separator}{what} {}", list.join(", "))?;
+                separator = ", ";
+            }
+        }
+        if separator.is_empty() {
+            f.write_str("everything")?;
+        }
+        Ok(())
     }
 }
 

@@ -155,7 +155,8 @@ fn add_needed(
     reached
 }
 
-fn is_relation(kind: ObjectKind) -> bool {
+/// Whether it is a table, a view or a sequence: what has a name among relations.
+pub fn is_relation(kind: ObjectKind) -> bool {
     matches!(
         kind,
         ObjectKind::Table

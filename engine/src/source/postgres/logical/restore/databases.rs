@@ -78,16 +78,47 @@ async fn retried(admin: &Sql, name: &str, statement: &str) -> Result<()> {
     }
 }
 
+/// Other sessions in a database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sessions {
+    /// How many our role may end.
+    pub ours_to_end: u64,
+    /// How many it may not.
+    pub out_of_reach: u64,
+}
+
+/// Whether our role may end the session `a` of the role `r`.
+const MAY_END: &str = "(pg_catalog.pg_has_role(r.oid, 'MEMBER') AND (NOT r.rolsuper OR \
+    (SELECT me.rolsuper FROM pg_catalog.pg_roles me WHERE me.rolname = CURRENT_USER)))";
+
+fn other_sessions(name: &str) -> String {
+    format!(
+        "FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid \
+         WHERE a.datname = {} AND a.pid <> pg_catalog.pg_backend_pid()",
+        literal(name)
+    )
+}
+
+/// Counts the other sessions in a database.
+pub async fn sessions(admin: &Sql, name: &str) -> Result<Sessions> {
+    let query = format!(
+        "SELECT pg_catalog.count(*) FILTER (WHERE {MAY_END}) AS ours, \
+         pg_catalog.count(*) FILTER (WHERE NOT {MAY_END}) AS others {}",
+        other_sessions(name)
+    );
+    let row = admin.row(&query).await?;
+    Ok(Sessions {
+        ours_to_end: row.parse("ours")?,
+        out_of_reach: row.parse("others")?,
+    })
+}
+
 /// Ends every other session in a database, as far as our role may.
 async fn end_sessions(admin: &Sql, name: &str) -> Result<()> {
+    let others = other_sessions(name);
     admin
         .run(&format!(
-            "SELECT pg_catalog.pg_terminate_backend(a.pid) FROM pg_catalog.pg_stat_activity a \
-             JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid \
-             WHERE a.datname = {} AND a.pid <> pg_catalog.pg_backend_pid() \
-             AND (pg_catalog.pg_has_role(r.oid, 'MEMBER') AND (NOT r.rolsuper OR \
-               (SELECT me.rolsuper FROM pg_catalog.pg_roles me WHERE me.rolname = CURRENT_USER)))",
-            literal(name)
+            "SELECT pg_catalog.pg_terminate_backend(a.pid) {others} AND {MAY_END}"
         ))
         .await
         .map(drop)

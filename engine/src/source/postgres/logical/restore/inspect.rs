@@ -90,6 +90,8 @@ async fn names(sql: &Sql, query: &str) -> Result<BTreeSet<String>> {
 pub struct DatabaseState {
     /// Relations that no extension owns, `(schema, name)`.
     pub relations: BTreeSet<(String, String)>,
+    /// Schemas that are not the server's own.
+    pub schemas: BTreeSet<String>,
     /// Whether it holds anything a user made.
     pub is_empty: bool,
     /// Its size in bytes.
@@ -123,6 +125,8 @@ pub async fn database(target: &Target, name: &str) -> Result<DatabaseState> {
             .relations
             .insert((row.string("nspname")?, row.string("relname")?));
     }
+    let schemas = format!("SELECT n.nspname AS name FROM pg_catalog.pg_namespace n WHERE {spaces}");
+    state.schemas = names(&sql, &schemas).await?;
     let mut others = Vec::new();
     for (class, space) in [
         ("pg_proc", "pronamespace"),

@@ -56,3 +56,17 @@ fn malformed_patterns_are_refused() {
     assert!(selection.compile().is_err());
     assert!(selection.is_whole());
 }
+
+#[test]
+fn a_selection_says_what_it_holds() {
+    let mut selection = Selection::default();
+    assert!(selection.is_everything());
+    assert_eq!(selection.to_string(), "everything");
+    selection.exclude_tables = vec!["shop.log_*".to_owned()];
+    assert!(selection.is_whole() && !selection.is_everything());
+    selection.schemas = vec!["shop".to_owned(), "other".to_owned()];
+    assert_eq!(
+        selection.to_string(),
+        "schema shop, other, without table shop.log_*"
+    );
+}
