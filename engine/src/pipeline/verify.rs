@@ -99,20 +99,16 @@ pub async fn run(
         }
         Err(error) => return Err(error),
     };
-<<<<<<< HEAD
-    task.monitor.stage("looking whether all objects are there");
-    let absent = repository.absent_parts(id, task).await?;
-    if absent.is_empty() {
-        report.reached = Some(Rung::Present);
-    }
-=======
     report.lacks.clone_from(&archive.facts.losses);
     for loss in &report.lacks {
         let text = format!("The backup lacks {}: {}", loss.object, loss.reason);
         task.monitor.note(Level::Warning, &text);
     }
-    report.reached = Some(Rung::Present);
->>>>>>> 6fda360 (Say which backup is restored, what it lacks and what it replaces, and find before what cannot be)
+    task.monitor.stage("looking whether all objects are there");
+    let absent = repository.absent_parts(id, task).await?;
+    if absent.is_empty() {
+        report.reached = Some(Rung::Present);
+    }
     if rung == Rung::Present {
         for part in absent {
             lost(&mut report, task, &part, "A pack that it needs is missing");

@@ -131,7 +131,13 @@ fn verify(result: &Value) -> Option<String> {
         )
         .fact("read", bytes(number("read_bytes")?))
         .fact("rows compared", count(number("rows")?));
-    Some(table.render(Paint::new(false)))
+    let lacks = result["lacks"].as_array().map_or(&[][..], Vec::as_slice);
+    let lacks = lacks.iter().map(|loss| {
+        let text = |name: &str| loss[name].as_str().unwrap_or_default();
+        let text = format!("made without {}: {}", text("object"), text("reason"));
+        clean(&text).into_owned()
+    });
+    Some(lines(&table, &lacks.collect::<Vec<_>>()))
 }
 
 fn restore(result: &Value) -> Option<String> {

@@ -19,10 +19,10 @@ Examples:
 
 Without a target a new database is made and its name printed. --in-place restores beside, proves
 the copy, ends every session in the old database, swaps by rename and keeps the old one. A database
-that holds anything needs --clean, which empties it; with --object it drops only what is restored, and
-is refused where something else needs that (a foreign key, a view). --in-place and --clean ask for the
-database's name, typed or given with --confirm NAME.
-@latest is the newest backup of the whole database; one of chosen schemas or tables counts only where
+that holds anything needs --clean, which empties it; with --object it drops only what is restored,
+and is refused where something else needs that (a foreign key, a view). --in-place and --clean ask
+for the database's name, typed or given with --confirm NAME.
+@latest is the newest backup of the database; one of chosen schemas or tables counts only where
 there is no other, a partial one counts. What the backup lacks is said before the restore begins.
 Exits 5 when some objects could not be restored; the run says which.")]
     Run(RestoreRun),

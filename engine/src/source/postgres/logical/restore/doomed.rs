@@ -54,7 +54,8 @@ pub async fn find(target: &Target, database: &str, places: &[Place]) -> Result<D
            SELECT FROM doomed o WHERE o.classid = n.classid AND o.objid = n.objid) \
          AND NOT EXISTS (\
            SELECT FROM pg_catalog.pg_depend p WHERE p.classid = n.classid AND p.objid = n.objid \
-           AND p.deptype IN ('P', 'I')) \
+           AND (p.deptype IN ('P', 'I') OR p.deptype = 'i' \
+             AND p.refclassid = 'pg_catalog.pg_constraint'::pg_catalog.regclass)) \
          GROUP BY 1 ORDER BY 1"
     );
     for row in sql.rows(&needed_by).await? {
