@@ -1,3 +1,5 @@
+//! The policy, rule by rule and as a whole.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Expressions, clocks that change, and agreement with another reader of crontab.
+
 use chrono_tz::{Africa, America, Australia, Europe, Pacific};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Runs on time, made up for, left out; a year of an unreliable engine.
+
 use proptest::prelude::*;
 
 use super::*;
