@@ -245,7 +245,8 @@ fn a_damaged_catalog_is_one_sentence_and_stays_as_it_is() {
     home.terminate();
     let catalog = home.folder().join("data/catalog.redb");
     let mut bytes = std::fs::read(&catalog).unwrap();
-    bytes.truncate(bytes.len() / 2);
+    // The end of the file can be free pages, which redb does without; the beginning is all in use.
+    bytes.truncate(64 << 10);
     std::fs::write(&catalog, &bytes).unwrap();
     for words in [&["serve"][..], &["repository", "list"]] {
         let answer = home.run(words);
