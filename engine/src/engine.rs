@@ -5,6 +5,7 @@
 //! [`crate::model::Started`] and goes on as a run. Records are named by id (either spelling), by a
 //! unique prefix of an id, or by name.
 
+mod access;
 mod backups;
 mod connections;
 mod databases;
@@ -25,6 +26,7 @@ mod servers;
 mod status;
 mod upkeep;
 
+pub use access::SESSION_LIFE;
 pub use backups::Export;
 pub use doctor::offline as doctor_offline;
 pub use events::EventStream;

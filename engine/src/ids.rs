@@ -62,6 +62,24 @@ kinds! {
     SlotKind, SlotId, "key", "key slot";
     /// Names a note, deletion, mark or export object.
     NoteKind, NoteId, "obj", "object";
+    /// Names a user.
+    UserKind, UserId, "usr", "user";
+    /// Names a group.
+    GroupKind, GroupId, "grp", "group";
+    /// Names an API key; not the key itself.
+    ApiKeyKind, ApiKeyId, "apk", "API key";
+    /// Names a login.
+    LoginKind, LoginId, "lgn", "login";
+    /// Names an entry of the audit log.
+    AuditKind, AuditId, "aud", "audit event";
+    /// Names a job.
+    JobKind, JobId, "job", "job";
+    /// Names an alert.
+    AlertKind, AlertId, "alr", "alert";
+    /// Names a notification target.
+    TargetKind, TargetId, "ntf", "notification target";
+    /// Names a delivery.
+    DeliveryKind, DeliveryId, "dlv", "delivery";
     /// Names an event.
     EventKind, EventId, "evt", "event";
 }

@@ -4,6 +4,7 @@
 //! through [`clock::Clock`]; no object in a repository is changed in place; no secret type can be
 //! printed or serialised by accident.
 
+pub mod access;
 pub mod catalog;
 mod caught;
 pub mod clock;

@@ -5,6 +5,7 @@
 
 mod choices;
 
+pub mod access;
 pub mod backup;
 pub mod connection;
 pub mod database;
@@ -23,6 +24,7 @@ pub mod schedule;
 pub mod secret_field;
 pub mod status;
 
+pub use access::*;
 pub use backup::*;
 pub use connection::*;
 pub use database::*;

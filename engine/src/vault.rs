@@ -11,6 +11,7 @@ pub use master::load as load_master_key;
 pub(crate) use master::{parse as parse_key, read as read_private};
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
@@ -23,7 +24,10 @@ use crate::secret::{SecretKey, SecretText, random_bytes};
 pub struct Sealed(String);
 
 /// Seals and opens the secrets of one catalog.
-pub struct Vault(LessSafeKey);
+pub struct Vault {
+    cipher: LessSafeKey,
+    audit: hmac::Key,
+}
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -34,9 +38,20 @@ impl std::fmt::Debug for Vault {
 impl Vault {
     /// A vault with that master key.
     pub fn new(key: &SecretKey) -> Result<Self> {
-        UnboundKey::new(&AES_256_GCM, key.expose())
-            .map(|key| Self(LessSafeKey::new(key)))
-            .map_err(|_| Error::internal("The master key was refused by the cipher"))
+        let cipher = UnboundKey::new(&AES_256_GCM, key.expose())
+            .map_err(|_| Error::internal("The master key was refused by the cipher"))?;
+        // A key of its own, so that neither use tells anything about the other.
+        let master = hmac::Key::new(hmac::HMAC_SHA256, key.expose());
+        let audit = hmac::sign(&master, b"backstay audit 1");
+        Ok(Self {
+            cipher: LessSafeKey::new(cipher),
+            audit: hmac::Key::new(hmac::HMAC_SHA256, audit.as_ref()),
+        })
+    }
+
+    /// What the audit log's entries are chained with.
+    pub fn audit_key(&self) -> &hmac::Key {
+        &self.audit
     }
 
     /// Seals `secret` for `field` of the record `id` (prefixed, so it names the kind too).
@@ -44,7 +59,7 @@ impl Vault {
         let nonce = random_bytes::<NONCE_LEN>();
         let mut bytes = secret.expose().as_bytes().to_vec();
         let tag = self
-            .0
+            .cipher
             .seal_in_place_separate_tag(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(associated(id, field)),
@@ -73,7 +88,7 @@ impl Vault {
         let mut nonce = [0; NONCE_LEN];
         nonce.copy_from_slice(&bytes[..NONCE_LEN]);
         let plain = self
-            .0
+            .cipher
             .open_within(
                 Nonce::assume_unique_for_key(nonce),
                 Aad::from(associated(id, field)),

@@ -1,5 +1,9 @@
 //! The records: API documents plus what only the engine may know.
 
+mod access;
+
+pub use access::*;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::{Facet, Record, Table};

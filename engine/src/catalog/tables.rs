@@ -20,6 +20,24 @@ pub enum Table {
     Restores = 6,
     /// Deleted backups.
     Trash = 7,
+    /// People who log in.
+    Users = 8,
+    /// Groups of users.
+    Groups = 9,
+    /// API keys.
+    ApiKeys = 10,
+    /// Logins that have not ended.
+    Logins = 11,
+    /// The audit log.
+    Audit = 12,
+    /// Jobs.
+    Jobs = 13,
+    /// Alerts.
+    Alerts = 14,
+    /// Where notifications go.
+    Targets = 15,
+    /// Notifications and what became of them.
+    Deliveries = 16,
 }
 
 /// Kind and id → version byte and document.

@@ -208,6 +208,13 @@ impl Tx<'_> {
         Ok(doomed.len())
     }
 
+    /// A value kept outside records, as this transaction sees it.
+    pub fn meta(&self, name: &str) -> Result<Option<String>> {
+        let table = self.0.open_table(META).map_err(failed)?;
+        let found = table.get(name).map_err(failed)?;
+        Ok(found.map(|text| text.value().to_owned()))
+    }
+
     /// Keeps a value outside records.
     pub fn set_meta(&self, name: &str, value: &str) -> Result<()> {
         let mut table = self.0.open_table(META).map_err(failed)?;

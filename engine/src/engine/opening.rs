@@ -62,6 +62,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         export: Notify::new(),
         due,
     }));
+    engine.make_groups().await?;
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
     engine.adopt_committed(&cut_off).await;

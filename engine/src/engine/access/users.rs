@@ -1,0 +1,212 @@
+//! Users: add, change, remove; the first administrator.
+
+use super::super::{Engine, names};
+use super::{ADMINISTRATORS, must_cover};
+use crate::access::Permissions;
+use crate::access::password::{self, PasswordRecord};
+use crate::catalog::Query;
+use crate::catalog::records::UserRecord;
+use crate::error::{Code, Error, Result};
+use crate::ids::{UserId, UserKind};
+use crate::model::{Page, PageRequest, User, UserCreate, UserEdit};
+use crate::secret::SecretText;
+
+/// The user that the first start makes.
+const ADMIN: &str = "admin";
+
+impl Engine {
+    /// Users, newest first.
+    pub async fn users(&self, page: &PageRequest) -> Result<Page<User>> {
+        let query = Query::page(page.limit, page.cursor.as_deref())?;
+        Ok(self
+            .0
+            .catalog
+            .list::<UserRecord>(&query)?
+            .page(|record| record.user))
+    }
+
+    /// One user, by id or name.
+    pub async fn user(&self, key: &str) -> Result<User> {
+        Ok(self.find_user(key)?.user)
+    }
+
+    pub(super) fn find_user(&self, key: &str) -> Result<UserRecord> {
+        self.find::<UserRecord, UserKind>(key)?.ok_or_else(|| {
+            Error::new(Code::NotFound, format!("There is no user \"{key}\""))
+                .hint("`backstay user list` shows them")
+        })
+    }
+
+    /// Adds a user, who is to change the password they were given.
+    pub async fn add_user(&self, create: UserCreate) -> Result<User> {
+        names::check("user", &create.name)?;
+        self.may_give(&create.groups)?;
+        let record = UserRecord {
+            user: self.new_user(&create.name, create.email.as_deref(), create.groups)?,
+            password: hashed(create.password).await?,
+        };
+        let user = self.0.catalog.put(record).await?.user;
+        self.audit("user.add", user.id, None::<&()>, Some(&user))
+            .await?;
+        self.publish("user.added", user.id, &user);
+        Ok(user)
+    }
+
+    /// Changes a user; a new password or a lock ends their logins.
+    pub async fn edit_user(&self, key: &str, edit: UserEdit) -> Result<User> {
+        let mut record = self.find_user(key)?;
+        let before = record.user.clone();
+        self.may_give(&before.groups)?;
+        if let Some(groups) = edit.groups {
+            self.may_give(&groups)?;
+            record.user.groups = groups;
+        }
+        if let Some(email) = &edit.email {
+            record.user.email = checked_email(email)?;
+        }
+        let ends = edit.password.is_some() || edit.enabled == Some(false);
+        record.user.enabled = edit.enabled.unwrap_or(record.user.enabled);
+        if let Some(hash) = hashed(edit.password).await? {
+            record.password = Some(hash);
+            record.user.password_given = true;
+        }
+        self.keep_an_administrator(&before, Some(&record.user))?;
+        let user = self.0.catalog.put(record).await?.user;
+        if ends {
+            self.end_logins(user.id).await?;
+        }
+        self.audit("user.edit", user.id, Some(&before), Some(&user))
+            .await?;
+        self.publish("user.changed", user.id, &user);
+        Ok(user)
+    }
+
+    /// Removes a user and ends their logins.
+    pub async fn remove_user(&self, key: &str) -> Result<()> {
+        let user = self.find_user(key)?.user;
+        self.may_give(&user.groups)?;
+        self.keep_an_administrator(&user, None)?;
+        let id = user.id.bits();
+        self.0
+            .catalog
+            .write(move |tx| tx.remove::<UserRecord>(id).map(|_| ()))
+            .await?;
+        self.end_logins(user.id).await?;
+        self.audit("user.remove", user.id, Some(&user), None::<&()>)
+            .await?;
+        self.publish("user.removed", user.id, &user);
+        Ok(())
+    }
+
+    /// The administrator of a first start, with that password or a made one. Answers the password when it
+    /// was made: the only time anybody sees it.
+    pub async fn make_administrator(
+        &self,
+        given: Option<SecretText>,
+    ) -> Result<Option<(String, SecretText)>> {
+        if !self
+            .0
+            .catalog
+            .list::<UserRecord>(&Query::newest(1))?
+            .records
+            .is_empty()
+        {
+            return Ok(None);
+        }
+        let made = given.is_none().then(password::generate);
+        let groups = vec![ADMINISTRATORS.to_owned()];
+        let record = UserRecord {
+            user: self.new_user(ADMIN, None, groups)?,
+            password: hashed(given.or_else(|| made.clone())).await?,
+        };
+        let user = self.0.catalog.put(record).await?.user;
+        self.audit("user.add", user.id, None::<&()>, Some(&user))
+            .await?;
+        Ok(made.map(|made| (ADMIN.to_owned(), made)))
+    }
+
+    fn new_user(&self, name: &str, email: Option<&str>, groups: Vec<String>) -> Result<User> {
+        let now = self.now();
+        Ok(User {
+            id: UserId::generate(now),
+            serial: 0,
+            name: name.to_owned(),
+            email: email.map_or(Ok(None), checked_email)?,
+            enabled: true,
+            groups,
+            password_given: true,
+            created_at: now,
+            last_login_at: None,
+        })
+    }
+
+    /// Refuses groups that do not exist or allow more than the caller may do.
+    fn may_give(&self, groups: &[String]) -> Result<()> {
+        let caller = self.caller();
+        for name in groups {
+            let group = self.find_group(name)?.0;
+            if group.name != *name {
+                return Err(
+                    Error::invalid(format!("\"{name}\" is not the name of a group"))
+                        .field("groups", "takes names of groups"),
+                );
+            }
+            must_cover(
+                &caller,
+                &Permissions::read(&group.permissions)?,
+                &group.projects,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Refuses a change after which nobody could administer the engine over the network.
+    fn keep_an_administrator(&self, before: &User, after: Option<&User>) -> Result<()> {
+        let administers =
+            |user: &User| user.enabled && user.groups.iter().any(|group| group == ADMINISTRATORS);
+        if !administers(before) || after.is_some_and(administers) {
+            return Ok(());
+        }
+        let users = self.0.catalog.all::<UserRecord>()?;
+        if users
+            .iter()
+            .any(|record| record.user.id != before.id && administers(&record.user))
+        {
+            return Ok(());
+        }
+        Err(Error::new(
+            Code::Conflict,
+            format!("{} is the last administrator", before.name),
+        )
+        .hint("Make another user an administrator first"))
+    }
+}
+
+/// The hash of a password, made where blocking is fine.
+pub(super) async fn hashed(password: Option<SecretText>) -> Result<Option<PasswordRecord>> {
+    let Some(text) = password else {
+        return Ok(None);
+    };
+    password::check(&text)?;
+    tokio::task::spawn_blocking(move || password::hash(&text))
+        .await
+        .map_err(|error| Error::internal("A password was not hashed").because(error))?
+        .map(Some)
+}
+
+fn checked_email(text: &str) -> Result<Option<String>> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let plain = text.len() <= 254 && !text.chars().any(|c| c.is_control() || c.is_whitespace());
+    match text.split_once('@') {
+        Some((local, host)) if plain && !local.is_empty() && !host.is_empty() => {
+            Ok(Some(text.to_owned()))
+        }
+        _ => Err(
+            Error::invalid(format!("\"{text}\" is not an email address"))
+                .field("email", "must look like name@host"),
+        ),
+    }
+}
