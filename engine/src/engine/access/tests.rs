@@ -1,3 +1,5 @@
+//! Logins, keys, groups and the audit log, on an engine of their own.
+
 use std::sync::Arc;
 use std::time::Duration;
 
