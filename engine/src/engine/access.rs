@@ -9,7 +9,7 @@ mod users;
 pub use logins::SESSION_LIFE;
 
 use super::Engine;
-use crate::access::{Caller, scope};
+use crate::access::Caller;
 use crate::error::{Code, Error, Result};
 
 /// The group whose users may do everything; it cannot be changed.
@@ -59,11 +59,6 @@ impl Engine {
                 allows: permission.allows.to_owned(),
             })
             .collect()
-    }
-
-    /// Who this task works for.
-    pub(super) fn caller(&self) -> std::sync::Arc<Caller> {
-        scope::current()
     }
 }
 

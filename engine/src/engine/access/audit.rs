@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::super::Engine;
 use crate::access::chain::{START, link, masked};
+use crate::access::scope;
 use crate::catalog::records::{AuditRecord, audit};
 use crate::catalog::{Query, Tx};
 use crate::error::Result;
@@ -24,7 +25,7 @@ impl Engine {
         before: Option<&B>,
         after: Option<&A>,
     ) -> Result<()> {
-        let caller = self.caller();
+        let caller = scope::current();
         let document = |value: Option<serde_json::Value>| value.map(masked);
         let at = self.now();
         let event = AuditEvent {

@@ -2,7 +2,7 @@
 
 use super::super::{Engine, names};
 use super::{ADMINISTRATORS, OPERATORS, VIEWERS, must_cover};
-use crate::access::Permissions;
+use crate::access::{Permissions, scope};
 use crate::catalog::Query;
 use crate::catalog::records::{GroupRecord, UserRecord};
 use crate::error::{Code, Error, Result};
@@ -69,7 +69,7 @@ impl Engine {
     pub async fn add_group(&self, create: GroupCreate) -> Result<Group> {
         names::check("group", &create.name)?;
         let permissions = Permissions::read(&create.permissions)?;
-        must_cover(&self.caller(), &permissions, &create.projects)?;
+        must_cover(&scope::current(), &permissions, &create.projects)?;
         let now = self.now();
         let group = Group {
             id: GroupId::generate(now),
@@ -101,7 +101,7 @@ impl Engine {
         if let Some(text) = &edit.description {
             after.description = remark(Some(text))?;
         }
-        let caller = self.caller();
+        let caller = scope::current();
         for group in [&before, &after] {
             must_cover(
                 &caller,
@@ -135,7 +135,7 @@ impl Engine {
             .hint("Take its users out first"));
         }
         must_cover(
-            &self.caller(),
+            &scope::current(),
             &Permissions::read(&group.permissions)?,
             &group.projects,
         )?;

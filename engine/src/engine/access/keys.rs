@@ -2,7 +2,7 @@
 
 use super::super::{Engine, names};
 use super::must_cover;
-use crate::access::{Actor, Caller, Permissions, token};
+use crate::access::{Actor, Caller, Permissions, scope, token};
 use crate::catalog::Query;
 use crate::catalog::records::{ApiKeyRecord, api_key};
 use crate::error::{Code, Error, Result};
@@ -38,7 +38,7 @@ impl Engine {
     /// Makes an API key; nobody gives what they do not have.
     pub async fn add_api_key(&self, create: ApiKeyCreate) -> Result<ApiKeyMade> {
         names::check("API key", &create.name)?;
-        let caller = self.caller();
+        let caller = scope::current();
         let permissions = Permissions::read(&create.permissions)?;
         must_cover(&caller, &permissions, &create.projects)?;
         let now = self.now();
@@ -90,7 +90,7 @@ impl Engine {
         }
         changed.tier = edit.tier.unwrap_or(changed.tier);
         changed.expires_at = edit.expires_at.or(changed.expires_at);
-        let caller = self.caller();
+        let caller = scope::current();
         for key in [&before, &record.key] {
             must_cover(
                 &caller,
@@ -108,7 +108,7 @@ impl Engine {
     pub async fn rotate_api_key(&self, key: &str) -> Result<ApiKeyMade> {
         let mut record = self.find_key(key)?;
         let permissions = Permissions::read(&record.key.permissions)?;
-        must_cover(&self.caller(), &permissions, &record.key.projects)?;
+        must_cover(&scope::current(), &permissions, &record.key.projects)?;
         let secret = token::generate(token::KEY_PREFIX);
         record.hash = token::hash(secret.expose());
         record.key.prefix = token::shown(&secret);

@@ -73,7 +73,7 @@ impl Engine {
 
     /// Ends the caller's login.
     pub async fn logout(&self) -> Result<()> {
-        let caller = self.caller();
+        let caller = scope::current();
         let Actor::User { login, .. } = caller.actor else {
             return Ok(());
         };
@@ -87,7 +87,7 @@ impl Engine {
 
     /// Who the caller is and what they may do.
     pub async fn session(&self) -> Result<Session> {
-        let caller = self.caller();
+        let caller = scope::current();
         let Actor::User { id, login, .. } = &caller.actor else {
             return Ok(session_of(&caller, None, None));
         };
@@ -106,7 +106,7 @@ impl Engine {
 
     /// Replaces the caller's password and ends every login of theirs, this one too.
     pub async fn change_password(&self, change: PasswordChange) -> Result<()> {
-        let caller = self.caller();
+        let caller = scope::current();
         let Actor::User { id, .. } = &caller.actor else {
             return Err(
                 Error::new(Code::Conflict, "Only somebody who logged in has a password")

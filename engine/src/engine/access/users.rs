@@ -2,8 +2,8 @@
 
 use super::super::{Engine, names};
 use super::{ADMINISTRATORS, must_cover};
-use crate::access::Permissions;
 use crate::access::password::{self, PasswordRecord};
+use crate::access::{Permissions, scope};
 use crate::catalog::Query;
 use crate::catalog::records::UserRecord;
 use crate::error::{Code, Error, Result};
@@ -142,7 +142,7 @@ impl Engine {
 
     /// Refuses groups that do not exist or allow more than the caller may do.
     fn may_give(&self, groups: &[String]) -> Result<()> {
-        let caller = self.caller();
+        let caller = scope::current();
         for name in groups {
             let group = self.find_group(name)?.0;
             if group.name != *name {
