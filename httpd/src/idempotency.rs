@@ -14,7 +14,7 @@ use backstay_engine::clock::SharedClock;
 use parking_lot::Mutex;
 
 use crate::extract::{BODY_MAX_BYTES, announces_too_much, too_large};
-use crate::identity::Peer;
+use crate::identity::Origin;
 use crate::problem::Problem;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,7 +33,7 @@ const KEY_MAX: usize = 255;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    uid: Option<u32>,
+    origin: Option<Origin>,
     path: String,
     key: String,
 }
@@ -218,7 +218,7 @@ fn key_of(request: &Request) -> Result<Option<Key>, Problem> {
             )
         })?;
     Ok(Some(Key {
-        uid: request.extensions().get::<Peer>().map(|peer| peer.uid),
+        origin: request.extensions().get::<Origin>().copied(),
         path: request
             .uri()
             .path_and_query()

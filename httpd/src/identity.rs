@@ -1,5 +1,8 @@
 //! Who is asking. Over the Unix socket the peer's uid is the identity.
 
+use std::fmt;
+use std::net::IpAddr;
+
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
@@ -8,11 +11,30 @@ use backstay_engine::Code;
 
 use crate::problem::Problem;
 
-/// The process at the other end of a Unix socket; an extension of every request that came over it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// Its user, as the kernel vouches for.
-    pub uid: u32,
+/// Where a request came from; an extension of every request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A process at the other end of a Unix socket.
+    Socket {
+        /// Its user, as the kernel vouches for.
+        uid: u32,
+    },
+    /// A client of a TCP listener.
+    Network {
+        /// The address it connected from.
+        address: IpAddr,
+        /// Whether the connection is encrypted.
+        tls: bool,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Socket { uid } => write!(f, "uid {uid}"),
+            Self::Network { address, .. } => address.fmt(f),
+        }
+    }
 }
 
 /// Who counts as administrator.
@@ -23,25 +45,32 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    fn admits(self, peer: Option<Peer>) -> bool {
-        peer.is_some_and(|peer| peer.uid == self.own_uid || peer.uid == 0)
+    fn admits(self, origin: Option<Origin>) -> bool {
+        matches!(origin, Some(Origin::Socket { uid }) if uid == self.own_uid || uid == 0)
     }
 }
 
 /// Lets administrators through and everyone else to what is public.
 pub(crate) async fn layer(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
-    if gate.admits(peer) || request.uri().path() == "/api/v1/health" {
+    let origin = request.extensions().get::<Origin>().copied();
+    if gate.admits(origin) || request.uri().path() == "/api/v1/health" {
         return next.run(request).await;
     }
+    let (detail, hint) = match origin {
+        Some(Origin::Socket { uid }) => (
+            format!("User {uid} is not known to this engine"),
+            "Run the command as the user the engine runs as, or as root",
+        ),
+        Some(Origin::Network { .. }) | None => (
+            "The request names nobody this engine knows".to_owned(),
+            "Use the engine's Unix socket",
+        ),
+    };
     Problem::new(
         StatusCode::UNAUTHORIZED,
         Code::Unauthenticated.name(),
-        match peer {
-            Some(peer) => format!("User {} is not known to this engine", peer.uid),
-            None => "The request names nobody this engine knows".to_owned(),
-        },
+        detail,
     )
-    .hint("Run the command as the user the engine runs as, or as root")
+    .hint(hint)
     .into_response()
 }

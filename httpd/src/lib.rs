@@ -15,4 +15,4 @@ mod server;
 mod torso;
 
 pub use app::{app, serve};
-pub use identity::Peer;
+pub use identity::Origin;

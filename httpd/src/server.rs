@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::identity::Peer;
+use crate::identity::Origin;
 use crate::listener::UnixSocket;
 
 /// Connections served at once; the next ones wait in the kernel's queue.
@@ -77,8 +77,8 @@ async fn accept(
 }
 
 async fn connection(stream: UnixStream, router: Router, stop: CancellationToken) {
-    let peer = match stream.peer_cred() {
-        Ok(credentials) => Peer {
+    let origin = match stream.peer_cred() {
+        Ok(credentials) => Origin::Socket {
             uid: credentials.uid(),
         },
         Err(error) => {
@@ -87,7 +87,7 @@ async fn connection(stream: UnixStream, router: Router, stop: CancellationToken)
         }
     };
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(origin);
         router.clone().oneshot(request)
     });
     let mut builder = hyper::server::conn::http1::Builder::new();

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::identity::Peer;
+use crate::identity::Origin;
 
 const OWN: u32 = 4711;
 
@@ -69,9 +69,13 @@ impl Answered {
 }
 
 async fn ask(router: &Router, uid: Option<u32>, request: HttpRequest<Body>) -> Answered {
+    ask_from(router, uid.map(|uid| Origin::Socket { uid }), request).await
+}
+
+async fn ask_from(router: &Router, origin: Option<Origin>, request: HttpRequest<Body>) -> Answered {
     let mut request = request;
-    if let Some(uid) = uid {
-        request.extensions_mut().insert(Peer { uid });
+    if let Some(origin) = origin {
+        request.extensions_mut().insert(origin);
     }
     let response = router.clone().oneshot(request).await.unwrap();
     let header = |name: &str| {
@@ -173,11 +177,15 @@ async fn only_the_own_user_and_root_are_administrators() {
         let answered = ask(&router, Some(uid), get_request("/api/v1/things/x")).await;
         assert_eq!(answered.status, StatusCode::NOT_FOUND);
     }
-    for uid in [Some(OWN + 1), None] {
-        let answered = ask(&router, uid, get_request("/api/v1/things/x")).await;
+    let network = Origin::Network {
+        address: std::net::Ipv4Addr::LOCALHOST.into(),
+        tls: true,
+    };
+    for origin in [Some(Origin::Socket { uid: OWN + 1 }), Some(network), None] {
+        let answered = ask_from(&router, origin, get_request("/api/v1/things/x")).await;
         assert_eq!(answered.status, StatusCode::UNAUTHORIZED);
         assert_eq!(answered.problem()["code"], "access.unauthenticated");
-        let health = ask(&router, uid, get_request("/api/v1/health")).await;
+        let health = ask_from(&router, origin, get_request("/api/v1/health")).await;
         assert_eq!(
             (health.status, health.body.as_str()),
             (StatusCode::OK, "fine")
