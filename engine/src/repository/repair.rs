@@ -16,6 +16,7 @@ use super::format::derive::Role;
 use super::format::digest::Digest;
 use super::format::pack::{self, Directory};
 use super::format::segment::{Located, Segment};
+use super::index::Pack;
 use super::refresh::pack_key;
 use super::writer::Writer;
 use super::{Inner, Repository};
@@ -55,6 +56,10 @@ impl Repository {
         let begun = super::collect::oldest_open(inner).await?;
         let mut unknown = Vec::new();
         let mut there = HashSet::new();
+        // Before the listing: a pack is there before the index names it, so what a backup beside
+        // this one adds meanwhile is not missing.
+        let mut promised = inner.index.packs();
+        promised.retain(|pack| !pack.dead);
         let tombstones = inner.index.tombstones();
         for info in inner.storage.list("packs/").await? {
             let Some(name) = pack_name(&info.key).filter(|name| !tombstones.contains(name)) else {
@@ -74,18 +79,8 @@ impl Repository {
             inner.storage.delete(&key).await?;
             report.removed_segments += 1;
         }
-        let mut buried: Vec<Digest> = Vec::new();
-        for pack in inner.index.packs().iter().filter(|pack| !pack.dead) {
-            if !there.contains(&pack.name) {
-                task.monitor.note(
-                    Level::Error,
-                    &format!("{} is missing", pack_key(&pack.name)),
-                );
-                report.missing_packs += 1;
-                buried.push(pack.name);
-            }
-        }
-        self.bury(&buried).await?;
+        promised.retain(|pack| !there.contains(&pack.name));
+        self.bury_missing(&promised, &mut report, task).await?;
         if read_packs {
             task.monitor.stage("reading packs");
             self.salvage_all(&mut report, task).await?;
@@ -148,6 +143,30 @@ impl Repository {
         .await
     }
 
+    /// Buries those packs that really are not there.
+    async fn bury_missing(
+        &self,
+        packs: &[Pack],
+        report: &mut RepairReport,
+        task: &Task,
+    ) -> Result<()> {
+        let inner = &self.inner;
+        let tombstones = inner.index.tombstones();
+        let mut buried: Vec<Digest> = Vec::new();
+        for pack in packs.iter().filter(|pack| !tombstones.contains(&pack.name)) {
+            let key = pack_key(&pack.name);
+            // Asked for by name: a listing may have left it out.
+            if task.or_cancelled(inner.has_object(&key)).await? {
+                continue;
+            }
+            task.monitor
+                .note(Level::Error, &format!("{key} is missing"));
+            report.missing_packs += 1;
+            buried.push(pack.name);
+        }
+        self.bury(&buried).await
+    }
+
     async fn salvage_all(&self, report: &mut RepairReport, task: &Task) -> Result<()> {
         let inner = &self.inner;
         let packs: Vec<_> = inner
@@ -196,6 +215,15 @@ impl Repository {
 }
 
 impl Inner {
+    /// Whether an object is there, by reading its first byte.
+    async fn has_object(&self, key: &str) -> Result<bool> {
+        match self.storage.get(key, Some(0..1)).await {
+            Ok(_) | Err(StorageError::Short { .. }) => Ok(true),
+            Err(StorageError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// A pack's directory, by two ranged reads.
     async fn directory(self: &Arc<Self>, name: &Digest, size_bytes: u64) -> Result<Directory> {
         let key = pack_key(name);

@@ -1,5 +1,6 @@
 //! Whole repositories in memory: round trips, reuse, wrong keys, damage.
 
+mod beside;
 mod healing;
 mod merging;
 

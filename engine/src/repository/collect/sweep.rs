@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::format::digest::Digest;
-use super::super::format::sealed::Kind;
 use super::super::format::segment::Segment;
 use super::super::format::session::State;
 use super::super::index::{ChunkIndex, Location};
@@ -19,8 +18,6 @@ use crate::error::Result;
 use crate::monitor::Task;
 use crate::storage::StorageError;
 
-/// Exports that stay, beside the newest.
-const EXPORTS_KEPT: usize = 3;
 /// Objects of ended sessions stay this long, for people who look.
 const SESSIONS_KEPT: Duration = Duration::from_hours(48);
 
@@ -129,7 +126,8 @@ fn needed(
     Ok(needed)
 }
 
-/// Removes what only ever helped people look: objects of long ended sessions, old exports.
+/// Removes what only ever helped people look: objects of long ended sessions. Exports are thinned
+/// out by their own writers, each of which keeps its newest.
 pub(super) async fn tidy(inner: &Inner, task: &Task) -> Result<()> {
     let now = inner.clock.now();
     let mut old: Vec<String> = Vec::new();
@@ -141,9 +139,6 @@ pub(super) async fn tidy(inner: &Inner, task: &Task) -> Result<()> {
             old.extend(session.keys);
         }
     }
-    let exports = inner.list_kind(Kind::Export).await?;
-    let surplus = exports.len().saturating_sub(EXPORTS_KEPT + 1);
-    old.extend(exports.into_iter().take(surplus).map(|info| info.key));
     for key in old {
         task.check()?;
         match inner.storage.delete(&key).await {
