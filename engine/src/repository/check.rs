@@ -125,10 +125,6 @@ impl Repository {
             task.monitor.stage("reading packs");
             packs::read(self, options.read_percent, &mut unsound, &mut report, task).await?;
         }
-        // From here on backups of this engine store anew what was found missing or damaged.
-        self.inner
-            .suspects
-            .replace(unsound.damaged_only(), &self.inner.index);
         task.monitor.stage("following backups");
         let missing = self.follow(unsound, &mut report, task).await?;
         if !missing.is_empty() || report.problem_count > 0 {
@@ -152,6 +148,9 @@ impl Repository {
     /// Compares the packs that are there with those the index knows.
     async fn compare_packs(&self, report: &mut CheckReport) -> Result<Unsound> {
         let index = &self.inner.index;
+        self.inner.refresh().await?;
+        // Before the listing: a pack is there before the index names it.
+        let mut odd = index.packs();
         let mut stored: HashMap<Digest, u64> = HashMap::new();
         for info in self.inner.storage.list("packs/").await? {
             report.packs += 1;
@@ -164,10 +163,11 @@ impl Repository {
             }
         }
         let mut unsound = self.inner.suspects.now().damaged_only();
-        for pack in index.packs().into_iter().filter(|pack| !pack.dead) {
+        odd.retain(|pack| !pack.dead && stored.get(&pack.name) != Some(&pack.size_bytes));
+        self.inner.still_counted(&mut odd).await?;
+        for pack in odd {
             let key = super::refresh::pack_key(&pack.name);
-            match stored.remove(&pack.name) {
-                Some(size) if size == pack.size_bytes => continue,
+            match stored.get(&pack.name) {
                 Some(size) => report.problem(
                     key,
                     format!("It has {size} bytes and should have {}", pack.size_bytes),
@@ -179,7 +179,7 @@ impl Repository {
         let tombstones = index.tombstones();
         report.orphan_packs = stored
             .keys()
-            .filter(|name| !tombstones.contains(*name))
+            .filter(|name| index.pack_number(name).is_none() && !tombstones.contains(*name))
             .count() as u64;
         Ok(unsound)
     }
@@ -219,6 +219,8 @@ impl Repository {
             }
         }
         let mut live = set.sorted()?;
+        // Backups that were committed meanwhile count on packs of their own.
+        self.inner.refresh().await?;
         let index = Arc::clone(&self.inner.index);
         let (chunks, missing) = self
             .inner

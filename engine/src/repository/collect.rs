@@ -150,7 +150,13 @@ impl Repository {
         }
         if !chosen.is_empty() {
             let own = marks::announce(inner, options, chosen).await?;
-            let older = sessions_before(inner, own.at).await?;
+            let older = match sessions_before(inner, own.at).await {
+                Ok(older) => older,
+                Err(error) => {
+                    own.give_up(inner).await;
+                    return Err(error);
+                }
+            };
             if older.is_empty() {
                 sweep::finish(self, own, &mut report, task).await?;
             } else {

@@ -177,40 +177,52 @@ impl Repository {
             .collect();
         let total = packs.iter().map(|pack| pack.size_bytes).sum();
         task.monitor.foresee(Some(packs.len() as u64), Some(total));
+        let mut damaged = Vec::new();
         for pack in packs {
             let verdict = task.or_cancelled(verify(inner, pack.name)).await?;
             if let Verdict::Damaged { reason, chunks } = verdict {
                 let key = pack_key(&pack.name);
                 task.monitor.note(Level::Error, &format!("{key}: {reason}"));
-                report.damaged_packs += 1;
-                report.lost_chunks += chunks.len() as u64;
-                report.saved_chunks += self.salvage(&pack.name, &chunks).await?;
+                damaged.push((pack.name, chunks));
             }
             task.monitor.advance(1, pack.size_bytes, 0);
         }
-        Ok(())
+        if damaged.is_empty() {
+            return Ok(());
+        }
+        task.monitor.stage("saving what is sound");
+        self.salvage(&damaged, report).await
     }
 
-    /// Stores the sound chunks of a damaged pack again, then takes the pack out of use.
-    async fn salvage(&self, name: &Digest, lost: &HashSet<Digest>) -> Result<u64> {
+    /// Stores the sound chunks of damaged packs again, then takes the packs out of use.
+    async fn salvage(
+        &self,
+        damaged: &[(Digest, HashSet<Digest>)],
+        report: &mut RepairReport,
+    ) -> Result<()> {
         let inner = &self.inner;
-        let writer = Writer::begin_avoiding(inner, "repair", &[*name]).await?;
-        let mut saved = 0;
-        for (id, location) in frames_of(inner, name)? {
-            if !lost.contains(&id) {
-                writer
-                    .keep_chunk(inner.read_copy(&id, &location).await?)
-                    .await?;
-                saved += 1;
+        let names: Vec<Digest> = damaged.iter().map(|(name, _)| *name).collect();
+        let writer = Writer::begin_avoiding(inner, "repair", &names).await?;
+        for (name, lost) in damaged {
+            for (id, location) in frames_of(inner, name)? {
+                if !lost.contains(&id) {
+                    let chunk = inner.read_copy(&id, &location).await?;
+                    writer.keep_chunk(chunk).await?;
+                    report.saved_chunks += 1;
+                }
             }
+            report.damaged_packs += 1;
+            report.lost_chunks += lost.len() as u64;
         }
         writer.abandon().await?;
-        self.bury(&[*name]).await?;
-        match inner.storage.delete(&pack_key(name)).await {
-            Ok(()) | Err(StorageError::Missing { .. }) => {}
-            Err(error) => return Err(error.into()),
+        self.bury(&names).await?;
+        for name in &names {
+            match inner.storage.delete(&pack_key(name)).await {
+                Ok(()) | Err(StorageError::Missing { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        Ok(saved)
+        Ok(())
     }
 }
 

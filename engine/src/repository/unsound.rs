@@ -5,10 +5,13 @@
 //! by the tombstones of a repair.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 
 use super::collect::pack_name;
@@ -77,18 +80,26 @@ impl Unsound {
 pub(super) struct Suspects {
     path: PathBuf,
     known: RwLock<Arc<Unsound>>,
+    /// What the file says.
+    saved: Mutex<Unsound>,
 }
 
 impl Suspects {
     /// What earlier checks left in the cache folder; nothing when it was emptied.
     pub(super) fn load(cache_dir: &Path, uid: &[u8; 16]) -> Self {
         let path = cache_dir.join(format!("{}-unsound.json", hex(uid)));
-        let read = std::fs::read(&path).ok();
-        let known: Unsound = read
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+        let known = match read(&path) {
+            Ok(known) => known,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Unsound::default(),
+            Err(error) => {
+                let path = path.display();
+                tracing::warn!(%error, "{path} cannot be read: check the repository again");
+                Unsound::default()
+            }
+        };
         Self {
             path,
+            saved: Mutex::new(known.clone()),
             known: RwLock::new(Arc::new(known)),
         }
     }
@@ -98,37 +109,74 @@ impl Suspects {
         Arc::clone(&self.known.read())
     }
 
-    /// Remembers what a look has found, in place of what was known.
-    pub(super) fn replace(&self, mut found: Unsound, index: &ChunkIndex) {
-        found.retain_known(index);
-        if *self.now() == found {
+    /// Takes in what a look at one pack has found; counts from now on.
+    pub(super) fn chunks_of(&self, pack: Digest, chunks: HashSet<Digest>) {
+        Arc::make_mut(&mut self.known.write()).chunks_of(pack, chunks);
+    }
+
+    /// Keeps what is known for the next start, without packs that do not count any more anyway.
+    pub(super) fn save(&self, index: &ChunkIndex) {
+        let mut saved = self.saved.lock();
+        let known = {
+            let mut known = self.known.write();
+            Arc::make_mut(&mut known).retain_known(index);
+            Arc::clone(&known)
+        };
+        if *saved == *known {
             return;
         }
-        let saved = if found.is_empty() {
-            std::fs::remove_file(&self.path)
-        } else {
-            let bytes = serde_json::to_vec(&found).map_err(std::io::Error::other);
-            bytes.and_then(|bytes| std::fs::write(&self.path, bytes))
-        };
-        *self.known.write() = Arc::new(found);
-        if let Err(error) = saved {
-            tracing::warn!(%error, "what is damaged is forgotten at the next start");
+        match write(&self.path, &known) {
+            Ok(()) => *saved = (*known).clone(),
+            Err(error) => tracing::warn!(%error, "what is damaged is forgotten at the next start"),
         }
     }
+}
+
+fn read(path: &Path) -> io::Result<Unsound> {
+    Ok(serde_json::from_slice(&std::fs::read(path)?)?)
+}
+
+/// All of it or nothing: half a file would be forgotten as a whole.
+fn write(path: &Path, known: &Unsound) -> io::Result<()> {
+    if known.is_empty() {
+        return std::fs::remove_file(path);
+    }
+    let new = path.with_extension("json.new");
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&new)?;
+    file.write_all(&serde_json::to_vec(known)?)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)
 }
 
 impl super::Inner {
     /// Packs that the index, as it was read last, counts on and that are missing or too short.
     pub(super) async fn absent_packs(&self) -> Result<Vec<Digest>> {
-        // After the index: a pack is there before the index names it.
+        // Before the listing: a pack is there before the index names it.
+        let mut absent = self.index.packs();
         let listed = self.storage.list("packs/").await?;
         let there: HashMap<Digest, u64> = listed
             .iter()
             .filter_map(|info| Some((pack_name(&info.key)?, info.size_bytes)))
             .collect();
-        let absent = |pack: &Pack| !pack.dead && there.get(&pack.name) != Some(&pack.size_bytes);
-        let packs = self.index.packs().into_iter();
-        Ok(packs.filter(absent).map(|pack| pack.name).collect())
+        absent.retain(|pack| !pack.dead && there.get(&pack.name) != Some(&pack.size_bytes));
+        self.still_counted(&mut absent).await?;
+        Ok(absent.iter().map(|pack| pack.name).collect())
+    }
+
+    /// Leaves those of `packs` that count after another look at the index: a collector publishes
+    /// that a pack is dead, and where its chunks are now, before it deletes it.
+    pub(super) async fn still_counted(&self, packs: &mut Vec<Pack>) -> Result<()> {
+        if !packs.is_empty() {
+            self.refresh().await?;
+            let dead = self.index.tombstones();
+            packs.retain(|pack| !dead.contains(&pack.name));
+        }
+        Ok(())
     }
 
     /// Whether the repository has a copy of a chunk that can be counted on, outside the packs of

@@ -92,6 +92,7 @@ pub(super) async fn read(
                     report.read_bytes += size;
                     task.monitor.advance(1, size, 0);
                     unsound.chunks_of(name, HashSet::new());
+                    inner.suspects.chunks_of(name, HashSet::new());
                     ledger
                         .verified
                         .insert(name.to_string(), inner.clock.now().timestamp());
@@ -101,6 +102,8 @@ pub(super) async fn read(
                     report.read_packs += 1;
                     report.problem(key, reason);
                     ledger.verified.remove(&name.to_string());
+                    // From here on backups of this engine store anew what was found damaged.
+                    inner.suspects.chunks_of(name, chunks.clone());
                     unsound.chunks_of(name, chunks);
                 }
             }
@@ -109,6 +112,7 @@ pub(super) async fn read(
     };
     let done = task.or_cancelled(work).await;
     ledger.save();
+    inner.suspects.save(&inner.index);
     done
 }
 

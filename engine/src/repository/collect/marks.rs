@@ -216,6 +216,14 @@ impl OwnMark {
         create(inner, self.mark.collector, self.mark.packs, Some(self.at)).await?;
         remove(inner, &self.key).await
     }
+
+    /// As [`Self::leave_idle`], as far as that can be done: without it others wait for the mark's time.
+    pub(super) async fn give_up(self, inner: &Inner) {
+        let key = self.key.clone();
+        if let Err(error) = self.leave_idle(inner).await {
+            tracing::warn!("{key} stays for a day: {}", error.report());
+        }
+    }
 }
 
 impl Repository {

@@ -21,7 +21,8 @@ use crate::storage::StorageError;
 /// Objects of ended sessions stay this long, for people who look.
 const SESSIONS_KEPT: Duration = Duration::from_hours(48);
 
-/// Steps 5 and 6 for one mark, when every older session has ended.
+/// Steps 5 and 6 for one mark, when every older session has ended. The mark goes, or is left to any
+/// later collection when this one does not come to its end.
 pub(super) async fn finish(
     repository: &Repository,
     own: OwnMark,
@@ -29,8 +30,35 @@ pub(super) async fn finish(
     task: &Task,
 ) -> Result<()> {
     let inner = &repository.inner;
+    let mut publishing = false;
+    match sweep(repository, &own, &mut publishing, report, task).await {
+        Ok(true) => marks::remove(inner, &own.key).await?,
+        // What stays is announced on, so that nobody begins to use it again.
+        Ok(false) => own.leave_idle(inner).await?,
+        Err(error) => {
+            // On some stores tombstones may still appear after a failed creation: only the mark's
+            // own time is certain then.
+            if !publishing {
+                own.give_up(inner).await;
+            }
+            return Err(error);
+        }
+    }
+    inner.refresh().await
+}
+
+/// Deletes what may go of the announced packs; whether all of it is gone. `publishing` says whether
+/// tombstones were under way.
+async fn sweep(
+    repository: &Repository,
+    own: &OwnMark,
+    publishing: &mut bool,
+    report: &mut PruneReport,
+    task: &Task,
+) -> Result<bool> {
+    let inner = &repository.inner;
     task.monitor.stage("checking that nothing is needed");
-    let doomed = judge(repository, &own, task).await?;
+    let doomed = judge(repository, own, task).await?;
     report.kept_packs += (own.mark.packs.len() - doomed.len()) as u64;
     task.check()?;
     task.monitor.stage("deleting");
@@ -40,10 +68,12 @@ pub(super) async fn finish(
             tombstones: doomed.clone(),
             ..Segment::default()
         };
+        *publishing = true;
         inner.write_segment(&segment).await?;
         inner.storage.barrier().await?;
+        *publishing = false;
     }
-    let mut retained = false;
+    let mut all_gone = true;
     for name in &doomed {
         let size = inner
             .index
@@ -61,19 +91,13 @@ pub(super) async fn finish(
                 if source.kind() == std::io::ErrorKind::PermissionDenied =>
             {
                 report.retained_packs += 1;
-                retained = true;
+                all_gone = false;
             }
             Err(error) => return Err(error.into()),
         }
     }
     inner.storage.barrier().await?;
-    if retained {
-        // It stays announced, so that nobody begins to use it again.
-        own.leave_idle(inner).await?;
-    } else {
-        marks::remove(inner, &own.key).await?;
-    }
-    inner.refresh().await
+    Ok(all_gone)
 }
 
 /// Step 5: the announced packs that may really go. Marks are read before the index, and both

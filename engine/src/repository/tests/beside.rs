@@ -23,6 +23,8 @@ enum Stop {
 struct Halting {
     within: Arc<MemoryStorage>,
     stop: Mutex<Option<Stop>>,
+    /// The object that is never read to its end.
+    stuck: Mutex<Option<String>>,
     halted: Notify,
     go_on: Notify,
 }
@@ -48,6 +50,9 @@ impl Storage for Halting {
     }
 
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StorageError> {
+        if self.stuck.lock().as_deref() == Some(key) {
+            std::future::pending::<()>().await;
+        }
         self.within.get(key, range).await
     }
 
@@ -80,6 +85,7 @@ async fn halting(place: &Place) -> (Arc<Halting>, Repository, Credential) {
     let halting = Arc::new(Halting {
         within: Arc::clone(&place.storage),
         stop: Mutex::new(None),
+        stuck: Mutex::new(None),
         halted: Notify::new(),
         go_on: Notify::new(),
     });
@@ -88,6 +94,25 @@ async fn halting(place: &Place) -> (Arc<Halting>, Repository, Credential) {
         .await
         .unwrap();
     (halting, repository, key)
+}
+
+/// Cancels the work when it comes to that stage.
+#[derive(Debug)]
+struct CancelAt {
+    stage: &'static str,
+    cancel: tokio_util::sync::CancellationToken,
+}
+
+impl crate::monitor::Monitor for CancelAt {
+    fn stage(&self, name: &str) {
+        if name == self.stage {
+            self.cancel.cancel();
+        }
+    }
+    fn foresee(&self, _: Option<u64>, _: Option<u64>) {}
+    fn advance(&self, _: u64, _: u64, _: u64) {}
+    fn note(&self, _: crate::monitor::Level, _: &str) {}
+    fn lost(&self, _: crate::monitor::Loss) {}
 }
 
 fn task(place: &Place) -> Task {
@@ -142,6 +167,146 @@ async fn a_repair_leaves_alone_what_a_backup_beside_it_stores() {
         .prune(&PruneOptions::new("test"), &task(&place))
         .await
         .unwrap();
+    assert_eq!(read(&repository, &stream).await.unwrap(), data);
+}
+
+#[tokio::test]
+async fn a_check_names_nothing_that_a_backup_beside_it_stores() {
+    let place = Place::new();
+    let (halting, repository, _) = halting(&place).await;
+    back_up(&repository, 1).await;
+    let (report, _) = during(
+        &halting,
+        Stop::AfterListing,
+        repository.check(&CheckOptions::default(), &task(&place)),
+        back_up(&repository, 2),
+    )
+    .await;
+    let report = report.unwrap();
+    assert!(report.is_clean(), "{:?}", report.problems);
+}
+
+#[tokio::test]
+async fn a_check_names_nothing_that_a_prune_beside_it_deletes() {
+    let place = Place::new();
+    let (halting, repository, key) = halting(&place).await;
+    back_up(&repository, 1).await;
+    let writer = repository.begin("gone").await.unwrap();
+    store(&writer, Content::TableData, &rows(9, 1 << 20), 1 << 20).await;
+    writer.abandon().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut options = place.options();
+    options.cache_dir = folder.path().to_owned();
+    let storage = Arc::clone(&place.storage) as Arc<dyn Storage>;
+    let other = Repository::open(storage, &key, options).await.unwrap();
+    let (report, pruned) = during(
+        &halting,
+        Stop::BeforeListing,
+        repository.check(&CheckOptions::default(), &task(&place)),
+        other.prune(&PruneOptions::new("other"), &task(&place)),
+    )
+    .await;
+    assert_eq!(pruned.unwrap().deleted_packs, 1);
+    let report = report.unwrap();
+    assert!(report.is_clean(), "{:?}", report.problems);
+}
+
+#[tokio::test]
+async fn what_a_check_found_counts_although_it_was_cancelled() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    let (halting, repository, key) = halting(&place).await;
+    back_up(&repository, 1).await;
+    back_up(&repository, 2).await;
+    let packs = place.storage.list("packs/").await.unwrap();
+    let (damaged, stuck) = (&packs[0], &packs[1]);
+    let mut bytes = place
+        .storage
+        .get(&damaged.key, None)
+        .await
+        .unwrap()
+        .to_vec();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    place.storage.tamper(&damaged.key, Some(bytes.into()));
+    *halting.stuck.lock() = Some(stuck.key.clone());
+    let task = task(&place);
+    let all = CheckOptions {
+        read_percent: 100.0,
+    };
+    let nothing = unsound::Unsound::default();
+    let canceller = async {
+        for _ in 0..2000 {
+            if *repository.inner.suspects.now() != nothing {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        task.cancel.cancel();
+    };
+    let (checked, ()) = futures_util::future::join(repository.check(&all, &task), canceller).await;
+    assert_eq!(checked.unwrap_err().code(), Code::Cancelled);
+    let found = repository.inner.suspects.now();
+    assert_ne!(*found, nothing);
+    drop(repository);
+    let again = place.open(&key).await.unwrap();
+    assert_eq!(again.inner.suspects.now(), found);
+    for entry in std::fs::read_dir(place.folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_string_lossy().contains("unsound") {
+            assert_eq!(
+                entry.metadata().unwrap().permissions().mode() & 0o777,
+                0o600
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_prune_leaves_its_mark_to_the_next() {
+    let place = Place::new();
+    let (repository, _) = place.create().await;
+    let writer = repository.begin("gone").await.unwrap();
+    store(&writer, Content::TableData, &rows(9, 1 << 20), 1 << 20).await;
+    writer.abandon().await.unwrap();
+    let options = PruneOptions::new("test");
+    let mut cancelled = task(&place);
+    cancelled.monitor = Arc::new(CancelAt {
+        stage: "checking that nothing is needed",
+        cancel: cancelled.cancel.clone(),
+    });
+    let error = repository.prune(&options, &cancelled).await.unwrap_err();
+    assert_eq!(error.code(), Code::Cancelled);
+    assert_eq!(place.storage.list("gc/").await.unwrap().len(), 1);
+    let report = repository.prune(&options, &task(&place)).await.unwrap();
+    assert_eq!(report.deleted_packs, 1);
+    assert!(place.storage.list("gc/").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_repair_of_many_packs_is_one_session() {
+    let place = Place::new();
+    let (repository, _) = place.create().await;
+    back_up(&repository, 1).await;
+    let (stream, data) = back_up(&repository, 2).await;
+    let packs = place.storage.list("packs/").await.unwrap();
+    for pack in &packs {
+        let mut bytes = place.storage.get(&pack.key, None).await.unwrap().to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 4;
+        place.storage.tamper(&pack.key, Some(bytes.into()));
+    }
+    let before = repository.inner.sessions().await.unwrap().len();
+    let report = repository.repair(true, &task(&place)).await.unwrap();
+    assert_eq!(report.damaged_packs, packs.len() as u64);
+    assert!(report.damaged_packs > 1 && report.saved_chunks > 0 && report.lost_chunks > 0);
+    let sessions = repository.inner.sessions().await.unwrap();
+    assert_eq!(sessions.len(), before + 1);
+    // What is lost is stored again, what was saved is not.
+    let writer = repository.begin("again").await.unwrap();
+    store(&writer, Content::TableData, &data, 1 << 20).await;
+    assert!(writer.tally().new_chunks < writer.tally().chunks);
+    writer.abandon().await.unwrap();
     assert_eq!(read(&repository, &stream).await.unwrap(), data);
 }
 

@@ -76,13 +76,6 @@ pub(super) fn read(file: &File, path: &Path, range: &Range<u64>) -> io::Result<O
     if length < LEAST_BYTES_READ {
         return Ok(None);
     }
-    let Ok(direct) = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::DIRECT.bits().cast_signed())
-        .open(path)
-    else {
-        return Ok(None);
-    };
     let first = range.start - range.start % ALIGNMENT as u64;
     let ahead = (range.start - first) as usize;
     let span = (ahead + length).next_multiple_of(ALIGNMENT);
@@ -90,6 +83,13 @@ pub(super) fn read(file: &File, path: &Path, range: &Range<u64>) -> io::Result<O
     let start = buffer.0.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
     let used = start + ahead..start + ahead + length;
     if !cached(file, &mut buffer.0[used.clone()], range.start) {
+        let Ok(direct) = OpenOptions::new()
+            .read(true)
+            .custom_flags(OFlags::DIRECT.bits().cast_signed())
+            .open(path)
+        else {
+            return Ok(None);
+        };
         match read_span(&direct, &mut buffer.0[start..start + span], first) {
             Ok(read) if read >= ahead + length => {}
             // Refused, or cut short under our hands: the usual way tells which.
@@ -137,6 +137,9 @@ struct Buffer(Vec<u8>);
 impl Buffer {
     /// One of at least `length` bytes, with whatever is in it.
     fn taken(length: usize) -> Self {
+        if length > BUFFER_BYTES_MAX {
+            return Self(vec![0; length]);
+        }
         let mut buffer = BUFFERS.lock().pop().unwrap_or_default();
         if buffer.len() < length {
             buffer.resize(length, 0);
