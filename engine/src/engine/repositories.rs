@@ -270,7 +270,7 @@ impl Engine {
             repository.snapshots().await?;
             // A writer that begins and ends: the place takes objects, and our key seals them.
             let writer = repository.begin(&self.identity()).await?;
-            writer.abandon().await?;
+            writer.vanish().await?;
             Ok::<_, Error>(repository.storage().capacity().await?)
         };
         Ok(match tried.await {

@@ -16,7 +16,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::format::digest::Digest;
-use super::format::session::State;
+use super::format::sealed::Kind;
+use super::format::session::{self, State};
 use super::snapshot::{Snapshot, SnapshotDraft};
 use super::stream::{Content, StreamWriter};
 use super::{Inner, snapshot_key};
@@ -166,6 +167,24 @@ impl Writer {
         let settled = self.shared.uploader.settle(&self.shared.core).await;
         self.end().await;
         settled
+    }
+
+    /// Ends the session as [`Self::abandon`] does and takes its objects away: for one that stored
+    /// nothing, only to see whether the place takes objects.
+    pub async fn vanish(&self) -> Result<()> {
+        self.abandon().await?;
+        let core = &self.shared.core;
+        let storage = &core.inner.storage;
+        for info in core.inner.list_kind(Kind::Session).await? {
+            // The last object says that it ended, so it goes last.
+            let is_own = session::parse_key(&info.key).is_some_and(|(id, _)| id == core.own.id);
+            if is_own && let Err(error) = storage.delete(&info.key).await {
+                // Some places keep everything; a prune tidies up what has ended.
+                tracing::debug!("{} stays: {error}", info.key);
+                return Ok(());
+            }
+        }
+        Ok(storage.barrier().await?)
     }
 
     fn close(&self) -> Result<()> {

@@ -64,6 +64,10 @@ impl Engine {
         let report = if dry_run {
             self.prune_plan_of(&repository, task).await?
         } else {
+            // A test of the repository that was cut off; one that goes on stores nothing.
+            let tests = [self.identity()];
+            task.or_cancelled(repository.end_sessions_of(&tests))
+                .await?;
             // Named by the run: should the engine die, its next start knows whose mark is left.
             let options = PruneOptions::new(self.writer_name(run));
             let done = repository.prune(&options, task).await?;

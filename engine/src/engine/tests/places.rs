@@ -117,6 +117,19 @@ async fn a_rebuilt_repository_becomes_the_default_and_what_was_removed_stays_rem
 }
 
 #[tokio::test]
+async fn a_test_of_a_repository_leaves_nothing_there() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = opened(home.path()).await;
+    let record = engine.find_repository("local").unwrap();
+    let repository = engine.open_repository(&record).await.unwrap();
+    let before = repository.storage().list("sessions/").await.unwrap();
+    assert!(engine.test_repository("local").await.unwrap().ok);
+    let after = repository.storage().list("sessions/").await.unwrap();
+    assert_eq!(before, after);
+    stopped(engine).await;
+}
+
+#[tokio::test]
 async fn a_place_with_nothing_is_called_that_and_stays_as_it_is() {
     let home = tempfile::tempdir().unwrap();
     let engine = opened(home.path()).await;
