@@ -13,6 +13,7 @@ mod doctor;
 mod events;
 mod execute;
 mod exports;
+mod jobs;
 mod lookup;
 mod names;
 mod opening;
@@ -67,6 +68,8 @@ struct Inner {
     stop_now: AtomicBool,
     /// Wakes whoever writes the catalog into the repositories.
     export: Notify,
+    /// Wakes the scheduler: a job has changed.
+    schedule: Notify,
     due: exports::Due,
 }
 

@@ -170,6 +170,15 @@ impl Runs {
     /// Saves runs and puts them in the queue, all or none. A run is refused when one on the same thing
     /// waits already.
     pub async fn submit(&self, runs: Vec<NewRun>) -> Result<Vec<Run>> {
+        self.submit_with(runs, |_| Ok(())).await
+    }
+
+    /// As [`Self::submit`], and changes something else in the same write.
+    pub async fn submit_with(
+        &self,
+        runs: Vec<NewRun>,
+        also: impl Fn(&Tx<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<Vec<Run>> {
         if self.stopping.is_cancelled() {
             return Err(stopping());
         }
@@ -200,6 +209,7 @@ impl Runs {
                     }
                     answers.push(record.run);
                 }
+                also(tx)?;
                 Ok(answers)
             })
             .await;

@@ -4,6 +4,7 @@ mod backups;
 mod connections;
 mod events;
 mod health;
+mod jobs;
 mod repositories;
 mod restores;
 mod runs;
@@ -32,6 +33,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(connections::routes())
         .merge(events::routes())
         .merge(health::routes())
+        .merge(jobs::routes())
         .merge(repositories::routes())
         .merge(restores::routes())
         .merge(runs::routes());

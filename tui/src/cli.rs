@@ -10,6 +10,7 @@ mod demo;
 mod engine;
 mod events;
 mod failure;
+mod job;
 mod outcome;
 mod output;
 mod progress;
@@ -110,6 +111,7 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         Some(Command::Repository(command)) => repository::repository(&session, command).await,
         Some(Command::Backup(command)) => backup::backup(&session, command).await,
         Some(Command::Restore(command)) => restore::restore(&session, command).await,
+        Some(Command::Job(command)) => job::job(&session, command).await,
         Some(Command::Run(command)) => run::run(&session, command).await,
         Some(Command::Events(events)) => events::events(&session, &events).await,
         Some(Command::Api(api)) => api::api(&session, api).await,

@@ -1,8 +1,10 @@
 //! The records: API documents plus what only the engine may know.
 
 mod access;
+mod jobs;
 
 pub use access::*;
+pub use jobs::*;
 
 use serde::{Deserialize, Serialize};
 
@@ -168,6 +170,9 @@ pub struct RunRecord {
     pub run: Run,
     /// What it does.
     pub work: Work,
+    /// The job it belongs to.
+    #[serde(default)]
+    pub job: Option<OfJob>,
 }
 
 /// A restore.

@@ -125,6 +125,17 @@ impl Engine {
             );
         }
         let backup = self.restorable_backup(spelling)?;
+        self.start(vec![self.new_verification(&backup, level, trigger)])
+            .await
+    }
+
+    /// A proof that waits to be queued.
+    pub(super) fn new_verification(
+        &self,
+        backup: &Backup,
+        level: VerifyLevel,
+        trigger: Trigger,
+    ) -> NewRun {
         let title = format!("Verification of {}/{}", backup.connection, backup.database);
         let mut run = self.new_run(RunKind::Verify, title, trigger);
         run.connection_id = Some(backup.connection_id);
@@ -133,16 +144,16 @@ impl Engine {
         run.repository_id = Some(backup.repository_id);
         run.repository = Some(backup.repository.clone());
         run.backup_id = Some(backup.id);
-        self.start(vec![NewRun {
+        NewRun {
             record: RunRecord {
                 run,
                 work: Work::Verify(level),
+                job: None,
             },
             backup: None,
             restore: None,
             credentials: None,
-        }])
-        .await
+        }
     }
 
     /// Numbers over all backups.
@@ -199,7 +210,7 @@ impl Engine {
 
     /// The connection and its databases a request means. A server is asked anew, so that databases
     /// made since are taken too; where it does not answer, the run that fails says so.
-    async fn what_to_back_up(
+    pub(super) async fn what_to_back_up(
         &self,
         create: &BackupCreate,
     ) -> Result<(ConnectionRecord, Vec<String>)> {
@@ -238,7 +249,7 @@ impl Engine {
         Ok((key, selected))
     }
 
-    fn new_backup(
+    pub(super) fn new_backup(
         &self,
         connection: &ConnectionRecord,
         repository: &RepositoryRecord,
@@ -265,6 +276,7 @@ impl Engine {
             record: RunRecord {
                 run,
                 work: Work::Backup(work),
+                job: None,
             },
             backup: Some(BackupRecord(backup)),
             restore: None,
@@ -296,6 +308,11 @@ impl Engine {
             warnings: Vec::new(),
         })
     }
+}
+
+/// Connection and database, as people write them.
+pub(super) fn source_of(backup: &Backup) -> String {
+    format!("{}/{}", backup.connection, backup.database)
 }
 
 /// A backup of which nothing is known yet.

@@ -117,6 +117,8 @@ impl Engine {
     pub async fn remove_connection(&self, key: &str) -> Result<()> {
         let record = self.find_connection(key)?;
         let id = record.connection.id;
+        let what = format!("the connection \"{}\"", record.connection.name);
+        self.refuse_used_by_job(&what, |job| job.connection_id == id)?;
         if self.0.runs.touches(id) {
             return Err(Error::new(
                 Code::RunBusy,

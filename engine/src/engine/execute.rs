@@ -53,6 +53,7 @@ impl Executor for Workshop {
         ) {
             self.0.changed();
         }
+        self.0.job_run_ended(run).await;
     }
 }
 

@@ -8,7 +8,14 @@ const MAX_NAME_BYTES: usize = 64;
 const MAX_LABEL_BYTES: usize = 200;
 const MAX_NOTE_BYTES: usize = 4000;
 /// Words that paths of the API use beside names.
-const RESERVED: &[&str] = &["databases", "test", "rebuild", "default"];
+const RESERVED: &[&str] = &[
+    "cron-presets",
+    "cron-preview",
+    "databases",
+    "default",
+    "rebuild",
+    "test",
+];
 
 /// A name that fits into `CONNECTION/DATABASE@TIME`, into paths and into file names.
 pub(super) fn check(noun: &str, name: &str) -> Result<()> {

@@ -60,12 +60,14 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         stopped: CancellationToken::new(),
         stop_now: AtomicBool::new(false),
         export: Notify::new(),
+        schedule: Notify::new(),
         due,
     }));
     engine.make_groups().await?;
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
     engine.adopt_committed(&cut_off).await;
+    engine.go_on_with_jobs(&cut_off).await?;
     engine.work();
     Ok(engine)
 }
@@ -119,6 +121,7 @@ impl Engine {
         }
         let exporting = tokio::spawn(self.clone().keep_exports());
         tokio::spawn(self.clone().keep_logs_bounded());
+        tokio::spawn(self.clone().keep_schedule());
         let engine = self.clone();
         tokio::spawn(async move {
             engine.0.stopping.cancelled().await;

@@ -231,6 +231,8 @@ impl Engine {
             )
             .hint("Make another one the default first: `backstay repository set-default`"));
         }
+        let what = format!("the repository \"{name}\"");
+        self.refuse_used_by_job(&what, |job| job.repository_ids.contains(&id))?;
         if self.0.runs.active() > 0 {
             return Err(Error::new(Code::RunBusy, "Runs are in progress")
                 .hint("Wait for them or cancel them; `backstay run list` shows them"));

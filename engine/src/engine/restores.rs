@@ -71,6 +71,7 @@ impl Engine {
                 record: RunRecord {
                     run,
                     work: Work::Restore(work),
+                    job: None,
                 },
                 backup: None,
                 restore: Some(RestoreRecord(record)),

@@ -22,6 +22,8 @@ pub enum Stop {
     Asked,
     /// It made no progress.
     Stalled,
+    /// It took longer than its job allows.
+    Overtime,
     /// The engine ends.
     Engine,
 }

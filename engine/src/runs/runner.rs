@@ -55,11 +55,13 @@ async fn begin_and_end(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId
         cancel: live.token(),
         clock: Arc::clone(&runs.clock),
     };
+    let longest = record.job.as_ref().and_then(|job| job.max_runtime_seconds);
+    let longest = longest.map(Duration::from_secs);
     let executing = {
         let executor = Arc::clone(executor);
         tokio::spawn(async move { executor.execute(record, credentials, task).await })
     };
-    let outcome = watch_over(runs, &live, executing).await;
+    let outcome = watch_over(runs, &live, executing, longest).await;
     let ended = end(runs, &live, outcome).await?;
     executor.ended(&ended).await;
     Ok(())
@@ -70,6 +72,7 @@ async fn watch_over(
     runs: &Runs,
     live: &Live,
     mut executing: JoinHandle<Result<Finish>>,
+    longest: Option<Duration>,
 ) -> Result<Finish> {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -77,6 +80,7 @@ async fn watch_over(
     let stall = runs.config.stall_timeout;
     let token = live.token();
     let mut give_up: Option<Instant> = None;
+    let begun = Instant::now();
     loop {
         tokio::select! {
             done = &mut executing => return done.unwrap_or_else(|error| Err(broken(&error))),
@@ -95,6 +99,9 @@ async fn watch_over(
                 }
                 if !stall.is_zero() && live.silence() >= stall {
                     live.stop(Stop::Stalled);
+                }
+                if longest.is_some_and(|longest| begun.elapsed() >= longest) {
+                    live.stop(Stop::Overtime);
                 }
             }
         }
@@ -170,6 +177,14 @@ fn failure(error: Error, stopped: Option<Stop>, stall: Duration) -> (RunStatus, 
                 format!("Nothing moved for {} seconds", stall.as_secs()),
             )
             .hint("See what the server is busy with, or raise stall_timeout"),
+        ),
+        Some(Stop::Overtime) => (
+            RunStatus::Cancelled,
+            Error::new(
+                Code::Cancelled,
+                "The run took longer than its job allows and was cancelled",
+            )
+            .hint("See in its log what took the time, or raise the job's max_runtime_seconds"),
         ),
         Some(Stop::Engine) => (
             RunStatus::Interrupted,

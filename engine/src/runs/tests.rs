@@ -223,6 +223,7 @@ fn backup_run(database: &str, label: &str) -> NewRun {
                 label: Some(label.to_owned()),
                 ..Default::default()
             }),
+            job: None,
         },
         backup: Some(BackupRecord(backup)),
         restore: None,

@@ -2,6 +2,7 @@
 
 mod backup;
 mod connection;
+mod job;
 mod repository;
 mod restore;
 mod run;
@@ -18,6 +19,9 @@ pub(crate) use backup::{
 pub(crate) use connection::{
     ConnectionAdd, ConnectionCommand, ConnectionDatabases, ConnectionEdit, ConnectionList,
     ConnectionTest, ReadonlyUser, SshArgs,
+};
+pub(crate) use job::{
+    JobAdd, JobCommand, JobEdit, JobKeep, JobList, JobOptions, JobPreview, JobRun,
 };
 pub(crate) use repository::{
     RepositoryAdd, RepositoryCommand, RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest,
@@ -188,6 +192,10 @@ Exits 0 only when every row was back. Without a server at hand, assets/demo star
     /// Bring data back
     #[command(subcommand)]
     Restore(RestoreCommand),
+
+    /// Backups that are made again and again
+    #[command(subcommand)]
+    Job(JobCommand),
 
     /// Executions: what is running, what happened
     #[command(subcommand)]

@@ -62,11 +62,16 @@ async fn run_backup(session: &Session, args: BackupRun) -> Done {
     };
     let client = session.engine().await?;
     let started: Started = client.post(&path(&["backups"]), &create).await?;
-    if args.detach {
-        return progress::detached(session, &started);
+    follow_backups(session, &started, args.detach).await
+}
+
+/// Shows how the runs go on and prints the backups they made.
+pub(crate) async fn follow_backups(session: &Session, started: &Started, detach: bool) -> Done {
+    if detach {
+        return progress::detached(session, started);
     }
-    let runs = progress::follow(session, &started).await?;
-    let backups = made(session, &runs, &started).await?;
+    let runs = progress::follow(session, started).await?;
+    let backups = made(session, &runs, started).await?;
     if session.output.json {
         progress::documents(session, backups)?;
     } else {

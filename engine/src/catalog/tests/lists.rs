@@ -56,6 +56,7 @@ fn run_of(backup: &Backup, n: u64) -> RunRecord {
         work: Work::Check {
             read_data_percent: 1,
         },
+        job: None,
     }
 }
 

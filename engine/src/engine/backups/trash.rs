@@ -70,14 +70,25 @@ impl Engine {
             )
             .hint("Cancel its run first: `backstay run cancel`"));
         }
-        if !delete.force {
+        self.delete_one(backup, delete.force, "deleted by a person")
+            .await
+    }
+
+    /// Deletes a backup that is not being made, and keeps the reason in its repository.
+    pub(in super::super) async fn delete_one(
+        &self,
+        backup: Backup,
+        force: bool,
+        why: &str,
+    ) -> Result<Deletion> {
+        if !force {
             self.refuse_protected(&backup)?;
         }
         let now = self.now();
         let undo = TimeDelta::from_std(self.0.config.undo_window).unwrap_or_default();
         let deletion = Deletion {
             backup_id: backup.id,
-            source: format!("{}/{}", backup.connection, backup.database),
+            source: super::source_of(&backup),
             deleted_at: now,
             purge_after: if backup.status.is_restorable() {
                 now + undo
@@ -86,7 +97,7 @@ impl Engine {
             },
         };
         if backup.status.is_restorable() {
-            self.trash_in_repository(&backup).await?;
+            self.trash_in_repository(&backup, why).await?;
         }
         let (id, kept) = (backup.id, deletion.clone());
         let keep = backup.status.is_restorable();
@@ -209,11 +220,11 @@ impl Engine {
             .await
     }
 
-    async fn trash_in_repository(&self, backup: &Backup) -> Result<()> {
+    async fn trash_in_repository(&self, backup: &Backup, why: &str) -> Result<()> {
         let repository = self.repository_of_backup(backup).await?;
         let undo = self.0.config.undo_window;
         repository
-            .delete_backup(backup.id, &self.identity(), "deleted by a person", undo)
+            .delete_backup(backup.id, &self.identity(), why, undo)
             .await
     }
 

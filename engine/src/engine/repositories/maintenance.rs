@@ -102,6 +102,7 @@ impl Engine {
             record: RunRecord {
                 run,
                 work: Work::Rebuild,
+                job: None,
             },
             backup: None,
             restore: None,
@@ -149,7 +150,11 @@ impl Engine {
         run.repository_id = Some(record.repository.id);
         run.repository = Some(record.repository.name.clone());
         self.start(vec![NewRun {
-            record: RunRecord { run, work },
+            record: RunRecord {
+                run,
+                work,
+                job: None,
+            },
             backup: None,
             restore: None,
             credentials: None,

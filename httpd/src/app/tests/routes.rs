@@ -62,12 +62,14 @@ impl Surface {
 }
 
 /// Routes that answer a page of records.
-const LISTS: [&str; 7] = [
+const LISTS: [&str; 9] = [
     "/api/v1/backups",
     "/api/v1/connections",
+    "/api/v1/jobs",
     "/api/v1/repositories",
     "/api/v1/restores",
     "/api/v1/runs",
+    "/api/v1/jobs/cron-presets",
     "/api/v1/repositories/local/keys",
     "/api/v1/repositories/local/trash",
 ];
@@ -105,7 +107,7 @@ async fn lists_and_documents_are_json() {
 #[tokio::test]
 async fn odd_queries_are_refused_with_the_parameter_named() {
     let surface = Surface::new().await;
-    for path in &LISTS[..5] {
+    for path in &LISTS[..6] {
         for (query, field) in [
             ("limit=0", "limit"),
             ("limit=201", "limit"),

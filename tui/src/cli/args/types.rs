@@ -86,6 +86,15 @@ pub(super) fn object(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// `FROM-TO`, two times of the day.
+pub(super) fn window(text: &str) -> Result<(String, String), String> {
+    let time = |text: &str| chrono::NaiveTime::parse_from_str(text, "%H:%M").is_ok();
+    text.split_once('-')
+        .filter(|(from, to)| time(from) && time(to))
+        .map(|(from, to)| (from.to_owned(), to.to_owned()))
+        .ok_or_else(|| "expected two times of the day, like 08:00-18:00".to_owned())
+}
+
 /// `CONNECTION[/DATABASE]`.
 pub(super) fn source(text: &str) -> Result<Source, String> {
     let (connection, database) = match text.split_once('/') {

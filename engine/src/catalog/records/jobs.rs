@@ -1,0 +1,74 @@
+//! Records of jobs.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::record::{Facet, Record, Table};
+use crate::ids::{JobId, RepositoryId};
+use crate::model::{Job, Time};
+
+/// Facet numbers of jobs.
+pub mod job {
+    /// Connection id.
+    pub const CONNECTION: u8 = 0;
+    /// Whether it runs by itself.
+    pub const ENABLED: u8 = 1;
+}
+
+/// A job, and how far its schedule is dealt with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// What may be shown; names, next and last run in it are filled in when it is answered.
+    pub job: Job,
+    /// Scheduled times up to here are dealt with.
+    pub handled: Time,
+    /// Runs that failed and are to be tried again.
+    #[serde(default)]
+    pub retries: Vec<Retry>,
+}
+
+/// A run that is to be tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Of which database.
+    pub database: String,
+    /// Into which repository.
+    pub repository_id: RepositoryId,
+    /// Which try it will be; the first run is number 1.
+    pub attempt: u32,
+    /// When.
+    pub at: Time,
+}
+
+/// What a run knows of the job it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfJob {
+    /// Which.
+    pub id: JobId,
+    /// Which try it is.
+    pub attempt: u32,
+    /// It is cancelled when it takes longer.
+    pub max_runtime_seconds: Option<u64>,
+}
+
+impl Record for JobRecord {
+    const TABLE: Table = Table::Jobs;
+    const VERSION: u8 = 1;
+    fn id(&self) -> u128 {
+        self.job.id.bits()
+    }
+    fn serial(&self) -> u64 {
+        self.job.serial
+    }
+    fn set_serial(&mut self, serial: u64) {
+        self.job.serial = serial;
+    }
+    fn name(&self) -> Option<String> {
+        Some(self.job.name.clone())
+    }
+    fn facets(&self) -> Vec<Facet> {
+        vec![
+            (job::CONNECTION, self.job.connection_id.to_string()),
+            (job::ENABLED, self.job.enabled.to_string()),
+        ]
+    }
+}

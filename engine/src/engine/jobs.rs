@@ -1,0 +1,271 @@
+//! Jobs: backups that are made again and again, by a schedule or when somebody asks.
+
+mod change;
+mod retention;
+mod runs;
+mod scheduler;
+
+use std::time::Duration;
+
+use super::{Engine, names};
+use crate::catalog::Query;
+use crate::catalog::records::{ConnectionRecord, JobRecord, RepositoryRecord, RunRecord, job, run};
+use crate::error::{Code, Error, Result};
+use crate::ids::{JobId, JobKind};
+use crate::model::{
+    CronPreset, CronPreview, CronPreviewRequest, Job, JobClone, JobCreate, JobEdit, JobList,
+    JobRun, Page, RunKind,
+};
+use crate::schedule::cron::PRESETS;
+use crate::schedule::{Cron, Timetable};
+
+/// Starts a preview answers when the caller does not say, and at most.
+const PREVIEWED: u32 = 10;
+const PREVIEWED_MAX: u32 = 100;
+
+/// The schedule of a job, ready to be asked.
+fn timetable(job: &Job) -> Result<Option<Timetable>> {
+    let Some(schedule) = &job.schedule else {
+        return Ok(None);
+    };
+    Timetable::new(
+        &schedule.cron,
+        &schedule.time_zone,
+        &schedule.windows,
+        Duration::from_secs(schedule.jitter_seconds.into()),
+        schedule.catch_up,
+        job.id.bits(),
+    )
+    .map(Some)
+}
+
+impl Engine {
+    /// Jobs, newest first.
+    pub async fn jobs(&self, list: &JobList) -> Result<Page<Job>> {
+        let connection = self.connection_filter(list.connection.as_deref())?;
+        let query = Query::page(list.limit, list.cursor.as_deref())?
+            .only(job::CONNECTION, connection)
+            .only(job::ENABLED, list.enabled);
+        let page = self.0.catalog.list::<JobRecord>(&query)?.page(|own| own);
+        let items = page.items.into_iter().map(|record| self.shown(record));
+        Ok(Page {
+            items: items.collect::<Result<_>>()?,
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    /// One job, by id or name.
+    pub async fn job(&self, key: &str) -> Result<Job> {
+        self.shown(self.find_job(key)?)
+    }
+
+    pub(super) fn find_job(&self, key: &str) -> Result<JobRecord> {
+        self.find::<JobRecord, JobKind>(key)?.ok_or_else(|| {
+            Error::new(Code::NotFound, format!("There is no job \"{key}\""))
+                .hint("`backstay job list` shows them")
+        })
+    }
+
+    /// The job with what is known of it at this moment.
+    fn shown(&self, record: JobRecord) -> Result<Job> {
+        let catalog = &self.0.catalog;
+        let mut job = record.job;
+        if let Some(found) = catalog.get::<ConnectionRecord>(job.connection_id.bits())? {
+            job.connection = found.connection.name;
+        }
+        job.repositories.clear();
+        for id in &job.repository_ids {
+            let found = catalog.get::<RepositoryRecord>(id.bits())?;
+            let name = found.map_or_else(|| id.to_string(), |found| found.repository.name);
+            job.repositories.push(name);
+        }
+        job.next_run_at = None;
+        if job.enabled {
+            let retry = record.retries.iter().map(|retry| retry.at).min();
+            let next = timetable(&job)?
+                .and_then(|timetable| timetable.decide(record.handled, self.now()).next);
+            job.next_run_at = [retry, next].into_iter().flatten().min();
+        }
+        let newest = Query::newest(1)
+            .only(run::JOB, Some(job.id))
+            .only(run::KIND, Some(RunKind::Backup));
+        let newest = catalog.list::<RunRecord>(&newest)?.records.pop();
+        job.last_run = newest.map(|RunRecord { run, .. }| JobRun {
+            run_id: run.id,
+            status: run.status,
+            created_at: run.created_at,
+            finished_at: run.finished_at,
+        });
+        Ok(job)
+    }
+
+    /// Adds a job. Its first scheduled run is the next one from now on.
+    pub async fn add_job(&self, create: JobCreate) -> Result<Job> {
+        let now = self.now();
+        let job = self.new_job(create, now)?;
+        self.save_new(job).await
+    }
+
+    /// Adds a paused job that is otherwise like another.
+    pub async fn clone_job(&self, key: &str, clone: JobClone) -> Result<Job> {
+        let now = self.now();
+        names::check("job", &clone.name)?;
+        let job = Job {
+            id: JobId::generate(now),
+            serial: 0,
+            name: clone.name,
+            enabled: false,
+            created_at: now,
+            updated_at: now,
+            ..self.find_job(key)?.job
+        };
+        self.save_new(job).await
+    }
+
+    async fn save_new(&self, job: Job) -> Result<Job> {
+        let name = job.name.clone();
+        let record = JobRecord {
+            handled: job.created_at,
+            retries: Vec::new(),
+            job,
+        };
+        let saved = self.0.catalog.put(record).await.map_err(taken(&name))?;
+        let job = self.shown(saved)?;
+        self.audit("job.add", job.id, None::<&()>, Some(&job))
+            .await?;
+        self.publish("job.added", job.id, &job);
+        self.0.schedule.notify_one();
+        Ok(job)
+    }
+
+    /// Changes a job. Times that passed under another schedule, or while it was paused, stay past.
+    pub async fn edit_job(&self, key: &str, edit: JobEdit) -> Result<Job> {
+        self.change_job("job.edit", key, edit).await
+    }
+
+    /// Lets a job run only when somebody asks.
+    pub async fn pause_job(&self, key: &str) -> Result<Job> {
+        let edit = JobEdit {
+            enabled: Some(false),
+            ..JobEdit::default()
+        };
+        self.change_job("job.pause", key, edit).await
+    }
+
+    /// Lets a paused job run by itself again, from now on.
+    pub async fn resume_job(&self, key: &str) -> Result<Job> {
+        let edit = JobEdit {
+            enabled: Some(true),
+            ..JobEdit::default()
+        };
+        self.change_job("job.resume", key, edit).await
+    }
+
+    async fn change_job(&self, action: &str, key: &str, edit: JobEdit) -> Result<Job> {
+        let found = self.find_job(key)?;
+        let before = found.job;
+        let after = self.edited(&before, edit, self.now())?;
+        let restart = before.schedule != after.schedule || (after.enabled && !before.enabled);
+        let (id, now, name) = (before.id, self.now(), after.name.clone());
+        let changed = after.clone();
+        let saved = self
+            .0
+            .catalog
+            .write(move |tx| {
+                tx.change::<JobRecord>(id.bits(), |record| {
+                    record.job = changed.clone();
+                    if restart {
+                        record.handled = record.handled.max(now);
+                    }
+                    if !changed.enabled || restart {
+                        record.retries.clear();
+                    }
+                    Ok(())
+                })
+            })
+            .await
+            .map_err(taken(&name))?
+            .ok_or_else(|| gone(&before.name))?;
+        self.audit(action, id, Some(&before), Some(&after)).await?;
+        let job = self.shown(saved)?;
+        self.publish("job.changed", id, &job);
+        self.0.schedule.notify_one();
+        Ok(job)
+    }
+
+    /// Removes a job; its runs and backups stay.
+    pub async fn remove_job(&self, key: &str) -> Result<()> {
+        let job = self.find_job(key)?.job;
+        let id = job.id.bits();
+        self.0
+            .catalog
+            .write(move |tx| tx.remove::<JobRecord>(id).map(|_| ()))
+            .await?;
+        self.audit("job.remove", job.id, Some(&job), None::<&()>)
+            .await?;
+        self.publish("job.removed", job.id, &job);
+        self.0.schedule.notify_one();
+        Ok(())
+    }
+
+    /// An error when a job needs what is to be removed.
+    pub(super) fn refuse_used_by_job(&self, what: &str, uses: impl Fn(&Job) -> bool) -> Result<()> {
+        let all = self.0.catalog.all::<JobRecord>()?;
+        match all.iter().find(|record| uses(&record.job)) {
+            None => Ok(()),
+            Some(JobRecord { job, .. }) => Err(Error::new(
+                Code::Conflict,
+                format!("The job \"{}\" uses {what}", job.name),
+            )
+            .hint("Change or remove the job first")),
+        }
+    }
+
+    /// Names for expressions that are used often.
+    pub async fn cron_presets(&self) -> Page<CronPreset> {
+        let presets = PRESETS.iter().map(|(name, cron, description)| CronPreset {
+            name: (*name).to_owned(),
+            cron: (*cron).to_owned(),
+            description: (*description).to_owned(),
+        });
+        Page::whole(presets.collect())
+    }
+
+    /// When a schedule would start runs.
+    pub async fn preview_cron(&self, request: CronPreviewRequest) -> Result<CronPreview> {
+        let count = request.count.unwrap_or(PREVIEWED);
+        if !(1..=PREVIEWED_MAX).contains(&count) {
+            return Err(
+                Error::invalid(format!("A preview cannot hold {count} times"))
+                    .field("count", format!("must be 1 to {PREVIEWED_MAX}")),
+            );
+        }
+        let zone = request.time_zone.unwrap_or_else(|| "UTC".to_owned());
+        let timetable = Timetable::new(
+            &request.cron,
+            &zone,
+            &request.windows,
+            Duration::ZERO,
+            crate::model::CatchUp::Once,
+            0,
+        )?;
+        let after = request.after.unwrap_or_else(|| self.now());
+        Ok(CronPreview {
+            cron: Cron::parse(&request.cron)?.text().to_owned(),
+            time_zone: zone,
+            times: timetable.preview(after, count as usize),
+        })
+    }
+}
+
+fn gone(name: &str) -> Error {
+    Error::new(Code::NotFound, format!("The job \"{name}\" is gone"))
+}
+
+fn taken(name: &str) -> impl Fn(Error) -> Error {
+    move |error| match error.code() {
+        Code::Conflict => Error::new(Code::Conflict, format!("There is a job \"{name}\" already"))
+            .hint("Choose another name, or change that one with `backstay job edit`"),
+        _ => error,
+    }
+}

@@ -1,0 +1,118 @@
+//! Which of a job's backups stay: shown before, and carried out after each backup that succeeded.
+
+use std::collections::HashMap;
+
+use super::super::Engine;
+use super::runs::group_of;
+use crate::catalog::Query;
+use crate::catalog::records::{BackupRecord, backup};
+use crate::error::{Code, Result};
+use crate::ids::BackupId;
+use crate::model::{
+    Backup, Job, Level, Policy, RetentionPreview, RetentionRequest, Run, RunStatus,
+};
+use crate::retention::Candidate;
+
+impl Engine {
+    /// What the job's retention, or another one, makes of its backups at this moment.
+    pub async fn preview_retention(
+        &self,
+        key: &str,
+        request: RetentionRequest,
+    ) -> Result<RetentionPreview> {
+        let job = self.find_job(key)?.job;
+        let policy = request.retention.unwrap_or(job.work.retention.clone());
+        self.fates(&job, policy, |_| true)
+    }
+
+    fn fates(
+        &self,
+        job: &Job,
+        policy: Policy,
+        wanted: impl Fn(&Backup) -> bool,
+    ) -> Result<RetentionPreview> {
+        let query = Query::newest(usize::MAX)
+            .only(backup::JOB, Some(job.id))
+            .any_of(backup::STATUS, [RunStatus::Success, RunStatus::Partial]);
+        let found = self.0.catalog.list::<BackupRecord>(&query)?.records;
+        let backups: HashMap<BackupId, Backup> = found
+            .into_iter()
+            .map(|record| (record.0.id, record.0))
+            .filter(|(_, backup)| wanted(backup))
+            .collect();
+        let candidates: Vec<Candidate> = backups
+            .values()
+            .map(|backup| Candidate {
+                id: backup.id,
+                source: group_of(backup),
+                kind: backup.kind,
+                backup_type: backup.backup_type,
+                at: backup.created_at,
+                complete: backup.status == RunStatus::Success,
+                pinned_until: backup.pinned_until,
+                needs: None,
+            })
+            .collect();
+        let outcome = policy.apply(&candidates, self.now())?;
+        Ok(RetentionPreview::new(policy, outcome, |id| {
+            let backup = backups.get(&id)?;
+            Some((group_of(backup), backup.created_at))
+        }))
+    }
+
+    /// Deletes what the retention says, of the database and repository that the run backed up.
+    pub(super) async fn retain(&self, job: &Job, run: &Run) -> Result<()> {
+        let fates = self.fates(job, job.work.retention.clone(), |backup| {
+            Some(&backup.database) == run.database.as_ref()
+                && Some(backup.repository_id) == run.repository_id
+        })?;
+        let mut lines = Vec::new();
+        for (source, percent) in &fates.over_limit {
+            let text = format!(
+                "Retention deleted nothing of {source}: {percent} % of its backups would go. See \
+                 `backstay job preview {} --retention`, and raise max_delete_percent if that is meant",
+                job.name
+            );
+            tracing::warn!(job = job.name, "{text}");
+            lines.push((Level::Warning, text));
+            let refused = serde_json::json!({
+                "job": job.name, "source": source, "percent": percent,
+            });
+            self.publish("job.retention_refused", job.id, &refused);
+        }
+        for fate in fates.backups.iter().filter(|fate| !fate.keep) {
+            if fates.over_limit.contains_key(&fate.source) {
+                continue;
+            }
+            let (id, why) = (fate.backup_id, fate.reasons.join(", "));
+            let backup = self.resolve_backup(&id.to_string());
+            let deleted = match backup {
+                Ok(backup) => {
+                    let remark = format!("retention of job {}: {why}", job.name);
+                    self.delete_one(backup, false, &remark).await.map(|_| ())
+                }
+                Err(error) => Err(error),
+            };
+            match deleted {
+                Ok(()) => lines.push((
+                    Level::Info,
+                    format!("Retention deleted backup {id} of {}: {why}", fate.source),
+                )),
+                Err(error) if error.code() == Code::BackupNotFound => {}
+                Err(error) => lines.push((
+                    Level::Warning,
+                    format!("Retention could not delete backup {id}: {}", error.report()),
+                )),
+            }
+        }
+        for fate in fates.backups.iter().filter(|fate| fate.keep) {
+            let text = format!(
+                "Retention keeps backup {}: {}",
+                fate.backup_id,
+                fate.reasons.join(", ")
+            );
+            lines.push((Level::Info, text));
+        }
+        self.add_to_log(run, &lines).await
+    }
+}

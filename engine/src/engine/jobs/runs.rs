@@ -1,0 +1,244 @@
+//! The runs of a job: what it starts, and what follows when one has ended.
+
+use chrono::TimeDelta;
+
+use super::super::Engine;
+use super::super::backups::source_of;
+use crate::catalog::records::{
+    ConnectionRecord, DatabaseRecord, JobRecord, OfJob, RepositoryRecord, Retry, RunRecord,
+};
+use crate::catalog::{LogSink, MAX_LINES};
+use crate::error::{Error, Result};
+use crate::model::{BackupCreate, Job, Level, Run, RunKind, RunStatus, Started, Trigger};
+use crate::runs::NewRun;
+
+impl Engine {
+    /// Runs a job now: one run for each of its databases and repositories.
+    pub async fn run_job(&self, key: &str, trigger: Trigger) -> Result<Started> {
+        let job = self.find_job(key)?.job;
+        let runs = self.runs_of(&job, trigger).await?;
+        let started = self.start(runs).await?;
+        self.audit_bare("job.run", job.id).await?;
+        Ok(started)
+    }
+
+    pub(super) async fn runs_of(&self, job: &Job, trigger: Trigger) -> Result<Vec<NewRun>> {
+        let connection = self.find_connection(&job.connection_id.to_string())?;
+        let mut repositories = Vec::new();
+        for id in &job.repository_ids {
+            repositories.push(self.find_repository(&id.to_string())?);
+        }
+        if repositories.is_empty() {
+            repositories.push(self.chosen_repository(None)?);
+        }
+        let mut runs = Vec::new();
+        for database in self.databases_of_job(job, &connection).await? {
+            for repository in &repositories {
+                let run = self.new_job_run(job, &connection, repository, &database, 1, trigger);
+                runs.push(run);
+            }
+        }
+        Ok(runs)
+    }
+
+    /// The run that tries again what failed.
+    pub(super) fn run_again(&self, job: &Job, retry: &Retry) -> Result<NewRun> {
+        let connection = self.find_connection(&job.connection_id.to_string())?;
+        let repository = self.find_repository(&retry.repository_id.to_string())?;
+        let (database, attempt) = (&retry.database, retry.attempt);
+        Ok(self.new_job_run(
+            job,
+            &connection,
+            &repository,
+            database,
+            attempt,
+            Trigger::Schedule,
+        ))
+    }
+
+    fn new_job_run(
+        &self,
+        job: &Job,
+        connection: &ConnectionRecord,
+        repository: &RepositoryRecord,
+        database: &str,
+        attempt: u32,
+        trigger: Trigger,
+    ) -> NewRun {
+        let work = BackupCreate {
+            connection: connection.connection.name.clone(),
+            database: Some(database.to_owned()),
+            repository: Some(repository.repository.name.clone()),
+            label: job.work.label.clone(),
+            schemas: job.work.schemas.clone(),
+            tables: job.work.tables.clone(),
+            exclude_tables: job.work.exclude_tables.clone(),
+            ..BackupCreate::default()
+        };
+        let mut new = self.new_backup(connection, repository, database, work, trigger);
+        new.record.run.job_id = Some(job.id.to_string());
+        new.record.job = Some(OfJob {
+            id: job.id,
+            attempt,
+            max_runtime_seconds: job.work.max_runtime_seconds,
+        });
+        if let Some(backup) = &mut new.backup {
+            backup.0.job_id = Some(job.id.to_string());
+        }
+        new
+    }
+
+    /// Its databases. Where a server does not answer, those it had: their runs say what is wrong.
+    async fn databases_of_job(
+        &self,
+        job: &Job,
+        connection: &ConnectionRecord,
+    ) -> Result<Vec<String>> {
+        if !job.work.databases.is_empty() {
+            return Ok(job.work.databases.clone());
+        }
+        let whole = BackupCreate {
+            connection: job.connection_id.to_string(),
+            ..BackupCreate::default()
+        };
+        let error = match self.what_to_back_up(&whole).await {
+            Ok((_, databases)) => return Ok(databases),
+            Err(error) => error,
+        };
+        let known = self.databases_of(connection.connection.id)?;
+        let known: Vec<String> = known
+            .into_iter()
+            .filter(|DatabaseRecord(own)| own.selected && own.present)
+            .map(|DatabaseRecord(own)| own.name)
+            .collect();
+        if known.is_empty() {
+            Err(error)
+        } else {
+            Ok(known)
+        }
+    }
+
+    /// What follows when a run has ended: another try, a proof, and retention.
+    pub(in super::super) async fn job_run_ended(&self, run: &Run) {
+        let done = match run.status {
+            _ if run.kind != RunKind::Backup || run.job_id.is_none() => return,
+            RunStatus::Success | RunStatus::Partial => self.after_backup(run).await,
+            RunStatus::Failed | RunStatus::Interrupted => self.try_again(run).await,
+            _ => return,
+        };
+        if let Err(error) = done {
+            tracing::error!(run = %run.id, error = error.report(), "a job was not gone on with");
+        }
+    }
+
+    /// Runs that a crash cut off are tried again as if they had failed.
+    pub(in super::super) async fn go_on_with_jobs(&self, cut_off: &[RunRecord]) -> Result<()> {
+        for record in cut_off {
+            let found = self.0.catalog.get::<RunRecord>(record.run.id.bits())?;
+            let interrupted = found.filter(|found| found.run.status == RunStatus::Interrupted);
+            if let Some(found) = interrupted {
+                self.job_run_ended(&found.run).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Plans another try of a scheduled run. Whoever started one by hand sees that it failed.
+    async fn try_again(&self, run: &Run) -> Result<()> {
+        let record = self.0.catalog.get::<RunRecord>(run.id.bits())?;
+        let of_job = record.and_then(|record| record.job);
+        let (Some(of_job), Some(repository_id), Some(database), Trigger::Schedule) =
+            (of_job, run.repository_id, run.database.clone(), run.trigger)
+        else {
+            return Ok(());
+        };
+        let (id, attempt, now) = (of_job.id.bits(), of_job.attempt, self.now());
+        let planned = self
+            .0
+            .catalog
+            .write(move |tx| {
+                let mut planned = None;
+                tx.change::<JobRecord>(id, |record| {
+                    let retries = record.job.work.retries;
+                    if attempt > retries.attempts || !record.job.enabled {
+                        return Ok(());
+                    }
+                    let doubled = i64::from(retries.backoff_seconds) << (attempt - 1).min(20);
+                    let retry = Retry {
+                        database: database.clone(),
+                        repository_id,
+                        attempt: attempt + 1,
+                        at: now + TimeDelta::seconds(doubled),
+                    };
+                    record.retries.retain(|other| {
+                        (&other.database, other.repository_id) != (&database, repository_id)
+                    });
+                    record.retries.push(retry.clone());
+                    planned = Some(retry);
+                    Ok(())
+                })?;
+                Ok(planned)
+            })
+            .await?;
+        if let Some(retry) = planned {
+            let text = format!(
+                "Try {} will begin at {}",
+                retry.attempt,
+                retry.at.format("%Y-%m-%d %H:%M:%SZ")
+            );
+            self.add_to_log(run, &[(Level::Info, text)]).await?;
+            self.publish("job.retry", of_job.id, &retry);
+            self.0.schedule.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn after_backup(&self, run: &Run) -> Result<()> {
+        let key = run.job_id.clone().unwrap_or_default();
+        let Some(JobRecord { job, .. }) = self.find_job(&key).ok() else {
+            return Ok(());
+        };
+        if let (Some(level), Some(backup)) = (job.work.verify, run.backup_id) {
+            let backup = self.restorable_backup(&backup.to_string())?;
+            let mut proof = self.new_verification(&backup, level, run.trigger);
+            proof.record.run.job_id = Some(key);
+            self.start(vec![proof]).await?;
+        }
+        if run.status == RunStatus::Success && !job.work.retention.is_empty() {
+            self.retain(&job, run).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes behind the end of a run's log.
+    pub(super) async fn add_to_log(&self, run: &Run, lines: &[(Level, String)]) -> Result<()> {
+        let catalog = &self.0.catalog;
+        let known = catalog.log_lines(run.id.bits(), 0, MAX_LINES as usize + 1)?;
+        let last = known.last().map_or(0, |line| line.number);
+        let log = LogSink::new(catalog.clone(), run.id, last, self.0.clock.clone());
+        for (level, text) in lines {
+            log.line(*level, None, text);
+        }
+        log.flush().await;
+        Ok(())
+    }
+}
+
+/// What a job's runs are told apart by, for people.
+pub(super) fn group_of(backup: &crate::model::Backup) -> String {
+    let chosen = if backup.is_of_the_database() {
+        ""
+    } else {
+        " (chosen parts)"
+    };
+    format!("{} in {}{chosen}", source_of(backup), backup.repository)
+}
+
+/// Whether trying the same thing a little later may help.
+pub(super) fn is_temporary(error: &Error) -> bool {
+    use crate::error::Code;
+    matches!(
+        error.code(),
+        Code::RunBusy | Code::EngineStopping | Code::CatalogFailed
+    )
+}

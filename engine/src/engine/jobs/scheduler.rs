@@ -1,0 +1,216 @@
+//! Runs jobs when their time has come.
+//!
+//! How far a schedule is dealt with is written together with the runs it asked for, in one transaction:
+//! whenever the engine ends, a scheduled time has its runs in the queue, or it is still to be dealt with.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use tokio::task::{Id, JoinSet};
+
+use super::super::Engine;
+use super::runs::is_temporary;
+use super::timetable;
+use crate::catalog::records::{JobRecord, RunRecord, job, run};
+use crate::catalog::{Query, Tx};
+use crate::error::Result;
+use crate::ids::JobId;
+use crate::model::{RunKind, RunStatus, Time, Trigger};
+use crate::schedule::Decision;
+
+/// The clock is looked at this often while a job waits, since it may be set, and machines sleep.
+const LOOK: TimeDelta = TimeDelta::seconds(30);
+/// Wait before what failed for a passing reason is looked at again.
+const AGAIN: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Runs jobs until the engine stops.
+    pub(in super::super) async fn keep_schedule(self) {
+        let mut firing = JoinSet::new();
+        let mut busy: HashMap<Id, JobId> = HashMap::new();
+        loop {
+            let wait = match self.due(&busy) {
+                Ok((due, wait)) => {
+                    for id in due {
+                        let engine = self.clone();
+                        let task = firing.spawn(async move { engine.fire_or_wait(id).await });
+                        busy.insert(task.id(), id);
+                    }
+                    wait
+                }
+                Err(error) => {
+                    tracing::error!(error = error.report(), "jobs cannot be read");
+                    LOOK
+                }
+            };
+            tokio::select! {
+                () = self.0.stopping.cancelled() => break,
+                () = self.0.schedule.notified() => {}
+                Some(done) = firing.join_next_with_id(), if !firing.is_empty() => {
+                    busy.remove(&done.map_or_else(|error| error.id(), |(id, ())| id));
+                }
+                () = tokio::time::sleep(wait.to_std().unwrap_or_default()) => {}
+            }
+        }
+        firing.shutdown().await;
+    }
+
+    /// The jobs to look after now, and how long nothing will be due.
+    pub(in super::super) fn due(
+        &self,
+        busy: &HashMap<Id, JobId>,
+    ) -> Result<(Vec<JobId>, TimeDelta)> {
+        let now = self.now();
+        let enabled = Query::newest(usize::MAX).only(job::ENABLED, Some(true));
+        let (mut due, mut wait) = (Vec::new(), LOOK);
+        for record in self.0.catalog.list::<JobRecord>(&enabled)?.records {
+            let id = record.job.id;
+            if busy.values().any(|other| *other == id) {
+                continue;
+            }
+            let decision = decision(&record, now)?;
+            let retry = record.retries.iter().map(|retry| retry.at).min();
+            if decision.run.is_some() || decision.missed > 0 || retry.is_some_and(|at| at <= now) {
+                due.push(id);
+            } else if let Some(next) = [retry, decision.next].into_iter().flatten().min() {
+                wait = wait.min(next - now);
+            }
+        }
+        Ok((due, wait))
+    }
+
+    async fn fire_or_wait(self, id: JobId) {
+        if let Err(error) = self.fire(id).await {
+            tracing::warn!(job = %id, error = error.report(), "a job waits");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Does what one job's schedule and retries ask for now.
+    async fn fire(&self, id: JobId) -> Result<()> {
+        let Some(record) = self.0.catalog.get::<JobRecord>(id.bits())? else {
+            return Ok(());
+        };
+        if !record.job.enabled {
+            return Ok(());
+        }
+        let now = self.now();
+        let decision = decision(&record, now)?;
+        match decision.run {
+            Some(_) if self.goes_on(id)? => {
+                self.handled(id, decision.handled).await?;
+                let note = serde_json::json!({"job": record.job.name, "at": decision.run});
+                tracing::warn!(job = record.job.name, "skipped: its run before goes on");
+                self.publish("job.skipped", id, &note);
+            }
+            Some(nominal) => self.begin(&record, &decision, nominal).await?,
+            None => {
+                if decision.handled > record.handled {
+                    self.handled(id, decision.handled).await?;
+                }
+                self.begin_retries(&record, now).await?;
+            }
+        }
+        if decision.missed > 0 {
+            tracing::warn!(job = record.job.name, missed = decision.missed, "missed");
+            let note = serde_json::json!({
+                "job": record.job.name,
+                "missed": decision.missed,
+                "after": record.handled,
+                "made_up_for": decision.run.is_some(),
+            });
+            self.publish("job.missed", id, &note);
+        }
+        Ok(())
+    }
+
+    async fn begin(&self, record: &JobRecord, decision: &Decision, nominal: Time) -> Result<()> {
+        let (id, handled) = (record.job.id, decision.handled);
+        let begun = match self.runs_of(&record.job, Trigger::Schedule).await {
+            Ok(runs) => {
+                let also = move |tx: &Tx<'_>| deal_with(tx, id, handled);
+                self.0.runs.submit_with(runs, also).await.map(|_| ())
+            }
+            Err(error) => Err(error),
+        };
+        match begun {
+            Err(error) if !is_temporary(&error) => {
+                self.handled(id, handled).await?;
+                tracing::error!(
+                    job = record.job.name,
+                    error = error.report(),
+                    "a job did not start"
+                );
+                let note = serde_json::json!({
+                    "job": record.job.name,
+                    "at": nominal,
+                    "error": crate::model::Problem::from(&error),
+                });
+                self.publish("job.failed", id, &note);
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    async fn begin_retries(&self, record: &JobRecord, now: Time) -> Result<()> {
+        let id = record.job.id;
+        for retry in record.retries.iter().filter(|retry| retry.at <= now) {
+            let taken = retry.clone();
+            let also = move |tx: &Tx<'_>| {
+                tx.change::<JobRecord>(id.bits(), |record| {
+                    record.retries.retain(|other| *other != taken);
+                    Ok(())
+                })
+                .map(|_| ())
+            };
+            match self.run_again(&record.job, retry) {
+                Ok(run) => {
+                    self.0.runs.submit_with(vec![run], also).await?;
+                }
+                Err(error) => {
+                    tracing::error!(job = record.job.name, error = error.report(), "not retried");
+                    self.0.catalog.write(also).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a backup of the job waits or is being made.
+    fn goes_on(&self, id: JobId) -> Result<bool> {
+        let query = Query::newest(1)
+            .only(run::JOB, Some(id))
+            .only(run::KIND, Some(RunKind::Backup))
+            .any_of(run::STATUS, [RunStatus::Pending, RunStatus::Running]);
+        Ok(!self.0.catalog.list::<RunRecord>(&query)?.records.is_empty())
+    }
+
+    async fn handled(&self, id: JobId, handled: Time) -> Result<()> {
+        let write = move |tx: &Tx<'_>| deal_with(tx, id, handled);
+        self.0.catalog.write(write).await
+    }
+}
+
+fn decision(record: &JobRecord, now: Time) -> Result<Decision> {
+    Ok(match timetable(&record.job)? {
+        Some(timetable) => timetable.decide(record.handled, now),
+        None => Decision {
+            run: None,
+            missed: 0,
+            handled: record.handled,
+            next: None,
+        },
+    })
+}
+
+/// Scheduled times up to `handled` are dealt with; what was to be tried again is part of the new runs.
+fn deal_with(tx: &Tx<'_>, id: JobId, handled: Time) -> Result<()> {
+    tx.change::<JobRecord>(id.bits(), |record| {
+        record.handled = record.handled.max(handled);
+        record.retries.clear();
+        Ok(())
+    })
+    .map(|_| ())
+}
