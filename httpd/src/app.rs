@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use backstay_engine::access::scope::{self, acting_as};
 use backstay_engine::model::StopRequest;
 use backstay_engine::{Engine, Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,6 +16,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::idempotency::{self, Answers};
 use crate::identity::{self, Gate};
+use crate::limits::Limits;
 use crate::listener::{SocketOptions, bind_unix};
 use crate::native::{self, App};
 use crate::problem::{Problem, no_such_method, no_such_path};
@@ -28,6 +30,8 @@ pub fn app(engine: Engine, stop: CancellationToken) -> Router {
     let answers = Answers::new(engine.clock().clone());
     let gate = Gate {
         own_uid: rustix::process::geteuid().as_raw(),
+        engine: engine.clone(),
+        limits: Limits::default(),
     };
     shell(
         native::routes().with_state(App { engine, stop }),
@@ -55,7 +59,7 @@ async fn detach(request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
-    match tokio::spawn(next.run(request)).await {
+    match tokio::spawn(acting_as(scope::current(), next.run(request))).await {
         Ok(response) => response,
         Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
         Err(_) => Problem::from(Error::internal("A request's task was cancelled")).into_response(),

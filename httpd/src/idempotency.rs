@@ -10,11 +10,11 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use backstay_engine::Code;
+use backstay_engine::access::Caller;
 use backstay_engine::clock::SharedClock;
 use parking_lot::Mutex;
 
 use crate::extract::{BODY_MAX_BYTES, announces_too_much, too_large};
-use crate::identity::Origin;
 use crate::problem::Problem;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -33,7 +33,8 @@ const KEY_MAX: usize = 255;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    origin: Option<Origin>,
+    /// Who asks: nobody gets the answer to somebody else's request.
+    caller: Option<String>,
     path: String,
     key: String,
 }
@@ -218,7 +219,10 @@ fn key_of(request: &Request) -> Result<Option<Key>, Problem> {
             )
         })?;
     Ok(Some(Key {
-        origin: request.extensions().get::<Origin>().copied(),
+        caller: request
+            .extensions()
+            .get::<Arc<Caller>>()
+            .map(|caller| caller.actor.label()),
         path: request
             .uri()
             .path_and_query()

@@ -1,15 +1,24 @@
-//! Who is asking. Over the Unix socket the peer's uid is the identity.
+//! Who is asking: a process of this machine by its user, anybody else by an API key or a login.
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use backstay_engine::Code;
+use backstay_engine::access::Caller;
+use backstay_engine::access::scope::acting_as;
+use backstay_engine::model::KeyTier;
+use backstay_engine::{Code, Engine, Error};
 
+use crate::limits::Limits;
+use crate::native::is_public;
 use crate::problem::Problem;
+
+/// The cookie that holds a login's token.
+pub(crate) const COOKIE: &str = "session";
 
 /// Where a request came from; an extension of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +37,21 @@ pub enum Origin {
     },
 }
 
+impl Origin {
+    /// The address, where there is one.
+    pub(crate) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Socket { .. } => None,
+            Self::Network { address, .. } => Some(address),
+        }
+    }
+
+    /// Whether the connection is encrypted.
+    pub(crate) fn is_tls(self) -> bool {
+        matches!(self, Self::Network { tls: true, .. })
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -37,40 +61,137 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Who counts as administrator.
-#[derive(Clone, Copy, Debug)]
+/// What tells who somebody is.
+#[derive(Clone, Debug)]
 pub(crate) struct Gate {
-    /// The engine's own user.
+    /// The engine's own user, who administers it over the socket, as root does.
     pub(crate) own_uid: u32,
+    /// Knows keys and logins.
+    pub(crate) engine: Engine,
+    /// How often somebody may ask.
+    pub(crate) limits: Limits,
+}
+
+/// Finds out who asks and works in their name. Strangers get no further than what is public.
+pub(crate) async fn layer(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let origin = request.extensions().get::<Origin>().copied();
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let known = match gate.known(origin, &method, &headers).await {
+        Ok(known) => known,
+        Err(problem) => return problem.into_response(),
+    };
+    let public = is_public(request.method(), request.uri().path());
+    let (caller, tier) = match known {
+        Some((caller, tier)) => (caller, Some(tier)),
+        None if public => (Caller::nobody(origin.and_then(Origin::address)), None),
+        None => return stranger(origin).into_response(),
+    };
+    let leave = match gate.limits.ask(origin, &caller, tier, &request) {
+        Ok(leave) => leave,
+        Err(refusal) => return refusal.into_response(),
+    };
+    let caller = Arc::new(caller);
+    request.extensions_mut().insert(Arc::clone(&caller));
+    let mut response = acting_as(caller, next.run(request)).await;
+    if let Some(leave) = leave {
+        leave.tell(response.headers_mut());
+    }
+    response
 }
 
 impl Gate {
-    fn admits(self, origin: Option<Origin>) -> bool {
-        matches!(origin, Some(Origin::Socket { uid }) if uid == self.own_uid || uid == 0)
+    /// Who asks, and how much they may; nothing for somebody without a name, an error for a wrong one.
+    async fn known(
+        &self,
+        origin: Option<Origin>,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Option<(Caller, KeyTier)>, Problem> {
+        let address = origin.and_then(Origin::address);
+        if let Some(token) = bearer(headers) {
+            return self.by_token(token, address).await.map(Some);
+        }
+        if let Some(Origin::Socket { uid }) = origin
+            && (uid == self.own_uid || uid == 0)
+        {
+            return Ok(Some((Caller::process(uid), KeyTier::Enterprise)));
+        }
+        let Some(token) = cookie(headers) else {
+            return Ok(None);
+        };
+        if !method.is_safe() && !is_same_site(headers) {
+            let error = Error::new(
+                Code::Forbidden,
+                "A page of another site may not use this login",
+            );
+            return Err(error.hint("Send the token as Authorization: Bearer").into());
+        }
+        self.by_token(token, address).await.map(Some)
+    }
+
+    async fn by_token(
+        &self,
+        token: &str,
+        address: Option<IpAddr>,
+    ) -> Result<(Caller, KeyTier), Problem> {
+        match self.engine.caller_of_token(token, address).await {
+            Err(error) if error.code() == Code::Unauthenticated => {
+                // Guesses count as attempts to log in.
+                self.limits.attempt(address)?;
+                Err(error.into())
+            }
+            other => Ok(other?),
+        }
     }
 }
 
-/// Lets administrators through and everyone else to what is public.
-pub(crate) async fn layer(State(gate): State<Gate>, request: Request, next: Next) -> Response {
-    let origin = request.extensions().get::<Origin>().copied();
-    if gate.admits(origin) || request.uri().path() == "/api/v1/health" {
-        return next.run(request).await;
+/// The token of `Authorization: Bearer`.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// The token of the session's cookie.
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, token)| *name == COOKIE && !token.is_empty())
+        .map(|(_, token)| token)
+}
+
+/// Whether a browser says that the request comes from a page of this very place. Programs that send a
+/// cookie without being a browser say neither; they are to use a bearer token.
+fn is_same_site(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || site == "none";
     }
-    let (detail, hint) = match origin {
-        Some(Origin::Socket { uid }) => (
-            format!("User {uid} is not known to this engine"),
-            "Run the command as the user the engine runs as, or as root",
-        ),
-        Some(Origin::Network { .. }) | None => (
-            "The request names nobody this engine knows".to_owned(),
-            "Use the engine's Unix socket",
-        ),
+    let (Some(origin), Some(host)) = (text("origin"), text("host")) else {
+        return false;
     };
-    Problem::new(
-        StatusCode::UNAUTHORIZED,
-        Code::Unauthenticated.name(),
-        detail,
-    )
-    .hint(hint)
-    .into_response()
+    let origin = origin
+        .split_once("://")
+        .map_or("", |(_, authority)| authority);
+    origin.eq_ignore_ascii_case(host)
+}
+
+fn stranger(origin: Option<Origin>) -> Problem {
+    let error = match origin {
+        Some(Origin::Socket { uid }) => Error::new(
+            Code::Unauthenticated,
+            format!("User {uid} is not known to this engine"),
+        )
+        .hint("Use an API key, or run the command as the user the engine runs as, or as root"),
+        _ => Error::new(
+            Code::Unauthenticated,
+            "The request names nobody this engine knows",
+        )
+        .hint("Send an API key or a session's token as Authorization: Bearer"),
+    };
+    error.into()
 }

@@ -7,6 +7,7 @@ mod app;
 mod extract;
 mod idempotency;
 mod identity;
+mod limits;
 mod listener;
 mod native;
 mod problem;

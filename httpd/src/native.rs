@@ -1,5 +1,7 @@
 //! The native API: one module per noun, mirroring the URL tree below `/api/v1`.
 
+mod access;
+mod auth;
 mod backups;
 mod connections;
 mod events;
@@ -8,9 +10,13 @@ mod jobs;
 mod repositories;
 mod restores;
 mod runs;
+pub(crate) mod table;
+
+pub(crate) use table::is_public;
 
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use backstay_engine::Engine;
 use backstay_engine::model::{Started, Trigger};
@@ -29,6 +35,8 @@ const TRIGGER: Trigger = Trigger::Socket;
 
 pub(crate) fn routes() -> Router<App> {
     let native = Router::new()
+        .merge(access::routes())
+        .merge(auth::routes())
         .merge(backups::routes())
         .merge(connections::routes())
         .merge(events::routes())
@@ -37,7 +45,9 @@ pub(crate) fn routes() -> Router<App> {
         .merge(repositories::routes())
         .merge(restores::routes())
         .merge(runs::routes());
-    Router::new().nest("/api/v1", native)
+    Router::new()
+        .nest("/api/v1", native)
+        .route_layer(from_fn(table::layer))
 }
 
 /// The answer to a request for long work.

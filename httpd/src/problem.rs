@@ -157,9 +157,14 @@ pub(crate) async fn no_such_path(uri: Uri) -> Problem {
 
 /// Answers a method that the path does not have; axum adds `Allow`.
 pub(crate) async fn no_such_method(method: Method, uri: Uri) -> Problem {
+    method_refused(uri.path(), &method)
+}
+
+/// The refusal of a method.
+pub(crate) fn method_refused(path: &str, method: &Method) -> Problem {
     Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "request.method",
-        format!("{} does not answer {method}", uri.path()),
+        format!("{path} does not answer {method}"),
     )
 }

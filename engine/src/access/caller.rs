@@ -31,6 +31,8 @@ pub enum Actor {
     },
     /// The engine itself: schedules and system tasks.
     Engine,
+    /// Somebody who did not say who they are.
+    Nobody,
 }
 
 impl Actor {
@@ -41,6 +43,7 @@ impl Actor {
             Self::User { name, .. } => format!("user:{name}"),
             Self::Key { name, .. } => format!("key:{name}"),
             Self::Engine => "engine".to_owned(),
+            Self::Nobody => "nobody".to_owned(),
         }
     }
 }
@@ -65,6 +68,16 @@ impl Caller {
             actor: Actor::Process { uid },
             address: None,
             permissions: Permissions::all(),
+            projects: None,
+        }
+    }
+
+    /// Somebody unknown, who may do nothing.
+    pub fn nobody(address: Option<std::net::IpAddr>) -> Self {
+        Self {
+            actor: Actor::Nobody,
+            address,
+            permissions: Permissions::default(),
             projects: None,
         }
     }
@@ -96,7 +109,7 @@ impl Caller {
         match self.actor {
             Actor::Process { .. } => Trigger::Socket,
             Actor::Engine => Trigger::Schedule,
-            Actor::User { .. } | Actor::Key { .. } => Trigger::Api,
+            Actor::User { .. } | Actor::Key { .. } | Actor::Nobody => Trigger::Api,
         }
     }
 }

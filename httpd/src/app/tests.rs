@@ -1,5 +1,6 @@
 //! The layers around the routes, and the routes themselves against a real engine.
 
+mod access;
 mod routes;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::identity::Origin;
 
 const OWN: u32 = 4711;
 
-fn fixture() -> Router {
+async fn fixture() -> Router {
     let routes = Router::new()
         .route("/api/v1/health", get(|| async { "fine" }))
         .route("/api/v1/panic", get(|| async { panicking().await }))
@@ -37,11 +38,17 @@ fn fixture() -> Router {
                 ))
             }),
         );
-    shell(
-        routes,
-        Answers::new(Arc::new(SystemClock)),
-        Gate { own_uid: OWN },
-    )
+    let home = tempfile::tempdir().unwrap();
+    let config = backstay_engine::config::Config::in_home(home.path());
+    let engine = Engine::open(config, Arc::new(SystemClock)).await.unwrap();
+    let gate = Gate {
+        own_uid: OWN,
+        engine,
+        limits: Limits::default(),
+    };
+    // The folder stays until the process ends, as the engine does.
+    let _ = home.keep();
+    shell(routes, Answers::new(Arc::new(SystemClock)), gate)
 }
 
 struct Answered {
@@ -105,7 +112,7 @@ fn get_request(path: &str) -> HttpRequest<Body> {
 
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems() {
-    let router = fixture();
+    let router = fixture().await;
     let missing = ask(&router, Some(OWN), get_request("/api/v1/nothing")).await;
     assert_eq!(missing.status, StatusCode::NOT_FOUND);
     assert_eq!(missing.problem()["code"], "request.not_found");
@@ -119,7 +126,7 @@ async fn unknown_paths_and_methods_are_problems() {
 
 #[tokio::test]
 async fn a_defect_names_the_request_and_nothing_else() {
-    let router = fixture();
+    let router = fixture().await;
     for request in [
         get_request("/api/v1/panic"),
         HttpRequest::post("/api/v1/panic-later")
@@ -146,7 +153,7 @@ async fn a_defect_names_the_request_and_nothing_else() {
 
 #[tokio::test]
 async fn an_engine_error_keeps_code_status_and_hint() {
-    let answered = ask(&fixture(), Some(OWN), get_request("/api/v1/things/x")).await;
+    let answered = ask(&fixture().await, Some(OWN), get_request("/api/v1/things/x")).await;
     assert_eq!(answered.status, StatusCode::NOT_FOUND);
     let problem = answered.problem();
     assert_eq!(problem["code"], "connection.not_found");
@@ -156,7 +163,7 @@ async fn an_engine_error_keeps_code_status_and_hint() {
 
 #[tokio::test]
 async fn request_ids_are_kept_or_made() {
-    let router = fixture();
+    let router = fixture().await;
     let request = HttpRequest::get("/api/v1/health")
         .header("x-request-id", "mine-1")
         .body(Body::empty())
@@ -172,7 +179,7 @@ async fn request_ids_are_kept_or_made() {
 
 #[tokio::test]
 async fn only_the_own_user_and_root_are_administrators() {
-    let router = fixture();
+    let router = fixture().await;
     for uid in [OWN, 0] {
         let answered = ask(&router, Some(uid), get_request("/api/v1/things/x")).await;
         assert_eq!(answered.status, StatusCode::NOT_FOUND);

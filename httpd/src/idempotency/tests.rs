@@ -85,7 +85,7 @@ async fn a_refusal_is_not_remembered() {
 async fn a_dropped_request_frees_its_key() {
     let answers = Answers::new(Arc::new(ManualClock::new(DateTime::UNIX_EPOCH)));
     let key = Key {
-        origin: None,
+        caller: None,
         path: "/work".to_owned(),
         key: "a".to_owned(),
     };
@@ -103,7 +103,7 @@ async fn the_book_stays_small() {
     let answers = Answers::new(Arc::new(ManualClock::new(DateTime::UNIX_EPOCH)));
     for n in 0..ANSWERS_MAX + 50 {
         let key = Key {
-            origin: None,
+            caller: None,
             path: "/work".to_owned(),
             key: n.to_string(),
         };

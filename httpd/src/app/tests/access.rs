@@ -1,0 +1,312 @@
+//! Who gets where: the permission table, keys, logins, cookies, limits.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::http::request::Builder;
+use backstay_engine::access::PERMISSIONS;
+use backstay_engine::config::Config;
+use backstay_engine::model::{ApiKeyCreate, StopRequest};
+use backstay_engine::secret::SecretText;
+
+use super::*;
+use crate::native::table::{Needs, TABLE};
+
+const HERE: Origin = Origin::Network {
+    address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    tls: false,
+};
+
+struct Surface {
+    engine: Engine,
+    router: Router,
+    _home: tempfile::TempDir,
+}
+
+impl Surface {
+    async fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config::in_home(home.path());
+        let engine = Engine::open(config, Arc::new(SystemClock)).await.unwrap();
+        Self {
+            router: app(engine.clone(), CancellationToken::new()),
+            engine,
+            _home: home,
+        }
+    }
+
+    async fn key(&self, name: &str, permissions: &[&str]) -> String {
+        let create = ApiKeyCreate {
+            name: name.to_owned(),
+            permissions: permissions.iter().map(|&text| text.to_owned()).collect(),
+            ..ApiKeyCreate::default()
+        };
+        self.engine.add_api_key(create).await.unwrap().key
+    }
+
+    async fn administrator(&self) {
+        let password = SecretText::new("an administrator's");
+        self.engine
+            .make_administrator(Some(password))
+            .await
+            .unwrap();
+    }
+
+    async fn send(&self, request: Builder, body: &str) -> Response {
+        let mut request = request.body(Body::from(body.to_owned())).unwrap();
+        request.extensions_mut().insert(HERE);
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn login(&self, password: &str) -> Response {
+        let request =
+            HttpRequest::post("/api/v1/auth/login").header("content-type", "application/json");
+        let body = format!("{{\"username\":\"admin\",\"password\":\"{password}\"}}");
+        self.send(request, &body).await
+    }
+
+    async fn end(self) {
+        self.engine.stop(&StopRequest { now: true });
+        self.engine.stopped().await;
+    }
+}
+
+fn request(method: &str, path: &str, token: &str) -> Builder {
+    HttpRequest::builder()
+        .method(method)
+        .uri(path)
+        .header("content-type", "application/json")
+        .header("authorization", format!("Bearer {token}"))
+}
+
+/// A path of the table with something in its places.
+fn filled(pattern: &str) -> String {
+    let parts: Vec<_> = pattern
+        .split('/')
+        .map(|part| {
+            if part.starts_with('{') {
+                "no-such-thing"
+            } else {
+                part
+            }
+        })
+        .collect();
+    format!("/api/v1{}", parts.join("/"))
+}
+
+#[test]
+fn every_permission_of_the_table_is_one() {
+    for (method, path, needs) in TABLE {
+        if let Needs::Permission(name) | Needs::Socket(name) = needs {
+            let known = PERMISSIONS
+                .iter()
+                .any(|permission| permission.name == *name);
+            assert!(known, "{method} {path}: {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_operation_is_refused_without_its_permission_and_answered_with_it() {
+    let surface = Surface::new().await;
+    let nothing = surface.key("nothing", &["metrics:read"]).await;
+    let everything = surface.key("everything", &["*"]).await;
+    for (method, pattern, needs) in TABLE {
+        if matches!(needs, Needs::Nothing | Needs::Caller) {
+            continue;
+        }
+        let path = filled(pattern);
+        let stranger = HttpRequest::builder().method(*method).uri(&path);
+        // A stranger's address would soon have asked too often, so it comes from nowhere.
+        let unknown = surface
+            .router
+            .clone()
+            .oneshot(stranger.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(unknown.status(), 401, "{method} {path}");
+        let refused = surface.send(request(method, &path, &nothing), "").await;
+        assert_eq!(refused.status(), 403, "{method} {path}");
+        if matches!(needs, Needs::Socket(_)) {
+            let refused = surface.send(request(method, &path, &everything), "").await;
+            assert_eq!(refused.status(), 403, "{method} {path}");
+        }
+    }
+    for path in [
+        "/api/v1/connections",
+        "/api/v1/users",
+        "/api/v1/audit-events",
+        "/api/v1/permissions",
+    ] {
+        let answered = surface.send(request("GET", path, &everything), "").await;
+        assert_eq!(answered.status(), 200, "{path}");
+    }
+    let missing = surface
+        .send(request("GET", "/api/v1/groups/none", &everything), "")
+        .await;
+    assert_eq!(missing.status(), 404);
+    let method = surface
+        .send(request("DELETE", "/api/v1/health", &everything), "")
+        .await;
+    assert_eq!(method.status(), 405);
+    assert_eq!(method.headers()["allow"], "GET");
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn every_route_of_the_table_exists() {
+    let surface = Surface::new().await;
+    let everything = surface.key("everything", &["*"]).await;
+    for (method, pattern, needs) in TABLE {
+        if *pattern == "/stop" || *pattern == "/events" || *needs == Needs::Nothing {
+            continue;
+        }
+        let answered = surface
+            .send(request(method, &filled(pattern), &everything), "{}")
+            .await;
+        let status = answered.status();
+        let body = to_bytes(answered.into_body(), 1 << 20).await.unwrap();
+        let body = String::from_utf8_lossy(&body);
+        assert!(
+            status != 405 && !body.contains("There is nothing at"),
+            "{method} {pattern}: {status} {body}"
+        );
+    }
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn a_login_is_a_cookie_that_other_sites_cannot_use() {
+    let surface = Surface::new().await;
+    surface.administrator().await;
+    let answered = surface.login("an administrator's").await;
+    assert_eq!(answered.status(), 200);
+    assert_eq!(answered.headers()["cache-control"], "no-store");
+    let cookie = answered.headers()["set-cookie"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        cookie.contains("HttpOnly; SameSite=Strict") && !cookie.contains("Secure"),
+        "{cookie}"
+    );
+    let pair = cookie.split(';').next().unwrap().to_owned();
+    let with = |method: &str, path: &str| {
+        HttpRequest::builder()
+            .method(method)
+            .uri(path)
+            .header("cookie", &pair)
+            .header("host", "backup.example")
+    };
+    assert_eq!(
+        surface
+            .send(with("GET", "/api/v1/auth/session"), "")
+            .await
+            .status(),
+        200
+    );
+    let group = "/api/v1/groups";
+    let body = "{\"name\":\"g\",\"permissions\":[\"backups:read\"]}";
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("x-nothing", "y"),
+    ] {
+        let refused = surface
+            .send(with("POST", group).header(name, value), body)
+            .await;
+        assert_eq!(refused.status(), 403, "{name}: {value}");
+    }
+    let made = surface
+        .send(
+            with("POST", group).header("sec-fetch-site", "same-origin"),
+            body,
+        )
+        .await;
+    assert_eq!(made.status(), 201);
+    let removed = surface
+        .send(
+            with("DELETE", "/api/v1/groups/g").header("origin", "https://backup.example"),
+            "",
+        )
+        .await;
+    assert_eq!(removed.status(), 204);
+    let out = surface
+        .send(
+            with("POST", "/api/v1/auth/logout").header("sec-fetch-site", "same-origin"),
+            "",
+        )
+        .await;
+    assert_eq!(out.status(), 204);
+    assert!(
+        out.headers()["set-cookie"]
+            .to_str()
+            .unwrap()
+            .contains("Max-Age=0")
+    );
+    assert_eq!(
+        surface
+            .send(with("GET", "/api/v1/auth/session"), "")
+            .await
+            .status(),
+        401
+    );
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn guessing_is_slowed_down_and_told_so() {
+    let surface = Surface::new().await;
+    surface.administrator().await;
+    for left in (0..5).rev() {
+        let refused = surface.login("a guess").await;
+        assert_eq!(refused.status(), 401);
+        assert_eq!(refused.headers()["ratelimit-limit"], "5");
+        assert_eq!(refused.headers()["ratelimit-remaining"], left.to_string());
+    }
+    let refused = surface.login("an administrator's").await;
+    assert_eq!(refused.status(), 429, "the right one comes too late");
+    let wait: u64 = refused.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=13).contains(&wait), "{wait}");
+    // A guessed key counts as well, and a right one is not held up.
+    let guess = surface
+        .send(request("GET", "/api/v1/status", "bks_guess"), "")
+        .await;
+    assert_eq!(guess.status(), 429);
+    let key = surface.key("right", &["status:read"]).await;
+    let known = surface
+        .send(request("GET", "/api/v1/status", &key), "")
+        .await;
+    assert_eq!(known.status(), 200);
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn tiers_bound_keys_and_the_socket_is_not_bounded() {
+    let surface = Surface::new().await;
+    let create = ApiKeyCreate {
+        name: "free".to_owned(),
+        permissions: vec!["status:read".to_owned()],
+        tier: Some(backstay_engine::model::KeyTier::Free),
+        ..ApiKeyCreate::default()
+    };
+    let key = surface.engine.add_api_key(create).await.unwrap().key;
+    let mut last = 0;
+    for _ in 0..101 {
+        last = surface
+            .send(request("GET", "/api/v1/status", &key), "")
+            .await
+            .status()
+            .as_u16();
+    }
+    assert_eq!(last, 429);
+    for _ in 0..150 {
+        let answered = ask(&surface.router, Some(0), get_request("/api/v1/status")).await;
+        assert_eq!(answered.status, 200);
+    }
+    surface.end().await;
+}

@@ -1,0 +1,207 @@
+//! How often somebody may ask. Over the Unix socket nobody is counted.
+//!
+//! Requests with an API key count against the key's tier, all others against the address they come from.
+
+use std::hash::Hash;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use backstay_engine::access::{Actor, Caller};
+use backstay_engine::ids::ApiKeyId;
+use backstay_engine::model::KeyTier;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::{StateInformationMiddleware, StateSnapshot};
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use crate::identity::Origin;
+use crate::problem::Problem;
+
+/// After so many questions, those who have not asked for long are forgotten.
+const SWEEP_EVERY: u32 = 4096;
+
+const LOGIN: &str = "/api/v1/auth/login";
+
+type Counter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
+
+/// All counters; clones share them.
+#[derive(Clone)]
+pub(crate) struct Limits(Arc<Counters>);
+
+struct Counters {
+    logins: Counter<IpAddr>,
+    reads: Counter<IpAddr>,
+    writes: Counter<IpAddr>,
+    free: Counter<ApiKeyId>,
+    professional: Counter<ApiKeyId>,
+    asked: AtomicU32,
+}
+
+impl std::fmt::Debug for Limits {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Limits")
+    }
+}
+
+/// What is left to somebody who was let through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Leave {
+    limit: u32,
+    remaining: u32,
+    /// Seconds until everything is there again.
+    reset: u64,
+}
+
+/// Somebody asks too often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooOften {
+    leave: Leave,
+    /// Seconds until they may ask again.
+    retry: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self(Arc::new(Counters {
+            logins: counter(Quota::per_minute(number(5))),
+            reads: counter(Quota::per_minute(number(100))),
+            writes: counter(Quota::per_minute(number(20))),
+            free: counter(Quota::per_hour(number(100))),
+            professional: counter(Quota::per_hour(number(1000))),
+            asked: AtomicU32::new(0),
+        }))
+    }
+}
+
+fn counter<K: Hash + Eq + Clone>(quota: Quota) -> Counter<K> {
+    let plain: RateLimiter<K, HashMapStateStore<K>, DefaultClock> =
+        RateLimiter::new(quota, HashMapStateStore::default(), DefaultClock::default());
+    plain.with_middleware()
+}
+
+fn number(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+}
+
+impl Limits {
+    /// Counts a request, or refuses it.
+    pub(crate) fn ask(
+        &self,
+        origin: Option<Origin>,
+        caller: &Caller,
+        tier: Option<KeyTier>,
+        request: &Request,
+    ) -> Result<Option<Leave>, TooOften> {
+        self.sweep();
+        let Some(address) = origin.and_then(Origin::address) else {
+            return Ok(None);
+        };
+        if let Actor::Key { id, .. } = &caller.actor {
+            return match tier {
+                Some(KeyTier::Free) => count(&self.0.free, id).map(Some),
+                Some(KeyTier::Professional) => count(&self.0.professional, id).map(Some),
+                _ => Ok(None),
+            };
+        }
+        let counter = if request.uri().path() == LOGIN {
+            &self.0.logins
+        } else if request.method().is_safe() {
+            &self.0.reads
+        } else {
+            &self.0.writes
+        };
+        count(counter, &address).map(Some)
+    }
+
+    /// Counts an attempt to be somebody that failed.
+    pub(crate) fn attempt(&self, address: Option<IpAddr>) -> Result<(), Problem> {
+        match address.map(|address| count(&self.0.logins, &address)) {
+            Some(Err(refusal)) => Err(refusal.problem()),
+            _ => Ok(()),
+        }
+    }
+
+    fn sweep(&self) {
+        if self.0.asked.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
+            for counter in [&self.0.logins, &self.0.reads, &self.0.writes] {
+                counter.retain_recent();
+            }
+            self.0.free.retain_recent();
+            self.0.professional.retain_recent();
+        }
+    }
+}
+
+fn count<K: Hash + Eq + Clone>(counter: &Counter<K>, key: &K) -> Result<Leave, TooOften> {
+    match counter.check_key(key) {
+        Ok(snapshot) => Ok(leave(&snapshot)),
+        Err(not_until) => {
+            let quota = not_until.quota();
+            let retry = not_until.wait_time_from(DefaultClock::default().now());
+            let leave = Leave {
+                limit: quota.burst_size().get(),
+                remaining: 0,
+                reset: quota.burst_size_replenished_in().as_secs(),
+            };
+            // A part of a second is a second to wait.
+            Err(TooOften {
+                leave,
+                retry: retry.as_secs() + 1,
+            })
+        }
+    }
+}
+
+fn leave(snapshot: &StateSnapshot) -> Leave {
+    let quota = snapshot.quota();
+    let limit = quota.burst_size().get();
+    let remaining = snapshot.remaining_burst_capacity().min(limit);
+    let used = u64::from(limit - remaining);
+    Leave {
+        limit,
+        remaining,
+        reset: (quota.replenish_interval().as_millis() as u64 * used).div_ceil(1000),
+    }
+}
+
+impl Leave {
+    /// Writes the headers of draft-ietf-httpapi-ratelimit-headers-07.
+    pub(crate) fn tell(self, headers: &mut HeaderMap) {
+        for (name, value) in [
+            ("ratelimit-limit", u64::from(self.limit)),
+            ("ratelimit-remaining", u64::from(self.remaining)),
+            ("ratelimit-reset", self.reset),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from(value));
+        }
+    }
+}
+
+impl TooOften {
+    fn problem(self) -> Problem {
+        Problem::new(
+            StatusCode::TOO_MANY_REQUESTS,
+            "request.too_often",
+            format!(
+                "That was asked too often; the next is answered in {} s",
+                self.retry
+            ),
+        )
+        .hint("Wait, or use an API key of a higher tier")
+    }
+}
+
+impl IntoResponse for TooOften {
+    fn into_response(self) -> Response {
+        let mut response = self.problem().into_response();
+        self.leave.tell(response.headers_mut());
+        let headers = response.headers_mut();
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry));
+        response
+    }
+}
