@@ -117,7 +117,8 @@ impl Policy {
             let gone = group.iter().filter(|backup| !kept.has(backup.id)).count();
             let percent = (gone * 100).div_ceil(group.len().max(1)) as u8;
             if percent > most {
-                over_limit.insert((*source).to_owned(), percent);
+                let worst = over_limit.entry((*source).to_owned()).or_insert(percent);
+                *worst = percent.max(*worst);
             }
         }
         let verdicts = newest
@@ -168,7 +169,7 @@ impl Policy {
         }
         self.keep_newest(&complete, kept);
         if let Some(days) = self.keep_within_days {
-            let since = now - TimeDelta::days(days.into());
+            let since = days_before(now, days);
             for backup in group.iter().filter(|backup| backup.at > since) {
                 kept.add(backup.id, format!("younger than {days} days"));
             }
@@ -202,7 +203,7 @@ impl Policy {
 
 impl Tier {
     fn keep_of(self, name: &str, complete: &[&Candidate], zone: Tz, now: Time, kept: &mut Kept) {
-        let since = self.days.map(|days| now - TimeDelta::days(days.into()));
+        let since = self.days.map(|days| days_before(now, days));
         let most = self.keep.map_or(usize::MAX, |keep| keep as usize);
         let mut periods = BTreeSet::new();
         for backup in complete {
@@ -215,6 +216,13 @@ impl Tier {
             }
         }
     }
+}
+
+/// So many days ago; the beginning of time where there is none so early.
+fn days_before(now: Time, days: u32) -> Time {
+    TimeDelta::try_days(days.into())
+        .and_then(|days| now.checked_sub_signed(days))
+        .unwrap_or(DateTime::<Utc>::MIN_UTC)
 }
 
 /// The period a moment lies in, as clocks and calendars of that zone call it.

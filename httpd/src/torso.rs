@@ -23,7 +23,13 @@ pub(crate) fn respond<S>(blocks: S, request: &HeaderMap) -> Response
 where
     S: Stream<Item = Result<Bytes>> + Send + Unpin + 'static,
 {
-    let is_asked = request.get(NAME).is_some_and(|value| value == "trailer");
+    // Without `TE: trailers`, as when a proxy took it off, the trailer would be dropped on the way out and
+    // the torso would end like a whole.
+    let has = |name: &HeaderName, word: &str| {
+        let value = request.get(name).and_then(|value| value.to_str().ok());
+        value.is_some_and(|value| value.split(',').any(|part| part.trim() == word))
+    };
+    let is_asked = has(&NAME, "trailer") && has(&header::TE, "trailers");
     if !is_asked {
         return Body::from_stream(blocks).into_response();
     }

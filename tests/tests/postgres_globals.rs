@@ -82,7 +82,8 @@ async fn make(server: &Server, globals: &[Global]) {
 
 fn folder(server: &Server) -> String {
     let folder = server.socket_folder().to_str().unwrap().to_owned();
-    let statement = format!("COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; mkdir -p \"{folder}/odd space\"'");
+    let statement =
+        format!("COPY (SELECT 1) TO PROGRAM 'cat >/dev/null; mkdir -p \"{folder}/odd space\"'");
     server.sql("postgres", &statement);
     folder
 }

@@ -98,6 +98,15 @@ fn age_windows_bound_tiers() {
 }
 
 #[test]
+fn for_ever_is_a_number_of_days_too() {
+    let policy = Policy {
+        keep_within_days: Some(u32::MAX),
+        ..Policy::default()
+    };
+    assert_eq!(kept(&policy, &days(5)).len(), 5);
+}
+
+#[test]
 fn pins_hold_until_they_expire() {
     let policy = Policy {
         keep_last: Some(1),

@@ -128,7 +128,9 @@ impl Engine {
         };
         let mut remarks = Vec::new();
         let newest = self.first_restorable(asked.clone())?;
-        if let Some(newest) = newest.filter(|newest| newest.id != taken.id) {
+        if let Some(newest) =
+            newest.filter(|newest| newest.id != taken.id && !newest.is_of_the_database())
+        {
             remarks.push(format!(
                 "{} is taken, of {}, the newest of the database; the newer {}, of {}, holds only what was \
                  chosen ({}): name it by its id to restore it",

@@ -1,4 +1,5 @@
-//! What belongs to the whole server, for `psql`: made where it is missing, left alone where it is not.
+//! What belongs to the whole server, for `psql`: roles and tablespaces are made where they are missing, and
+//! what the backup knows of their settings and memberships is set in any case.
 
 use std::fmt::Write as _;
 

@@ -1,9 +1,11 @@
 //! `backup export`.
 
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use backstay_engine::model::RunStatus;
+use backstay_engine::secret::random_bytes;
 use backstay_engine::{Code, Error, Result};
 use http_body_util::BodyExt as _;
 
@@ -138,9 +140,16 @@ impl Sink {
             _ => {}
         }
         let mut temporary = path.as_os_str().to_owned();
-        temporary.push(format!(".{}.part", std::process::id()));
+        let unique = u64::from_le_bytes(random_bytes());
+        temporary.push(format!(".{unique:016x}.part"));
         let temporary = PathBuf::from(temporary);
-        let file = std::fs::File::create(&temporary).map_err(failed)?;
+        // A whole database in clear is nobody else's to read.
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+            .map_err(failed)?;
         Ok(Self::File {
             file: std::io::BufWriter::with_capacity(1 << 18, file),
             temporary,
