@@ -156,6 +156,19 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/runs/{id}/log", P("runs:read")),
     ("GET", "/runs/{id}/events", P("runs:read")),
     ("POST", "/runs/{id}/cancel", P("runs:cancel")),
+    ("GET", "/jobs", P("jobs:read")),
+    ("POST", "/jobs", P("jobs:create")),
+    ("GET", "/jobs/cron-presets", P("jobs:read")),
+    ("POST", "/jobs/cron-preview", P("jobs:read")),
+    ("GET", "/jobs/{id}", P("jobs:read")),
+    ("PATCH", "/jobs/{id}", P("jobs:update")),
+    ("PUT", "/jobs/{id}", P("jobs:update")),
+    ("DELETE", "/jobs/{id}", P("jobs:delete")),
+    ("POST", "/jobs/{id}/run", P("jobs:run")),
+    ("POST", "/jobs/{id}/clone", P("jobs:create")),
+    ("POST", "/jobs/{id}/pause", P("jobs:update")),
+    ("POST", "/jobs/{id}/resume", P("jobs:update")),
+    ("POST", "/jobs/{id}/retention-preview", P("jobs:read")),
 ];
 
 /// What that operation takes, if it is one.
