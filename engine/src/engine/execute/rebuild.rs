@@ -24,6 +24,15 @@ use crate::runs::{Credentials, Finish, climbed};
 use crate::secret::{SecretKey, SecretText};
 use crate::vault::{Sealed, create_private, parse_key};
 
+/// What became of a record of an exported catalog.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Put {
+    New,
+    Known,
+    /// Another one has its name.
+    LeftOut,
+}
+
 impl Engine {
     pub(super) async fn do_rebuild(&self, credentials: Credentials, task: &Task) -> Result<Finish> {
         let (name, location) = credentials
@@ -37,7 +46,8 @@ impl Engine {
             .or_cancelled(Repository::open(storage, &credential, self.open_options()))
             .await?;
         let mut report = RebuildReport::default();
-        let (exports, taken_in) = self.read_exports(&repository, &mut report).await?;
+        let (exports, mut taken_in) = self.read_exports(&repository, &mut report).await?;
+        let (origins, exports): (Vec<_>, Vec<_>) = exports.into_iter().unzip();
         let record = self
             .known_or_new(name, &location, &repository, &exports, &credential)
             .await?;
@@ -46,8 +56,11 @@ impl Engine {
             .keep(record.repository.id.bits(), repository.clone())
             .await;
         task.monitor.stage("bringing connections back");
-        for export in &exports {
-            self.take_in(export, &mut report).await?;
+        for (origin, export) in origins.iter().zip(&exports) {
+            if !self.take_in(export, &mut report, task).await? {
+                // A later rebuild looks at it again.
+                taken_in.retain(|taken| taken != origin);
+            }
         }
         self.take_backups(&repository, &record, &exports, &mut report, task)
             .await?;
@@ -133,7 +146,14 @@ impl Engine {
         self.0.catalog.put(record).await
     }
 
-    async fn take_in(&self, export: &CatalogExport, report: &mut RebuildReport) -> Result<()> {
+    /// Takes in what the catalog lacks; whether nothing had to be left out.
+    async fn take_in(
+        &self,
+        export: &CatalogExport,
+        report: &mut RebuildReport,
+        task: &Task,
+    ) -> Result<bool> {
+        let mut left_out = 0u64;
         for exported in &export.connections {
             let name = &exported.connection.name;
             let known = self
@@ -146,44 +166,54 @@ impl Engine {
             let record = self.connection_from(exported)?;
             match self.0.catalog.put(record).await {
                 Ok(_) => report.connections += 1,
-                Err(error) if error.code() == Code::Conflict => report.messages.push(format!(
-                    "Connection \"{name}\" was left out: another one has its name"
-                )),
+                Err(error) if error.code() == Code::Conflict => {
+                    left_out += 1;
+                    report.messages.push(format!(
+                        "Connection \"{name}\" was left out: another one has its name"
+                    ));
+                }
                 Err(error) => return Err(error),
             }
         }
+        let mut count = |put: Put| {
+            left_out += u64::from(put == Put::LeftOut);
+            u64::from(put == Put::New)
+        };
         for record in &export.databases {
-            self.put_if_new(record.clone(), |record| record.0.serial = 0)
-                .await?;
+            let put = self.put_if_new(record.clone(), |record| record.0.serial = 0, task);
+            count(put.await?);
         }
         for record in export.runs.iter().rev() {
-            let new = self
-                .put_if_new::<RunRecord>(record.clone(), |record| record.run.serial = 0)
-                .await?;
-            report.runs += u64::from(new);
+            let renumber = |record: &mut RunRecord| record.run.serial = 0;
+            let put = self.put_if_new(record.clone(), renumber, task);
+            report.runs += count(put.await?);
         }
         for record in export.restores.iter().rev() {
-            let new = self
-                .put_if_new::<RestoreRecord>(record.clone(), |record| record.0.serial = 0)
-                .await?;
-            report.restores += u64::from(new);
+            let renumber = |record: &mut RestoreRecord| record.0.serial = 0;
+            let put = self.put_if_new(record.clone(), renumber, task);
+            report.restores += count(put.await?);
         }
-        Ok(())
+        Ok(left_out == 0)
     }
 
-    /// Saves a record unless one of its id or name is known; whether it was new.
+    /// Saves a record unless one of its id or name is known.
     async fn put_if_new<R: Record>(
         &self,
         mut record: R,
         renumber: impl Fn(&mut R),
-    ) -> Result<bool> {
+        task: &Task,
+    ) -> Result<Put> {
         if self.0.catalog.get::<R>(record.id())?.is_some() {
-            return Ok(false);
+            return Ok(Put::Known);
         }
         renumber(&mut record);
         match self.0.catalog.put(record).await {
-            Ok(_) => Ok(true),
-            Err(error) if error.code() == Code::Conflict => Ok(false),
+            Ok(_) => Ok(Put::New),
+            Err(error) if error.code() == Code::Conflict => {
+                let text = format!("Left out: {}", error.report());
+                task.monitor.note(Level::Warning, &text);
+                Ok(Put::LeftOut)
+            }
             Err(error) => Err(error),
         }
     }

@@ -26,6 +26,15 @@ fn key_of(engine: &Engine, name: &str) -> crate::secret::SecretText {
 }
 
 async fn rebuilt(engine: &Engine, location: &std::path::Path, key: &crate::secret::SecretText) {
+    let run = rebuild(engine, location, key).await;
+    assert_eq!(run.status, RunStatus::Success, "{:?}", run.error);
+}
+
+async fn rebuild(
+    engine: &Engine,
+    location: &std::path::Path,
+    key: &crate::secret::SecretText,
+) -> Run {
     let request = RebuildRequest {
         location: location.display().to_string(),
         name: Some("rebuilt".to_owned()),
@@ -37,8 +46,7 @@ async fn rebuilt(engine: &Engine, location: &std::path::Path, key: &crate::secre
         .rebuild_repository(request, Trigger::Socket)
         .await
         .unwrap();
-    let run = ended(engine, &started).await;
-    assert_eq!(run.status, RunStatus::Success, "{:?}", run.error);
+    ended(engine, &started).await
 }
 
 async fn ended(engine: &Engine, started: &Started) -> Run {
@@ -114,6 +122,28 @@ async fn a_rebuilt_repository_becomes_the_default_and_what_was_removed_stays_rem
     assert!(third.connection("shop").await.is_ok());
     assert!(third.connection("market").await.is_err());
     stopped(third).await;
+}
+
+#[tokio::test]
+async fn what_a_rebuild_left_out_comes_with_the_next() {
+    let homes = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let first = opened(homes[0].path()).await;
+    let theirs = first.add_connection(unreachable("shop")).await.unwrap();
+    first.write_exports().await;
+    let place = std::path::PathBuf::from(first.repository("local").await.unwrap().location);
+    let key = key_of(&first, "local");
+    stopped(first).await;
+
+    let second = opened(homes[1].path()).await;
+    let own = second.add_connection(unreachable("shop")).await.unwrap();
+    let run = rebuild(&second, &place, &key).await;
+    assert_eq!(run.status, RunStatus::Partial, "{:?}", run.error);
+    assert_eq!(second.connection("shop").await.unwrap().id, own.id);
+    second.remove_connection("shop").await.unwrap();
+    second.write_exports().await;
+    rebuilt(&second, &place, &key).await;
+    assert_eq!(second.connection("shop").await.unwrap().id, theirs.id);
+    stopped(second).await;
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ impl Engine {
         &self,
         repository: &Repository,
         report: &mut RebuildReport,
-    ) -> Result<(Vec<CatalogExport>, Vec<TakenIn>)> {
+    ) -> Result<(Vec<(TakenIn, CatalogExport)>, Vec<TakenIn>)> {
         let mut exports = Vec::new();
         let mut all: Vec<TakenIn> = Vec::new();
         // Newest first: what several engines know, the latest word counts.
@@ -23,11 +23,9 @@ impl Engine {
             let (writer, at) = (export.writer, export.at);
             match CatalogExport::read(export.catalog) {
                 Ok(read) => {
-                    all.push(TakenIn {
-                        writer: writer.clone(),
-                        at,
-                    });
-                    exports.push((writer, at, read));
+                    let origin = TakenIn { writer, at };
+                    all.push(origin.clone());
+                    exports.push((origin, read));
                 }
                 Err(error) => {
                     let message = format!("{writer}: {}", error.report());
@@ -37,14 +35,13 @@ impl Engine {
         }
         let older: Vec<TakenIn> = exports
             .iter()
-            .flat_map(|(_, _, export)| export.taken_in.clone())
+            .flat_map(|(_, export)| export.taken_in.clone())
             .collect();
-        let is_superseded = |writer: &str, at: crate::model::Time| {
+        let is_superseded = |origin: &TakenIn| {
             let mut older = older.iter();
-            older.any(|taken| taken.writer == writer && taken.at >= at)
+            older.any(|taken| taken.writer == origin.writer && taken.at >= origin.at)
         };
-        exports.retain(|(writer, at, _)| !is_superseded(writer, *at));
-        let exports = exports.into_iter().map(|(_, _, export)| export).collect();
+        exports.retain(|(origin, _)| !is_superseded(origin));
         Ok((exports, all))
     }
 
