@@ -219,6 +219,22 @@ fn other_methods(path: &str, method: &Method) -> Response {
     response
 }
 
+/// Refuses callers that are limited to projects: nothing keeps them within these yet, and who is let in
+/// must not see more than they were given.
+fn refuse_limited(caller: &Caller) -> Result<(), Error> {
+    if caller.projects.is_none() {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Forbidden,
+        format!(
+            "{} is limited to projects, which this version cannot keep anybody to",
+            caller.actor.label()
+        ),
+    )
+    .hint("Use a key or a group without projects"))
+}
+
 fn admitted(request: &Request, needs: Needs) -> Result<(), Error> {
     let caller = request.extensions().get::<Arc<Caller>>();
     let caller = caller.filter(|caller| caller.actor != Actor::Nobody);
@@ -231,9 +247,15 @@ fn admitted(request: &Request, needs: Needs) -> Result<(), Error> {
     match needs {
         Needs::Nothing => Ok(()),
         Needs::Caller => caller.map(|_| ()).ok_or_else(unknown),
-        Needs::Permission(permission) => caller.ok_or_else(unknown)?.require(permission),
+        Needs::Permission(permission) => {
+            let caller = caller.ok_or_else(unknown)?;
+            refuse_limited(caller)?;
+            caller.require(permission)
+        }
         Needs::Socket(permission) => {
-            caller.ok_or_else(unknown)?.require(permission)?;
+            let caller = caller.ok_or_else(unknown)?;
+            refuse_limited(caller)?;
+            caller.require(permission)?;
             match request.extensions().get::<Origin>() {
                 Some(Origin::Socket { .. }) => Ok(()),
                 _ => Err(Error::new(

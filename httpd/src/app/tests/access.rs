@@ -175,6 +175,27 @@ async fn every_route_of_the_table_exists() {
 }
 
 #[tokio::test]
+async fn a_key_limited_to_projects_sees_nothing_rather_than_everything() {
+    let surface = Surface::new().await;
+    let create = ApiKeyCreate {
+        name: "limited".to_owned(),
+        permissions: vec!["*".to_owned()],
+        projects: vec!["shop".to_owned()],
+        ..ApiKeyCreate::default()
+    };
+    let key = surface.engine.add_api_key(create).await.unwrap().key;
+    for path in ["/api/v1/connections", "/api/v1/backups", "/api/v1/users"] {
+        let refused = surface.send(request("GET", path, &key), "").await;
+        assert_eq!(refused.status(), 403, "{path}");
+    }
+    let known = surface
+        .send(request("GET", "/api/v1/auth/session", &key), "")
+        .await;
+    assert_eq!(known.status(), 200);
+    surface.end().await;
+}
+
+#[tokio::test]
 async fn a_login_is_a_cookie_that_other_sites_cannot_use() {
     let surface = Surface::new().await;
     surface.administrator().await;
