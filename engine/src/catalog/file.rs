@@ -5,7 +5,8 @@
 //! that cannot be read is never written over.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use redb::{Database, DatabaseError};
@@ -22,7 +23,8 @@ const CACHE_BYTES: usize = 32 << 20;
 /// Opens the file after `prepare` has brought it up to date. A new one appears only once it is
 /// prepared, so that a crash in between leaves nothing that looks like a damaged catalog.
 pub(super) fn open(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<Database> {
-    guarded(path, || {
+    let before = Head::of(path);
+    let opened = guarded(path, || {
         let exists = path
             .try_exists()
             .map_err(|error| cannot("open", path, error))?;
@@ -32,7 +34,41 @@ pub(super) fn open(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Re
         let database = opened(path)?;
         prepare(&database)?;
         Ok(database)
-    })
+    });
+    if let (Some(before), Err(error)) = (before, &opened)
+        && error.code() == Code::CatalogDamaged
+        && let Err(error) = before.put_back(path)
+    {
+        tracing::warn!(%error, path = %path.display(), "the damaged catalog's first page was not put back");
+    }
+    opened
+}
+
+/// The beginning of a file and its length. redb marks a file as in use there before it finds out that the
+/// rest cannot be read; everything else it writes goes to free pages.
+struct Head {
+    bytes: Vec<u8>,
+    length: u64,
+}
+
+impl Head {
+    const BYTES: u64 = 4096;
+
+    /// Nothing where no file can be read.
+    fn of(path: &Path) -> Option<Self> {
+        let file = File::open(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        let mut bytes = Vec::new();
+        file.take(Self::BYTES).read_to_end(&mut bytes).ok()?;
+        Some(Self { bytes, length })
+    }
+
+    fn put_back(&self, path: &Path) -> std::io::Result<()> {
+        let file = File::options().write(true).open(path)?;
+        file.write_all_at(&self.bytes, 0)?;
+        file.set_len(self.length)?;
+        file.sync_all()
+    }
 }
 
 fn make(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<()> {
