@@ -61,10 +61,6 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// How long a deleted backup can be taken back.
     pub undo_window: Duration,
-    /// How long the logs of runs are kept; zero for ever.
-    pub run_log_age: Duration,
-    /// Of how many runs, the newest, logs are kept.
-    pub run_log_count: usize,
 }
 
 impl Config {
@@ -142,10 +138,6 @@ impl Config {
             undo_window: settings
                 .undo_window
                 .map_or(minutes(7 * 24 * 60), |time| time.0),
-            run_log_age: settings
-                .run_log_age
-                .map_or(minutes(90 * 24 * 60), |time| time.0),
-            run_log_count: settings.run_log_count.map_or(10_000, |n| n.0),
             paths,
         }
     }

@@ -24,10 +24,10 @@ mod repositories;
 mod restores;
 mod runs;
 mod servers;
+mod settings;
 mod status;
 mod upkeep;
 
-pub use access::SESSION_LIFE;
 pub use backups::Export;
 pub use doctor::offline as doctor_offline;
 pub use events::EventStream;
@@ -71,6 +71,7 @@ struct Inner {
     /// Wakes the scheduler: a job has changed.
     schedule: Notify,
     due: exports::Due,
+    settings: settings::InForce,
 }
 
 impl Engine {

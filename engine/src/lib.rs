@@ -27,5 +27,5 @@ mod transport;
 pub mod units;
 pub mod vault;
 
-pub use engine::{Engine, SESSION_LIFE};
+pub use engine::Engine;
 pub use error::{Code, Error, Result};

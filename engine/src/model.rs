@@ -23,6 +23,7 @@ pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod secret_field;
+pub mod settings;
 pub mod status;
 
 pub use access::*;
@@ -42,6 +43,7 @@ pub use restore::*;
 pub use retention::*;
 pub use run::*;
 pub use schedule::*;
+pub use settings::*;
 pub use status::*;
 
 /// A moment, in UTC.

@@ -86,7 +86,11 @@ pub(crate) async fn layer(State(gate): State<Gate>, mut request: Request, next: 
         None if public => (Caller::nobody(origin.and_then(Origin::address)), None),
         None => return stranger(origin).into_response(),
     };
-    let leave = match gate.limits.ask(origin, &caller, tier, &request) {
+    let settings = gate.engine.settings();
+    let leave = gate
+        .limits
+        .ask(&settings.rate_limits, origin, &caller, tier, &request);
+    let leave = match leave {
         Ok(leave) => leave,
         Err(refusal) => return refusal.into_response(),
     };
@@ -137,7 +141,8 @@ impl Gate {
         match self.engine.caller_of_token(token, address).await {
             Err(error) if error.code() == Code::Unauthenticated => {
                 // Guesses count as attempts to log in.
-                self.limits.attempt(address)?;
+                let settings = self.engine.settings();
+                self.limits.attempt(&settings.rate_limits, address)?;
                 Err(error.into())
             }
             other => Ok(other?),

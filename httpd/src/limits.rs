@@ -13,11 +13,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backstay_engine::access::{Actor, Caller};
 use backstay_engine::ids::ApiKeyId;
-use backstay_engine::model::KeyTier;
+use backstay_engine::model::{KeyTier, RateLimits};
 use governor::clock::{Clock as _, DefaultClock};
 use governor::middleware::{StateInformationMiddleware, StateSnapshot};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
+use parking_lot::RwLock;
 
 use crate::identity::Origin;
 use crate::problem::Problem;
@@ -29,11 +30,12 @@ const LOGIN: &str = "/api/v1/auth/login";
 
 type Counter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
-/// All counters; clones share them.
-#[derive(Clone)]
-pub(crate) struct Limits(Arc<Counters>);
+/// All counters; clones share them. Other settings begin to count anew.
+#[derive(Clone, Default)]
+pub(crate) struct Limits(Arc<RwLock<Arc<Counters>>>);
 
 struct Counters {
+    settings: RateLimits,
     logins: Counter<IpAddr>,
     reads: Counter<IpAddr>,
     writes: Counter<IpAddr>,
@@ -65,16 +67,35 @@ pub(crate) struct TooOften {
     retry: u64,
 }
 
-impl Default for Limits {
+impl Default for Counters {
     fn default() -> Self {
-        Self(Arc::new(Counters {
-            logins: counter(Quota::per_minute(number(5))),
-            reads: counter(Quota::per_minute(number(100))),
-            writes: counter(Quota::per_minute(number(20))),
-            free: counter(Quota::per_hour(number(100))),
-            professional: counter(Quota::per_hour(number(1000))),
+        Self::new(&RateLimits::default())
+    }
+}
+
+impl Counters {
+    fn new(settings: &RateLimits) -> Self {
+        Self {
+            logins: counter(Quota::per_minute(number(
+                settings.authentication_per_minute,
+            ))),
+            reads: counter(Quota::per_minute(number(settings.reads_per_minute))),
+            writes: counter(Quota::per_minute(number(settings.writes_per_minute))),
+            free: counter(Quota::per_hour(number(settings.free_per_hour))),
+            professional: counter(Quota::per_hour(number(settings.professional_per_hour))),
             asked: AtomicU32::new(0),
-        }))
+            settings: settings.clone(),
+        }
+    }
+
+    fn sweep(&self) {
+        if self.asked.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
+            for counter in [&self.logins, &self.reads, &self.writes] {
+                counter.retain_recent();
+            }
+            self.free.retain_recent();
+            self.professional.retain_recent();
+        }
     }
 }
 
@@ -92,48 +113,61 @@ impl Limits {
     /// Counts a request, or refuses it.
     pub(crate) fn ask(
         &self,
+        settings: &RateLimits,
         origin: Option<Origin>,
         caller: &Caller,
         tier: Option<KeyTier>,
         request: &Request,
     ) -> Result<Option<Leave>, TooOften> {
-        self.sweep();
         let Some(address) = origin.and_then(Origin::address) else {
             return Ok(None);
         };
+        if !settings.enabled {
+            return Ok(None);
+        }
+        let counters = self.counters(settings);
+        counters.sweep();
         if let Actor::Key { id, .. } = &caller.actor {
             return match tier {
-                Some(KeyTier::Free) => count(&self.0.free, id).map(Some),
-                Some(KeyTier::Professional) => count(&self.0.professional, id).map(Some),
+                Some(KeyTier::Free) => count(&counters.free, id).map(Some),
+                Some(KeyTier::Professional) => count(&counters.professional, id).map(Some),
                 _ => Ok(None),
             };
         }
         let counter = if request.uri().path() == LOGIN {
-            &self.0.logins
+            &counters.logins
         } else if request.method().is_safe() {
-            &self.0.reads
+            &counters.reads
         } else {
-            &self.0.writes
+            &counters.writes
         };
         count(counter, &address).map(Some)
     }
 
     /// Counts an attempt to be somebody that failed.
-    pub(crate) fn attempt(&self, address: Option<IpAddr>) -> Result<(), Problem> {
-        match address.map(|address| count(&self.0.logins, &address)) {
+    pub(crate) fn attempt(
+        &self,
+        settings: &RateLimits,
+        address: Option<IpAddr>,
+    ) -> Result<(), Problem> {
+        let address = address.filter(|_| settings.enabled);
+        match address.map(|address| count(&self.counters(settings).logins, &address)) {
             Some(Err(refusal)) => Err(refusal.problem()),
             _ => Ok(()),
         }
     }
 
-    fn sweep(&self) {
-        if self.0.asked.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
-            for counter in [&self.0.logins, &self.0.reads, &self.0.writes] {
-                counter.retain_recent();
-            }
-            self.0.free.retain_recent();
-            self.0.professional.retain_recent();
+    /// The counters of these settings.
+    fn counters(&self, settings: &RateLimits) -> Arc<Counters> {
+        let current = Arc::clone(&self.0.read());
+        if current.settings == *settings {
+            return current;
         }
+        let mut current = self.0.write();
+        if current.settings != *settings {
+            *current = Arc::new(Counters::new(settings));
+        }
+        Arc::clone(&current)
     }
 }
 

@@ -10,6 +10,7 @@ mod jobs;
 mod repositories;
 mod restores;
 mod runs;
+mod settings;
 pub(crate) mod table;
 
 pub(crate) use table::is_public;
@@ -44,7 +45,8 @@ pub(crate) fn routes() -> Router<App> {
         .merge(jobs::routes())
         .merge(repositories::routes())
         .merge(restores::routes())
-        .merge(runs::routes());
+        .merge(runs::routes())
+        .merge(settings::routes());
     Router::new()
         .nest("/api/v1", native)
         .route_layer(from_fn(table::layer))

@@ -19,6 +19,7 @@ mod restore;
 mod run;
 mod secrets;
 mod session;
+mod settings;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -113,6 +114,7 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         Some(Command::Restore(command)) => restore::restore(&session, command).await,
         Some(Command::Job(command)) => job::job(&session, command).await,
         Some(Command::Run(command)) => run::run(&session, command).await,
+        Some(Command::Settings(command)) => settings::settings(&session, command).await,
         Some(Command::Events(events)) => events::events(&session, &events).await,
         Some(Command::Api(api)) => api::api(&session, api).await,
         Some(Command::Completions(completions)) => completions::completions(&session, &completions),

@@ -2,9 +2,11 @@
 
 mod access;
 mod jobs;
+mod settings;
 
 pub use access::*;
 pub use jobs::*;
+pub use settings::*;
 
 use serde::{Deserialize, Serialize};
 

@@ -38,6 +38,8 @@ pub enum Table {
     Targets = 15,
     /// Notifications and what became of them.
     Deliveries = 16,
+    /// Settings.
+    Settings = 17,
 }
 
 /// Kind and id → version byte and document.

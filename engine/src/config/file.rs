@@ -54,8 +54,6 @@ settings! {
     lock_timeout: Time,
     drain_timeout: Time,
     undo_window: Time,
-    run_log_age: Time,
-    run_log_count: Count,
 }
 
 /// Permission bits, written in octal as text.

@@ -6,8 +6,6 @@ mod keys;
 mod logins;
 mod users;
 
-pub use logins::SESSION_LIFE;
-
 use super::Engine;
 use crate::access::Caller;
 use crate::error::{Code, Error, Result};

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::execute::Workshop;
 use super::exports::Due;
 use super::pool::Pool;
+use super::settings::InForce;
 use super::{Engine, Inner};
 use crate::catalog::Catalog;
 use crate::catalog::records::RepositoryRecord;
@@ -47,6 +48,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         stopping.clone(),
     );
     let due = Due::new(&config.paths.data);
+    let settings = InForce::read(&catalog)?;
     let engine = Engine(Arc::new(Inner {
         started_at: clock.now(),
         started_boot: clock.boot(),
@@ -62,6 +64,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         export: Notify::new(),
         schedule: Notify::new(),
         due,
+        settings,
     }));
     engine.make_groups().await?;
     engine.make_local_repository().await;

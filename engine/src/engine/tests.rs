@@ -247,16 +247,18 @@ async fn logs_are_kept_of_the_newest_runs_only() {
     for run in &runs {
         assert!(log(&engine, run).await > 0);
     }
+    let edit = SettingsEdit {
+        logs: Some(LogSettingsEdit {
+            run_count: Some(2),
+            run_days: None,
+        }),
+        ..SettingsEdit::default()
+    };
+    engine.edit_settings(edit).await.unwrap();
     stopped(engine).await;
 
-    let mut config = Config::in_home(home.path());
-    config.run_log_count = 2;
-    let engine = loop {
-        match Engine::open(config.clone(), Arc::new(SystemClock)).await {
-            Err(error) if error.code() == Code::EngineRunning => tokio::task::yield_now().await,
-            other => break other.unwrap(),
-        }
-    };
+    let engine = opened(home.path()).await;
+    assert_eq!(engine.settings().logs.run_count, 2);
     while log(&engine, &runs[0]).await + log(&engine, &runs[1]).await > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use super::Engine;
 use crate::catalog::records::RunRecord;
 use crate::catalog::{Query, first_id_at};
@@ -31,17 +33,17 @@ impl Engine {
     /// Removes the logs of runs that are too old or too many ago, except of runs in progress.
     /// Answers how many lines that were.
     async fn remove_old_logs(&self) -> Result<u64> {
-        let (catalog, config) = (&self.0.catalog, &self.0.config);
+        let (catalog, kept) = (&self.0.catalog, &self.settings().logs);
         let mut before = 0;
-        if !config.run_log_age.is_zero()
-            && let Ok(age) = chrono::TimeDelta::from_std(config.run_log_age)
+        if kept.run_days > 0
+            && let Some(age) = TimeDelta::try_days(kept.run_days.into())
             && let Some(oldest) = self.now().checked_sub_signed(age)
         {
             before = first_id_at(oldest);
         }
         let newest = catalog.list::<RunRecord>(&Query::newest(1))?.records.pop();
         let last = newest.map_or(0, |record| record.run.serial);
-        let first_kept = (last + 1).saturating_sub(config.run_log_count as u64);
+        let first_kept = (last + 1).saturating_sub(kept.run_count.into());
         if let Some(id) = catalog.id_of_serial::<RunRecord>(first_kept)? {
             before = before.max(id);
         }

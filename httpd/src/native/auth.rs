@@ -5,7 +5,6 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json as Reply, Router};
-use backstay_engine::SESSION_LIFE;
 use backstay_engine::model::{LoginRequest, PasswordChange, Session};
 
 use super::App;
@@ -25,9 +24,10 @@ async fn login(State(app): State<App>, request: Request) -> Answer<Response> {
     let origin = request.extensions().get::<Origin>().copied();
     let Json(login) = Json::<LoginRequest>::from_request(request, &()).await?;
     let address = origin.and_then(Origin::address);
+    let life = app.engine.settings().sessions.lifetime_seconds;
     let made = app.engine.login(login, address).await?;
     let secure = origin.is_some_and(Origin::is_tls);
-    let cookie = cookie(&made.token, SESSION_LIFE.as_secs(), secure);
+    let cookie = cookie(&made.token, life, secure);
     Ok(with_cookie(Reply(made), &cookie))
 }
 
@@ -46,7 +46,7 @@ async fn password(State(app): State<App>, Json(change): Json<PasswordChange>) ->
 }
 
 /// A cookie that scripts cannot read and other sites cannot send; seconds zero takes it away.
-fn cookie(token: &str, seconds: u64, secure: bool) -> String {
+fn cookie(token: &str, seconds: u32, secure: bool) -> String {
     let secure = if secure { "; Secure" } else { "" };
     format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }

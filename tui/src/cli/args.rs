@@ -6,6 +6,7 @@ mod job;
 mod repository;
 mod restore;
 mod run;
+mod settings;
 mod types;
 
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub(crate) use repository::{
 };
 pub(crate) use restore::{RestoreCommand, RestoreList, RestoreRun, RestoreTarget};
 pub(crate) use run::{RunCommand, RunList, RunLog};
+pub(crate) use settings::SettingsCommand;
 pub(crate) use types::{Pin, Source};
 
 /// Backs up database servers, proves that the backups restore, and brings databases back.
@@ -200,6 +202,10 @@ Exits 0 only when every row was back. Without a server at hand, assets/demo star
     /// Executions: what is running, what happened
     #[command(subcommand)]
     Run(RunCommand),
+
+    /// What can be changed while the engine runs
+    #[command(subcommand)]
+    Settings(SettingsCommand),
 
     /// Print what happens, one JSON document a line
     #[command(after_help = "\

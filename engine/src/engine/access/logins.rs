@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use chrono::TimeDelta;
+
 use super::super::Engine;
 use super::keys::unknown;
 use super::users::hashed;
@@ -13,8 +15,6 @@ use crate::ids::{LoginId, UserId};
 use crate::model::{KeyTier, LoginMade, LoginRequest, PasswordChange, Session, User};
 use crate::secret::SecretText;
 
-/// How long a login lasts.
-pub const SESSION_LIFE: std::time::Duration = std::time::Duration::from_hours(12);
 /// Logins that one user may have; the oldest end.
 const LOGINS_MAX: usize = 50;
 
@@ -39,6 +39,7 @@ impl Engine {
             );
         };
         let now = self.now();
+        let life = self.settings().sessions.lifetime_seconds;
         let secret = token::generate(token::SESSION_PREFIX);
         let record = LoginRecord {
             id: LoginId::generate(now),
@@ -47,7 +48,7 @@ impl Engine {
             hash: token::hash(secret.expose()),
             address: address.map(|address| address.to_string()),
             created_at: now,
-            expires_at: now + SESSION_LIFE,
+            expires_at: now + TimeDelta::seconds(life.into()),
         };
         self.drop_old_logins(user.id).await?;
         let (id, expires_at) = (record.id, record.expires_at);

@@ -28,9 +28,11 @@ impl Engine {
     fn fates(
         &self,
         job: &Job,
-        policy: Policy,
+        mut policy: Policy,
         wanted: impl Fn(&Backup) -> bool,
     ) -> Result<RetentionPreview> {
+        let most = self.settings().retention.max_delete_percent;
+        policy.max_delete_percent.get_or_insert(most);
         let query = Query::newest(usize::MAX)
             .only(backup::JOB, Some(job.id))
             .any_of(backup::STATUS, [RunStatus::Success, RunStatus::Partial]);

@@ -331,3 +331,53 @@ async fn tiers_bound_keys_and_the_socket_is_not_bounded() {
     }
     surface.end().await;
 }
+
+async fn document(answered: Response) -> Value {
+    let body = to_bytes(answered.into_body(), 1 << 20).await.unwrap();
+    serde_json::from_slice(&body).unwrap()
+}
+
+#[tokio::test]
+async fn settings_are_in_force_at_once_and_in_the_audit_log() {
+    let surface = Surface::new().await;
+    let key = surface.key("all", &["*"]).await;
+    let put = |body: &'static str| surface.send(request("PUT", "/api/v1/settings", &key), body);
+    let anonymous = || surface.send(HttpRequest::get("/api/v1/health"), "");
+    assert_eq!(anonymous().await.headers()["ratelimit-limit"], "100");
+    let changed = put(r#"{"rate_limits":{"reads_per_minute":2}}"#).await;
+    assert_eq!(changed.status(), 200);
+    assert_eq!(anonymous().await.headers()["ratelimit-limit"], "2");
+    assert_eq!(anonymous().await.status(), 200);
+    assert_eq!(anonymous().await.status(), 429);
+    let off = put(r#"{"rate_limits":{"enabled":false}}"#).await;
+    assert_eq!(off.status(), 200);
+    for _ in 0..5 {
+        let answered = anonymous().await;
+        assert_eq!(answered.status(), 200);
+        assert!(!answered.headers().contains_key("ratelimit-limit"));
+    }
+    let wrong = put(r#"{"rate_limits":{"reads_per_minute":0},"public_url":"x"}"#).await;
+    let wrong = document(wrong).await;
+    let fields: Vec<_> = wrong["errors"].as_array().unwrap().iter().collect();
+    assert_eq!(fields.len(), 2, "{wrong}");
+    let unknown = put(r#"{"rate_limits":{"reads":1}}"#).await;
+    let unknown = document(unknown).await;
+    assert_eq!(unknown["errors"][0]["field"], "rate_limits.reads");
+    let list = backstay_engine::model::AuditList {
+        action: Some("settings.edit".to_owned()),
+        ..Default::default()
+    };
+    let audit = surface.engine.audit_events(&list).await.unwrap().items;
+    assert_eq!(audit.len(), 2);
+    let (before, after) = (&audit[1].before, &audit[1].after);
+    assert_eq!(
+        before.as_ref().unwrap()["rate_limits"]["reads_per_minute"],
+        100
+    );
+    assert_eq!(
+        after.as_ref().unwrap()["rate_limits"]["reads_per_minute"],
+        2
+    );
+    assert!(audit[1].actor.starts_with("key:"));
+    surface.end().await;
+}
