@@ -179,6 +179,15 @@ impl Catalog {
         })
     }
 
+    /// How many records a query takes, whatever its limit. Reads index entries only.
+    pub fn count_of<R: Record>(&self, query: &Query) -> Result<u64> {
+        self.read(|reading| {
+            let count = index::count::<R>(reading, query)?;
+            self.count(count);
+            Ok(count)
+        })
+    }
+
     /// The sum of that name over all records of a kind, as [`Record::tallies`] gives their shares.
     pub fn tally<R: Record>(&self, name: &str) -> Result<u64> {
         self.read(|reading| {

@@ -24,14 +24,17 @@ enum Work {
     BackUp,
     Delete,
     Prune,
+    /// Deletes index segments that were merged long enough ago.
+    Forget,
     Check,
     Repair,
 }
 
-const WORKS: [Work; 5] = [
+const WORKS: [Work; 6] = [
     Work::BackUp,
     Work::Delete,
     Work::Prune,
+    Work::Forget,
     Work::Check,
     Work::Repair,
 ];
@@ -88,7 +91,9 @@ impl Base {
                 let id = self.kept[0].id;
                 repository.delete_backup(id, "test", "", UNDO).await
             }
-            Work::Prune => repository.prune(&merging("test"), &task).await.map(|_| ()),
+            Work::Prune | Work::Forget => {
+                repository.prune(&merging("test"), &task).await.map(|_| ())
+            }
             Work::Check => check(&repository, &self.place).await.map(|_| ()),
             Work::Repair => repository.repair(true, &task).await.map(|_| ()),
         }
@@ -98,6 +103,14 @@ impl Base {
     async fn strike(&self, work: Work, fault: Fault, at: u64) -> bool {
         let case = format!("{work:?}, {fault:?} at operation {at}");
         self.place.restore_contents(&self.objects).await;
+        if let Work::Forget = work {
+            let repository = self.place.open().await.unwrap();
+            let merged = repository.prune(&merging("test"), &self.place.task()).await;
+            assert!(merged.unwrap().merged_segments > 0);
+            self.place.wait_hours(27);
+        }
+        let segments = async || self.place.storage.list("index/").await.unwrap().len();
+        let before = segments().await;
         let inner = Arc::clone(&self.place.storage) as Arc<dyn Storage>;
         let faulty = Arc::new(Faulty::new(inner, fault, at));
         let storage = Arc::clone(&faulty) as Arc<dyn Storage>;
@@ -108,6 +121,8 @@ impl Base {
         }
         if let Fault::Delay(_) = fault {
             assert!(outcome.is_ok(), "{case}: {outcome:?}");
+            let forgot = segments().await < before;
+            assert_eq!(forgot, matches!(work, Work::Forget), "{case}");
         }
         let mut kept = self.kept.clone();
         if matches!(work, Work::BackUp) && outcome.is_ok() {

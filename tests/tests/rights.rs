@@ -109,7 +109,7 @@ fn backed_up(home: &Home, words: &[&str]) -> Answer {
 }
 
 #[test]
-fn what_is_left_out_by_name_has_to_be_there() {
+fn what_is_left_out_by_name_and_is_not_there_is_said() {
     let server = Server::start(15);
     server.create_database("shop");
     server.sql(

@@ -121,7 +121,10 @@ fn an_engine_stopped_at_once_leaves_its_runs_interrupted() {
     });
     home.ok(&["backup", "run", "shop/orders", "--detach"]);
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    let mut looks = 0;
     while server.sql("orders", waiting).trim() == "0" {
+        looks += 1;
+        assert!(looks < 6000, "the backup never asked for its locks");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     home.ok(&["stop", "--now"]);

@@ -129,6 +129,15 @@ impl Query {
         }
     }
 
+    /// The highest id it may answer; none where nothing can be between its bounds.
+    fn highest(&self) -> Option<u128> {
+        // The upper bound is exclusive; id zero is never given, so an empty range is harmless.
+        let high = self
+            .high
+            .map_or(Some(u128::MAX), |high| high.checked_sub(1));
+        high.filter(|high| *high >= self.low)
+    }
+
     /// Every way to meet the filters: one value for each facet, by facet.
     fn choices(&self) -> Vec<Vec<Facet>> {
         let mut filters = self.filters.clone();
@@ -161,17 +170,30 @@ struct Stretch<'a> {
     facets: Vec<Facet>,
 }
 
+/// How many entries the query's stretches have.
+pub(super) fn count<R: Record>(reading: &ReadTransaction, query: &Query) -> Result<u64> {
+    let Some(high) = query.highest() else {
+        return Ok(0);
+    };
+    let records = reading.open_table(RECORDS).map_err(failed)?;
+    let index = reading.open_table(INDEX).map_err(failed)?;
+    let mut count = 0;
+    for facets in query.choices() {
+        for id in stretch::<R>(&records, &index, facets, query, high)?.entries {
+            id?;
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
 /// The page, and how many rows were read for it.
 pub(super) fn list<R: Record>(reading: &ReadTransaction, query: &Query) -> Result<(Slice<R>, u64)> {
     let mut slice = Slice {
         records: Vec::new(),
         next_cursor: None,
     };
-    // The upper bound is exclusive; id zero is never given, so an empty range is harmless.
-    let high = query
-        .high
-        .map_or(Some(u128::MAX), |high| high.checked_sub(1));
-    let Some(high) = high.filter(|high| *high >= query.low) else {
+    let Some(high) = query.highest() else {
         return Ok((slice, 0));
     };
     let records = reading.open_table(RECORDS).map_err(failed)?;

@@ -4,23 +4,20 @@ use std::path::Path;
 
 use redb::backends::InMemoryBackend;
 use redb::{
-    Database, DatabaseError, ReadOnlyDatabase, ReadTransaction, ReadableDatabase as _,
-    ReadableTable as _, StorageBackend as _,
+    Database, DatabaseError, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    StorageBackend as _,
 };
 
-use super::file::{cannot, damaged, guarded, is_damage};
+use super::file::{CACHE_BYTES, cannot, damaged, guarded, is_damage};
 use super::record::{Record, decode};
-use super::records::{
-    BackupRecord, ConnectionRecord, DatabaseRecord, RepositoryRecord, RestoreRecord, RunRecord,
-    TrashRecord,
-};
+use super::records::for_every_kind;
 use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS, TALLIES, key};
 use super::{Catalog, failed, undecodable};
 use crate::error::Result;
 use crate::model::LogLine;
 
 /// A larger file is not copied into memory.
-const COPY_BYTES_MAX: u64 = 256 << 20;
+const COPY_BYTES_MAX: u64 = 64 << 20;
 
 impl Catalog {
     /// Reads all of it; an error says what is wrong.
@@ -52,7 +49,10 @@ pub(crate) fn inspect_closed(path: &Path) -> Result<Closed> {
         return Ok(Closed::Missing);
     }
     guarded(path, || {
-        let database = match ReadOnlyDatabase::open(path) {
+        let opened = Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .open_read_only(path);
+        let database = match opened {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Ok(Closed::Open),
             Err(DatabaseError::RepairAborted) => return unfinished(path),
@@ -79,20 +79,16 @@ fn unfinished(path: &Path) -> Result<Closed> {
         .and_then(|()| copy.write(0, &bytes))
         .map_err(unreadable)?;
     drop(bytes);
-    let opened = Database::builder().create_with_backend(copy);
+    let opened = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(copy);
     let database = opened.map_err(|error| damaged(path).because(error))?;
     everything(&database.begin_read().map_err(failed)?)?;
     Ok(Closed::Unfinished)
 }
 
 fn everything(reading: &ReadTransaction) -> Result<()> {
-    records::<ConnectionRecord>(reading)?;
-    records::<DatabaseRecord>(reading)?;
-    records::<RepositoryRecord>(reading)?;
-    records::<BackupRecord>(reading)?;
-    records::<RunRecord>(reading)?;
-    records::<RestoreRecord>(reading)?;
-    records::<TrashRecord>(reading)?;
+    for_every_kind!(records(reading));
     for row in reading
         .open_table(LOG)
         .map_err(failed)?

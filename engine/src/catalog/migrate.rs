@@ -4,10 +4,7 @@ use redb::{Database, ReadableTable as _, WriteTransaction};
 
 use super::failed;
 use super::record::{Record, decode};
-use super::records::{
-    BackupRecord, ConnectionRecord, DatabaseRecord, RepositoryRecord, RestoreRecord, RunRecord,
-    TrashRecord,
-};
+use super::records::for_every_kind;
 use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS, TALLIES, key};
 use super::writer::Tx;
 use crate::error::{Code, Error, Result};
@@ -92,13 +89,8 @@ fn reindex(transaction: &WriteTransaction) -> Result<()> {
     transaction.open_table(INDEX).map_err(failed)?;
     transaction.open_table(TALLIES).map_err(failed)?;
     let tx = Tx(transaction);
-    reindex_kind::<ConnectionRecord>(&tx)?;
-    reindex_kind::<DatabaseRecord>(&tx)?;
-    reindex_kind::<RepositoryRecord>(&tx)?;
-    reindex_kind::<BackupRecord>(&tx)?;
-    reindex_kind::<RunRecord>(&tx)?;
-    reindex_kind::<RestoreRecord>(&tx)?;
-    reindex_kind::<TrashRecord>(&tx)
+    for_every_kind!(reindex_kind(&tx));
+    Ok(())
 }
 
 fn reindex_kind<R: Record>(tx: &Tx<'_>) -> Result<()> {

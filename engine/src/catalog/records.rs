@@ -4,6 +4,27 @@ mod access;
 mod jobs;
 mod settings;
 
+/// Calls a function for every kind of record, one after the other; the first error ends it.
+macro_rules! for_every_kind {
+    ($function:ident($argument:expr)) => {{
+        use crate::catalog::records as kinds;
+        $function::<kinds::ConnectionRecord>($argument)?;
+        $function::<kinds::DatabaseRecord>($argument)?;
+        $function::<kinds::RepositoryRecord>($argument)?;
+        $function::<kinds::BackupRecord>($argument)?;
+        $function::<kinds::RunRecord>($argument)?;
+        $function::<kinds::RestoreRecord>($argument)?;
+        $function::<kinds::TrashRecord>($argument)?;
+        $function::<kinds::UserRecord>($argument)?;
+        $function::<kinds::GroupRecord>($argument)?;
+        $function::<kinds::ApiKeyRecord>($argument)?;
+        $function::<kinds::LoginRecord>($argument)?;
+        $function::<kinds::AuditRecord>($argument)?;
+        $function::<kinds::JobRecord>($argument)?;
+    }};
+}
+pub(in crate::catalog) use for_every_kind;
+
 pub use access::*;
 pub use jobs::*;
 pub use settings::*;

@@ -3,7 +3,7 @@
 use backstay_engine::model::{
     self, Page, PlanAction, PlanItem, Restore, RestoreCreate, RestorePlan, Started,
 };
-use backstay_engine::{Code, Error, Result};
+use backstay_engine::{Code, Result};
 
 use super::args::{RestoreCommand, RestoreList, RestoreRun, RestoreTarget};
 use super::failure::{Done, Failure};
@@ -183,16 +183,17 @@ async fn run_restore(session: &Session, args: &RestoreRun) -> Done {
     let client = session.engine().await?;
     let mut create = request(&args.target, false);
     let mut backup = args.target.backup.backup.clone();
-    let asks = args.target.clean || args.target.in_place;
-    if asks {
+    let mut has_warned = false;
+    if args.target.clean || args.target.in_place {
         let plan = plan(client, &args.target).await?;
         create.confirm = confirmed(session, &plan)?;
+        has_warned = plan.destroys && plan.blockers.is_empty();
         // What was shown is what is restored, whatever has become the latest since.
         backup = plan.backup_id.to_string();
     }
     let restore = path(&["backups", &backup, "restore"]);
     let started: Started = client.post(&restore, &create).await?;
-    if !asks {
+    if !has_warned {
         warn(session, &started.warnings);
     }
     if args.detach {
@@ -218,15 +219,11 @@ fn warn(session: &Session, warnings: &[String]) {
 
 /// Where the plan shows that something would be lost or put aside, has the database's name typed.
 fn confirmed(session: &Session, plan: &RestorePlan) -> Done<Option<String>> {
-    warn(session, &plan.warnings);
-    if let Some(blocker) = plan.blockers.first() {
-        return Err(Error::new(Code::Conflict, blocker.trim_end_matches('.'))
-            .hint("`backstay restore plan` with the same flags tells more")
-            .into());
-    }
-    if !plan.destroys {
+    // What stands in the way is refused by the engine, under a code of its own.
+    if !plan.destroys || !plan.blockers.is_empty() {
         return Ok(session.global.confirm.clone());
     }
+    warn(session, &plan.warnings);
     let what = what_happens(plan);
     confirm::typed(&session.global, &what, &plan.database).map(Some)
 }

@@ -15,6 +15,8 @@ const LATEST: &str = "latest";
 const PAGE: usize = 100;
 /// Spellings that are offered at most.
 const SPELLINGS: usize = 20;
+/// Backups looked at for them at most.
+const SEEN: usize = 2000;
 
 impl Engine {
     /// The backup a spelling means: an id, a unique prefix of one, `CONNECTION[/DATABASE]@latest`,
@@ -88,15 +90,23 @@ impl Engine {
         if database.is_some() {
             return Ok(asked);
         }
-        let mut found = BTreeSet::new();
-        self.newest_where(asked.clone(), |backup| {
-            found.insert(backup.database.clone());
-            false
-        })?;
-        match found.len() {
-            0 | 1 => Ok(asked),
-            number => Err(several(source, point, number, &found)),
+        let Some(newest) = self.first_restorable(asked.clone())? else {
+            return Ok(asked);
+        };
+        let any = asked.clone().any_of(backup::STATUS, RESTORABLE);
+        let of_one = any.clone().only(backup::DATABASE, Some(newest.database));
+        let count = |query: &Query| self.0.catalog.count_of::<BackupRecord>(query);
+        if count(&any)? == count(&of_one)? {
+            return Ok(asked);
         }
+        let mut found = BTreeSet::new();
+        let mut seen = 0;
+        self.newest_where(asked, |backup| {
+            seen += 1;
+            found.insert(backup.database.clone());
+            seen == SEEN || found.len() > SPELLINGS
+        })?;
+        Err(several(source, point, &found))
     }
 
     /// The newest backup that can be restored and that `wanted` takes.
@@ -170,18 +180,18 @@ fn when(backup: &Backup) -> String {
     at.format("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
-fn several(source: &str, point: Option<&str>, number: usize, found: &BTreeSet<String>) -> Error {
+fn several(source: &str, point: Option<&str>, found: &BTreeSet<String>) -> Error {
     let point = point.unwrap_or(LATEST);
     let mut spellings: Vec<String> = found
         .iter()
         .take(SPELLINGS)
         .map(|database| format!("{source}/{database}@{point}"))
         .collect();
-    if number > SPELLINGS {
+    if found.len() > SPELLINGS {
         spellings.push("…".to_owned());
     }
     Error::invalid(format!(
-        "\"{source}@{point}\" may mean a backup of any of {number} databases"
+        "\"{source}@{point}\" may mean a backup of any of several databases"
     ))
     .hint(format!("Write one of {}", spellings.join(", ")))
 }

@@ -49,6 +49,7 @@ pub(super) async fn compact(
             forget_repeated(inner, info, ids, &listed, report).await?;
         }
     }
+    let there: HashSet<NoteId> = listed.iter().filter_map(|info| id_of(&info.key)).collect();
     let unreadable: BTreeSet<String> = inner.unreadable.lock().keys().cloned().collect();
     let mut runs: Vec<Vec<&ObjectInfo>> = vec![Vec::new()];
     let mut bytes = 0;
@@ -69,7 +70,7 @@ pub(super) async fn compact(
         .filter(|run| run.len() >= options.merge_segments)
     {
         task.check()?;
-        if let Some(segment) = union(inner, run, &merged).await? {
+        if let Some(segment) = union(inner, run, &merged, &there).await? {
             let last = run.last().and_then(|info| id_of(&info.key));
             let at = last.map_or_else(|| inner.clock.now(), NoteId::created_at);
             inner.write_segment_as_of(&segment, at).await?;
@@ -118,12 +119,13 @@ async fn forget_repeated(
     Ok(inner.storage.barrier().await?)
 }
 
-/// What these segments say together, without packs that no longer count; `None` when one of them went
-/// or is damaged, or there is too much to say.
+/// What these segments say together, without packs that no longer count and without naming repeated
+/// segments that are gone; `None` when one of them went or is damaged, or there is too much to say.
 async fn union(
     inner: &Inner,
     run: &[&ObjectInfo],
     merged: &HashMap<String, Vec<NoteId>>,
+    there: &HashSet<NoteId>,
 ) -> Result<Option<Segment>> {
     let dead = inner.index.tombstones();
     let mut all = Segment::default();
@@ -176,8 +178,9 @@ async fn union(
         }
         all.tombstones.extend(segment.tombstones);
         all.supersedes.extend(id_of(&info.key));
+        let repeated = merged.get(&info.key).into_iter().flatten();
         all.supersedes
-            .extend(merged.get(&info.key).into_iter().flatten());
+            .extend(repeated.filter(|id| there.contains(*id)));
     }
     all.sort();
     all.chunks.dedup();
