@@ -222,6 +222,19 @@ fn the_api_and_the_command_line_go_through_the_engine() {
 }
 
 #[test]
+fn every_kind_of_record_is_known_where_all_are_gone_through() {
+    let all = read(Path::new("engine/src/catalog/records.rs"));
+    let records = code_of("engine/src/catalog");
+    let kinds = records.iter().flat_map(|(_, text)| {
+        let implementations = text.split("impl Record for ").skip(1);
+        implementations.filter_map(|rest| rest.split([' ', '<']).next())
+    });
+    let is_forgotten = |kind: &&str| !all.contains(&format!("::<kinds::{kind}>("));
+    let forgotten = kinds.filter(is_forgotten).map(str::to_owned);
+    none("a kind missing from for_every_kind", forgotten);
+}
+
+#[test]
 fn no_test_is_switched_off() {
     // Put together here, so that this file does not say it.
     let ignore = format!("#[{}", "ignore");

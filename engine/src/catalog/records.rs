@@ -21,6 +21,7 @@ macro_rules! for_every_kind {
         $function::<kinds::LoginRecord>($argument)?;
         $function::<kinds::AuditRecord>($argument)?;
         $function::<kinds::JobRecord>($argument)?;
+        $function::<kinds::SettingsRecord>($argument)?;
     }};
 }
 pub(in crate::catalog) use for_every_kind;

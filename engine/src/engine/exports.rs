@@ -1,7 +1,9 @@
 //! The sealed copy of the catalog in the repositories, so that a rebuild brings back more than
-//! backups: connections with their secrets, databases, runs, restores, pins and proofs.
+//! backups: connections with their secrets, databases, runs, restores, pins and proofs, jobs, who may do
+//! what, settings.
 
 mod due;
+mod kept;
 
 use std::time::Duration;
 
@@ -16,10 +18,11 @@ use crate::catalog::records::{
 };
 use crate::error::{Error, Result};
 use crate::ids::BackupId;
-use crate::model::{Connection, Repository, Rung, Time};
+use crate::model::{Backup, Connection, Repository, Rung, Time};
 use crate::vault::Sealed;
 
 pub(super) use due::Due;
+pub(super) use kept::{Kept, Portable};
 
 /// Changes gather for this long before they are written.
 const GATHER: Duration = Duration::from_secs(2);
@@ -45,6 +48,9 @@ pub(super) struct CatalogExport {
     /// Older catalogs that this one was rebuilt from.
     #[serde(default)]
     pub(super) taken_in: Vec<TakenIn>,
+    /// Jobs, who may do what, settings.
+    #[serde(default)]
+    pub(super) kept: Vec<Kept>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,6 +76,8 @@ pub(super) struct Remark {
     pub(super) backup: BackupId,
     pub(super) pinned_until: Option<Time>,
     pub(super) verified: Vec<Rung>,
+    #[serde(default)]
+    pub(super) job: Option<String>,
 }
 
 impl CatalogExport {
@@ -178,6 +186,7 @@ impl Engine {
             version: VERSION,
             connections,
             databases: catalog.all()?,
+            kept: kept::all(catalog)?,
             taken_in: taken_in.cloned().collect(),
             repositories: repositories
                 .into_iter()
@@ -188,11 +197,12 @@ impl Engine {
             remarks: backups
                 .into_iter()
                 .map(|record| record.0)
-                .filter(|backup| backup.pinned_until.is_some() || !backup.verified.is_empty())
+                .filter(is_remarkable)
                 .map(|backup| Remark {
                     backup: backup.id,
                     pinned_until: backup.pinned_until,
                     verified: backup.verified,
+                    job: backup.job_id,
                 })
                 .collect(),
         })
@@ -221,4 +231,9 @@ impl Engine {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         format!("{}:{}", host.trim(), self.0.config.paths.data.display())
     }
+}
+
+/// Whether the catalog knows something of it that the repository does not.
+fn is_remarkable(backup: &Backup) -> bool {
+    backup.pinned_until.is_some() || !backup.verified.is_empty() || backup.job_id.is_some()
 }

@@ -39,6 +39,13 @@ impl Engine {
         Arc::clone(&self.0.settings.now.read())
     }
 
+    /// Puts in force what the catalog holds.
+    pub(super) fn reread_settings(&self) -> Result<()> {
+        let record = self.0.catalog.get::<SettingsRecord>(SETTINGS)?;
+        *self.0.settings.now.write() = Arc::new(record.unwrap_or_default().0);
+        Ok(())
+    }
+
     /// Changes settings, in force from now on.
     pub async fn edit_settings(&self, edit: SettingsEdit) -> Result<Settings> {
         let _changing = self.0.settings.changing.lock().await;

@@ -98,6 +98,12 @@ pub struct RebuildReport {
     pub runs: u64,
     /// Restores.
     pub restores: u64,
+    /// Jobs; they are paused.
+    pub jobs: u64,
+    /// Users.
+    pub users: u64,
+    /// API keys.
+    pub api_keys: u64,
     /// What could not be brought back, for people.
     pub messages: Vec<String>,
 }

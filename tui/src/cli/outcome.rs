@@ -117,7 +117,10 @@ fn rebuild(report: &RebuildReport) -> String {
         .fact("backups", count(report.backups))
         .fact("connections", count(report.connections))
         .fact("runs", count(report.runs))
-        .fact("restores", count(report.restores));
+        .fact("restores", count(report.restores))
+        .fact("jobs", count(report.jobs))
+        .fact("users", count(report.users))
+        .fact("API keys", count(report.api_keys));
     lines(&table, &cleaned(&report.messages))
 }
 

@@ -40,7 +40,12 @@ impl Engine {
             after: document(after.and_then(|after| serde_json::to_value(after).ok())),
             hash: String::new(),
         };
-        self.append(event).await
+        self.append(event).await?;
+        if !action.starts_with("log") {
+            // Logins aside, that belongs into the exports.
+            self.changed();
+        }
+        Ok(())
     }
 
     /// Writes down that a change was made which has no document.

@@ -1,15 +1,14 @@
 //! A rebuild: the catalog from a repository alone. What the catalog knows already stays as it is.
 
 mod catalogs;
+mod kept;
 
 use std::collections::HashMap;
 
 use super::Engine;
 use super::adopt::backup_of_snapshot;
 use crate::catalog::Record;
-use crate::catalog::records::{
-    BackupRecord, ConnectionRecord, RepositoryRecord, RestoreRecord, RunRecord, TrashRecord,
-};
+use crate::catalog::records::{BackupRecord, ConnectionRecord, RepositoryRecord, TrashRecord};
 use crate::engine::exports::{CatalogExport, ConnectionExport, Remark};
 use crate::engine::pool::existing_storage_at;
 use crate::engine::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
@@ -180,33 +179,27 @@ impl Engine {
             u64::from(put == Put::New)
         };
         for record in &export.databases {
-            let put = self.put_if_new(record.clone(), |record| record.0.serial = 0, task);
+            let put = self.put_if_new(record.clone(), task);
             count(put.await?);
         }
         for record in export.runs.iter().rev() {
-            let renumber = |record: &mut RunRecord| record.run.serial = 0;
-            let put = self.put_if_new(record.clone(), renumber, task);
+            let put = self.put_if_new(record.clone(), task);
             report.runs += count(put.await?);
         }
         for record in export.restores.iter().rev() {
-            let renumber = |record: &mut RestoreRecord| record.0.serial = 0;
-            let put = self.put_if_new(record.clone(), renumber, task);
+            let put = self.put_if_new(record.clone(), task);
             report.restores += count(put.await?);
         }
+        left_out += self.take_in_kept(export, report, task).await?;
         Ok(left_out == 0)
     }
 
     /// Saves a record unless one of its id or name is known.
-    async fn put_if_new<R: Record>(
-        &self,
-        mut record: R,
-        renumber: impl Fn(&mut R),
-        task: &Task,
-    ) -> Result<Put> {
+    async fn put_if_new<R: Record>(&self, mut record: R, task: &Task) -> Result<Put> {
         if self.0.catalog.get::<R>(record.id())?.is_some() {
             return Ok(Put::Known);
         }
-        renumber(&mut record);
+        record.set_serial(0);
         match self.0.catalog.put(record).await {
             Ok(_) => Ok(Put::New),
             Err(error) if error.code() == Code::Conflict => {
@@ -314,6 +307,7 @@ fn remember(backup: &mut Backup, note: Option<&NoteState>, remark: Option<&Remar
     }
     if let Some(remark) = remark {
         backup.pinned_until = remark.pinned_until;
+        backup.job_id.clone_from(&remark.job);
         for rung in &remark.verified {
             climbed(backup, rung.level, rung.at);
         }

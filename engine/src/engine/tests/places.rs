@@ -250,3 +250,66 @@ async fn the_doctor_reads_the_catalog_with_and_without_an_engine() {
         assert!(std::fs::read(&path).unwrap() == damaged, "written over");
     }
 }
+
+#[tokio::test]
+async fn jobs_people_and_settings_come_back_and_never_into_an_engine_with_people_of_its_own() {
+    use crate::model::{ApiKeyCreate, GroupCreate, JobCreate, SettingsEdit, UserCreate};
+    let homes = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let user = |name: &str, group: &str| UserCreate {
+        name: name.to_owned(),
+        password: Some(crate::secret::SecretText::new("a password of theirs")),
+        groups: vec![group.to_owned()],
+        ..UserCreate::default()
+    };
+    let first = opened(homes[0].path()).await;
+    first.add_connection(unreachable("shop")).await.unwrap();
+    let job = JobCreate {
+        name: "nightly".to_owned(),
+        connection: "shop".to_owned(),
+        ..JobCreate::default()
+    };
+    let job = first.add_job(job).await.unwrap();
+    let night = GroupCreate {
+        name: "night".to_owned(),
+        permissions: vec!["backups:read".to_owned()],
+        ..GroupCreate::default()
+    };
+    first.add_group(night).await.unwrap();
+    first.add_user(user("ann", "night")).await.unwrap();
+    let key = ApiKeyCreate {
+        name: "script".to_owned(),
+        permissions: vec!["jobs:run".to_owned()],
+        ..ApiKeyCreate::default()
+    };
+    let key = first.add_api_key(key).await.unwrap();
+    let edit = SettingsEdit {
+        public_url: Some("https://backups.example".to_owned()),
+        ..SettingsEdit::default()
+    };
+    let settings = first.edit_settings(edit).await.unwrap();
+    let place = std::path::PathBuf::from(first.repository("local").await.unwrap().location);
+    let master = key_of(&first, "local");
+    stopped(first).await;
+
+    let second = opened(homes[1].path()).await;
+    let run = rebuild(&second, &place, &master).await;
+    assert_eq!(run.status, RunStatus::Success, "{:?}", run.error);
+    let counted = ["jobs", "users", "api_keys"].map(|kind| run.result[kind].as_u64());
+    assert_eq!(counted, [Some(1); 3]);
+    let back = second.job("nightly").await.unwrap();
+    assert_eq!((back.id, back.enabled), (job.id, false));
+    assert_eq!(*second.settings(), settings);
+    assert_eq!(second.user("ann").await.unwrap().groups, ["night"]);
+    let caller = second.caller_of_token(&key.key, None).await.unwrap();
+    assert!(caller.0.require("jobs:run").is_ok());
+    assert!(caller.0.require("backups:read").is_err());
+    stopped(second).await;
+
+    let third = opened(homes[2].path()).await;
+    third.add_user(user("bob", "viewers")).await.unwrap();
+    rebuilt(&third, &place, &master).await;
+    assert!(third.user("ann").await.is_err());
+    assert!(third.caller_of_token(&key.key, None).await.is_err());
+    assert!(third.job("nightly").await.is_ok());
+    stopped(third).await;
+}

@@ -1,0 +1,114 @@
+//! Records that an export holds as they are in the catalog, with their secrets opened: jobs, who may do
+//! what, settings.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::catalog::records::{ApiKeyRecord, GroupRecord, JobRecord, SettingsRecord, UserRecord};
+use crate::catalog::{Catalog, Record};
+use crate::error::{Error, Result};
+use crate::secret::SecretText;
+use crate::vault::{Sealed, Vault};
+
+/// A kind of record that goes from one catalog to another.
+pub(in crate::engine) trait Portable: Record {
+    /// Its secrets: whose the vault says they are, and each under its field.
+    fn secrets(&mut self) -> (String, Vec<(&'static str, &mut Option<Sealed>)>) {
+        (String::new(), Vec::new())
+    }
+}
+
+impl Portable for GroupRecord {}
+impl Portable for UserRecord {}
+impl Portable for ApiKeyRecord {}
+impl Portable for JobRecord {}
+impl Portable for SettingsRecord {}
+
+/// A record as an export holds it.
+#[derive(Clone, Serialize, Deserialize)]
+pub(in crate::engine) struct Kept {
+    /// [`crate::catalog::Table`] as a number.
+    kind: u8,
+    version: u8,
+    document: Value,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    secrets: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Kept {
+    fn of<R: Portable>(mut record: R, vault: &Vault) -> Result<Self> {
+        let mut secrets = BTreeMap::new();
+        let (owner, sealed) = record.secrets();
+        for (field, slot) in sealed {
+            if let Some(secret) = slot.take() {
+                let secret = vault.open(&owner, field, &secret)?;
+                secrets.insert(field.to_owned(), secret.expose().to_owned());
+            }
+        }
+        let document = serde_json::to_value(&record)
+            .map_err(|error| Error::internal("A record was not exported").because(error))?;
+        Ok(Self {
+            kind: R::TABLE as u8,
+            version: R::VERSION,
+            document,
+            secrets,
+        })
+    }
+
+    /// The record, its secrets sealed for that vault, without a serial; nothing where it is of
+    /// another kind.
+    pub(in crate::engine) fn record<R: Portable>(&self, vault: &Vault) -> Result<Option<R>> {
+        if self.kind != R::TABLE as u8 {
+            return Ok(None);
+        }
+        if self.version > R::VERSION {
+            return Err(
+                Error::invalid("A record in the exported catalog is of a newer version")
+                    .hint("Use that version of Backstay"),
+            );
+        }
+        let mut document = self.document.clone();
+        for from in self.version..R::VERSION {
+            document = R::upgrade(from, document);
+        }
+        let mut record: R = serde_json::from_value(document).map_err(|error| {
+            Error::invalid("A record in the exported catalog cannot be read").because(error)
+        })?;
+        record.set_serial(0);
+        let (owner, sealed) = record.secrets();
+        for (field, slot) in sealed {
+            if let Some(secret) = self.secrets.get(field) {
+                *slot = Some(vault.seal(&owner, field, &SecretText::new(secret.clone()))?);
+            }
+        }
+        Ok(Some(record))
+    }
+}
+
+/// Everything of these kinds.
+pub(super) fn all(catalog: &Catalog) -> Result<Vec<Kept>> {
+    let mut all = Vec::new();
+    gather::<GroupRecord>(catalog, &mut all)?;
+    gather::<UserRecord>(catalog, &mut all)?;
+    gather::<ApiKeyRecord>(catalog, &mut all)?;
+    gather::<JobRecord>(catalog, &mut all)?;
+    gather::<SettingsRecord>(catalog, &mut all)?;
+    Ok(all)
+}
+
+fn gather<R: Portable>(catalog: &Catalog, all: &mut Vec<Kept>) -> Result<()> {
+    for record in catalog.all::<R>()? {
+        all.push(Kept::of(record, catalog.vault())?);
+    }
+    Ok(())
+}
