@@ -4,6 +4,7 @@
 //! 48 bits of milliseconds since 1970, 80 random bits. <https://github.com/ulid/spec>
 //! Of two ids of one kind that this process makes in one millisecond the later one is the greater.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -12,6 +13,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
+use utoipa::openapi::{Object, RefOr, Schema, Type};
 
 use crate::error::{Error, Result};
 use crate::secret::random_bytes;
@@ -27,6 +29,8 @@ pub trait Kind: 'static {
     const PREFIX: &'static str;
     /// The noun, for messages.
     const NOUN: &'static str;
+    /// The name of its ids in the API's document.
+    const ID: &'static str;
 }
 
 macro_rules! kinds {
@@ -37,6 +41,7 @@ macro_rules! kinds {
         impl Kind for $kind {
             const PREFIX: &'static str = $prefix;
             const NOUN: &'static str = $noun;
+            const ID: &'static str = stringify!($alias);
         }
         $(#[$doc])*
         pub type $alias = Id<$kind>;
@@ -254,6 +259,23 @@ impl<'de, K: Kind> serde::Deserialize<'de> for Id<K> {
         let text = String::deserialize(deserializer)?;
         text.parse()
             .map_err(|error: Error| serde::de::Error::custom(error.message()))
+    }
+}
+
+impl<K: Kind> utoipa::PartialSchema for Id<K> {
+    fn schema() -> RefOr<Schema> {
+        Object::builder()
+            .schema_type(Type::String)
+            .description(Some(format!("Names one {}.", K::NOUN)))
+            .pattern(Some(format!("^{}_[0-9A-HJKMNP-TV-Z]{{26}}$", K::PREFIX)))
+            .examples([format!("{}_01JQ8ZK4T0W3M5N7P9R1S2V4X6", K::PREFIX)])
+            .into()
+    }
+}
+
+impl<K: Kind> utoipa::ToSchema for Id<K> {
+    fn name() -> Cow<'static, str> {
+        Cow::Borrowed(K::ID)
     }
 }
 

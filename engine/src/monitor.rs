@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use crate::clock::SharedClock;
 use crate::error::{Error, Result};
 
 /// How much a note matters to the person who reads the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     /// What happened, for the record.
@@ -25,7 +26,7 @@ pub enum Level {
 }
 
 /// One thing that could not be saved, restored or proved.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Loss {
     /// What it is, as the database would name it: `TABLE "shop"."orders"`, `rows of …`, `chunk …`.
     pub object: String,

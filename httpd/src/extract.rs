@@ -175,6 +175,29 @@ impl<S: Send + Sync> FromRequest<S> for Empty {
     }
 }
 
+/// What stands in the places of the path.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        axum::extract::Path::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Path(value)| Self(value))
+            .map_err(|_| not_utf8())
+    }
+}
+
+fn not_utf8() -> Problem {
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        Code::Invalid.name(),
+        "The path is not UTF-8",
+    )
+}
+
 /// The last segment of the path, decoded: what a record is named by, also where a fixed route
 /// of the same spelling stands before `{id}`.
 #[derive(Debug)]
@@ -189,13 +212,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
         percent_encoding::percent_decode_str(segment)
             .decode_utf8()
             .map(|name| Self(name.into_owned()))
-            .map_err(|_| {
-                Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    Code::Invalid.name(),
-                    "The path is not UTF-8",
-                )
-            })
+            .map_err(|_| not_utf8())
     }
 }
 

@@ -4,12 +4,14 @@
 //! one method of the engine's façade and writes the answer. `native/` mirrors the URL tree.
 
 mod app;
+mod docs;
 mod extract;
 mod idempotency;
 mod identity;
 mod limits;
 mod listener;
 mod native;
+mod openapi;
 mod problem;
 mod request_id;
 mod server;

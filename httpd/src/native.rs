@@ -1,9 +1,11 @@
 //! The native API: one module per noun, mirroring the URL tree below `/api/v1`.
 
 mod access;
+pub(crate) mod answers;
 mod auth;
 mod backups;
 mod connections;
+mod docs;
 mod events;
 mod health;
 mod jobs;
@@ -13,15 +15,15 @@ mod runs;
 mod settings;
 pub(crate) mod table;
 
-pub(crate) use table::is_public;
-
 use axum::Router;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method};
 use axum::middleware::from_fn;
-use axum::response::{IntoResponse, Response};
 use backstay_engine::Engine;
-use backstay_engine::model::{Started, Trigger};
+use backstay_engine::model::Trigger;
 use tokio_util::sync::CancellationToken;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::openapi;
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -35,11 +37,29 @@ pub(crate) struct App {
 const TRIGGER: Trigger = Trigger::Socket;
 
 pub(crate) fn routes() -> Router<App> {
-    let native = Router::new()
+    let (router, _) = described().split_for_parts();
+    router
+        .route_layer(from_fn(table::layer))
+        .merge(crate::docs::routes())
+}
+
+/// Whether anybody may ask that, however they came.
+pub(crate) fn is_public(method: &Method, path: &str) -> bool {
+    crate::docs::is_page(path) || table::needs(method, path) == Some(table::Needs::Nothing)
+}
+
+/// The API's document, as JSON.
+pub(crate) fn document() -> serde_json::Value {
+    openapi::complete(described().into_openapi())
+}
+
+fn described() -> OpenApiRouter<App> {
+    let native = OpenApiRouter::new()
         .merge(access::routes())
         .merge(auth::routes())
         .merge(backups::routes())
         .merge(connections::routes())
+        .merge(docs::routes())
         .merge(events::routes())
         .merge(health::routes())
         .merge(jobs::routes())
@@ -47,38 +67,7 @@ pub(crate) fn routes() -> Router<App> {
         .merge(restores::routes())
         .merge(runs::routes())
         .merge(settings::routes());
-    Router::new()
-        .nest("/api/v1", native)
-        .route_layer(from_fn(table::layer))
-}
-
-/// The answer to a request for long work.
-#[derive(Debug)]
-pub(crate) struct Accepted(pub(crate) Started);
-
-impl IntoResponse for Accepted {
-    fn into_response(self) -> Response {
-        let location = format!("/api/v1/runs/{}", self.0.run_id);
-        let mut response = (StatusCode::ACCEPTED, axum::Json(self.0)).into_response();
-        if let Ok(location) = HeaderValue::from_str(&location) {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        response
-    }
-}
-
-/// The answer to a creation: the record and where it is.
-#[derive(Debug)]
-pub(crate) struct Created<T>(pub(crate) T, pub(crate) String);
-
-impl<T: serde::Serialize> IntoResponse for Created<T> {
-    fn into_response(self) -> Response {
-        let mut response = (StatusCode::CREATED, axum::Json(self.0)).into_response();
-        if let Ok(location) = HeaderValue::from_str(&self.1) {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        response
-    }
+    OpenApiRouter::new().nest("/api/v1", native)
 }
 
 /// A value for `Content-Disposition` that saves as that file.

@@ -1,6 +1,7 @@
 //! Users, groups, API keys, logins and the audit log.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::choices::choices;
 use super::{Time, secret_field};
@@ -20,7 +21,7 @@ choices! {
 }
 
 /// Somebody who can log in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct User {
     /// Its id.
     pub id: UserId,
@@ -43,13 +44,14 @@ pub struct User {
 }
 
 /// Adds a user.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserCreate {
     /// What they log in as.
     pub name: String,
     /// Their first password, which they are to change.
     #[serde(with = "secret_field")]
+    #[schema(format = "password", write_only, required, nullable = false)]
     pub password: Option<SecretText>,
     /// Where they can be written to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,7 +62,7 @@ pub struct UserCreate {
 }
 
 /// Changes a user; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserEdit {
     /// A new password; ends their logins.
@@ -69,6 +71,7 @@ pub struct UserEdit {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub password: Option<SecretText>,
     /// Where they can be written to; an empty text removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -82,7 +85,7 @@ pub struct UserEdit {
 }
 
 /// A group: permissions that its users have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Group {
     /// Its id.
     pub id: GroupId,
@@ -101,7 +104,7 @@ pub struct Group {
 }
 
 /// Adds a group.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupCreate {
     /// Its unique name.
@@ -118,7 +121,7 @@ pub struct GroupCreate {
 }
 
 /// Changes a group; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupEdit {
     /// What it is for; an empty text removes it.
@@ -133,7 +136,7 @@ pub struct GroupEdit {
 }
 
 /// One permission there is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PermissionInfo {
     /// `resource:action`.
     pub name: String,
@@ -142,7 +145,7 @@ pub struct PermissionInfo {
 }
 
 /// An API key, without the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiKey {
     /// Its id.
     pub id: ApiKeyId,
@@ -173,7 +176,7 @@ pub struct ApiKey {
 }
 
 /// A key that was just made or rotated: the only time it is shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ApiKeyMade {
     /// What may be shown again.
     #[serde(flatten)]
@@ -183,7 +186,7 @@ pub struct ApiKeyMade {
 }
 
 /// Makes an API key.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyCreate {
     /// Its unique name.
@@ -202,7 +205,7 @@ pub struct ApiKeyCreate {
 }
 
 /// Changes an API key; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyEdit {
     /// Its unique name.
@@ -226,30 +229,33 @@ pub struct ApiKeyEdit {
 }
 
 /// Asks to be known.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
     /// The user's name.
     pub username: String,
     /// Their password.
     #[serde(with = "secret_field")]
+    #[schema(format = "password", write_only, required, nullable = false)]
     pub password: Option<SecretText>,
 }
 
 /// Replaces one's own password.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PasswordChange {
     /// The one that holds.
     #[serde(with = "secret_field")]
+    #[schema(format = "password", write_only, required, nullable = false)]
     pub current_password: Option<SecretText>,
     /// The one that will.
     #[serde(with = "secret_field")]
+    #[schema(format = "password", write_only, required, nullable = false)]
     pub new_password: Option<SecretText>,
 }
 
 /// A login as whoever made it sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Session {
     /// The login; nothing over the socket or with an API key.
     pub id: Option<LoginId>,
@@ -266,7 +272,7 @@ pub struct Session {
 }
 
 /// What a login answers: the only time the token is shown.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LoginMade {
     /// Who it is.
     #[serde(flatten)]
@@ -276,7 +282,7 @@ pub struct LoginMade {
 }
 
 /// An entry of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditEvent {
     /// Its id.
     pub id: AuditId,
@@ -301,7 +307,7 @@ pub struct AuditEvent {
 }
 
 /// Which entries of the audit log to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct AuditList {
     /// Only of that actor.
@@ -328,7 +334,7 @@ pub struct AuditList {
 }
 
 /// Whether the audit log is whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuditVerdict {
     /// Entries looked at.
     pub entries: u64,

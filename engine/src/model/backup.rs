@@ -1,6 +1,7 @@
 //! Backups: restorable points.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::choices::choices;
 use super::{Loss, Problem, RunStatus, ServerKind, Time};
@@ -46,7 +47,7 @@ choices! {
 }
 
 /// A rung that was climbed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Rung {
     /// Which.
     pub level: VerifyLevel,
@@ -55,7 +56,7 @@ pub struct Rung {
 }
 
 /// A backup.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Backup {
     /// Its id.
     pub id: BackupId,
@@ -143,7 +144,7 @@ impl Backup {
 }
 
 /// Asks for a backup now.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackupCreate {
     /// The connection, by id or name.
@@ -178,7 +179,7 @@ pub struct BackupCreate {
 }
 
 /// Which backups to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct BackupList {
     /// Only of this connection, by id or name.
@@ -226,7 +227,7 @@ pub struct BackupList {
 }
 
 /// Changes to a backup's remarks; what is left out stays, an empty text removes.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackupEdit {
     /// A word to find it by.
@@ -244,7 +245,7 @@ pub struct BackupEdit {
 }
 
 /// How to delete a backup.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct BackupDelete {
     /// Delete it even when it is pinned or the last good one.
@@ -253,7 +254,7 @@ pub struct BackupDelete {
 }
 
 /// A deletion that can be undone until `purge_after`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deletion {
     /// The backup.
     pub backup_id: BackupId,
@@ -266,7 +267,7 @@ pub struct Deletion {
 }
 
 /// Asks for a proof.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct VerifyRequest {
     /// How far: `present`, `checked` or `decoded`; `decoded` when left out.
@@ -275,7 +276,7 @@ pub struct VerifyRequest {
 }
 
 /// Numbers over all backups that can be restored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BackupStats {
     /// How many.
     pub backups: u64,
@@ -306,7 +307,7 @@ choices! {
 }
 
 /// Asks for an export.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct ExportRequest {
     /// `sql` when left out.

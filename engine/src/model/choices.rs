@@ -3,8 +3,8 @@
 macro_rules! choices {
     ($(#[$doc:meta])* $name:ident, $noun:literal { $($(#[$item:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$item])* $variant,)* }
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+        pub enum $name { $($(#[$item])* #[serde(rename = $text)] $variant,)* }
 
         impl $name {
             /// Every value, in order.

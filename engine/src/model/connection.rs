@@ -1,6 +1,7 @@
 //! Connections: database servers Backstay can reach.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Time;
 use super::choices::choices;
@@ -21,7 +22,7 @@ choices! {
 }
 
 /// A saved connection. Secrets are not part of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Connection {
     /// Its id.
     pub id: ConnectionId,
@@ -64,7 +65,7 @@ pub struct Connection {
 }
 
 /// An SSH tunnel as it may be shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SshInfo {
     /// The host the tunnel goes through.
     pub host: String,
@@ -77,7 +78,7 @@ pub struct SshInfo {
 }
 
 /// The last test in brief.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TestSummary {
     /// When.
     pub at: Time,
@@ -94,7 +95,7 @@ pub struct TestSummary {
 }
 
 /// An SSH tunnel as it is asked for.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SshCreate {
     /// The host to go through.
@@ -110,6 +111,7 @@ pub struct SshCreate {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub private_key: Option<SecretText>,
     /// The passphrase of the private key.
     #[serde(
@@ -117,6 +119,7 @@ pub struct SshCreate {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub passphrase: Option<SecretText>,
     /// The account's password, where no key is used.
     #[serde(
@@ -124,6 +127,7 @@ pub struct SshCreate {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub password: Option<SecretText>,
     /// The host key to require, `SHA256:…`; the first one seen when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -131,7 +135,7 @@ pub struct SshCreate {
 }
 
 /// A new connection.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionCreate {
     /// Its unique name: letters, digits, `.`, `_`, `-`.
@@ -144,6 +148,7 @@ pub struct ConnectionCreate {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub password: Option<SecretText>,
     /// The tunnel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -163,7 +168,7 @@ pub struct ConnectionCreate {
 }
 
 /// Changes to a connection; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionEdit {
     /// A new name.
@@ -178,6 +183,7 @@ pub struct ConnectionEdit {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub password: Option<SecretText>,
     /// A new tunnel; the stored key stays when its fields are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -200,7 +206,7 @@ pub struct ConnectionEdit {
 }
 
 /// Which connections to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionList {
     /// Only of this project.
@@ -221,7 +227,7 @@ pub struct ConnectionList {
 }
 
 /// What a test of a connection found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionTest {
     /// Whether a backup can be made.
     pub ok: bool,
@@ -246,7 +252,7 @@ pub struct ConnectionTest {
 }
 
 /// A name and a value, for people.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Fact {
     /// What it is.
     pub name: String,
@@ -255,7 +261,7 @@ pub struct Fact {
 }
 
 /// Asks for a least-privilege backup role.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReadonlyUserCreate {
     /// Its name; `backstay` when left out.
@@ -267,7 +273,7 @@ pub struct ReadonlyUserCreate {
 }
 
 /// The role that was made. The password is shown once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ReadonlyUser {
     /// Its name.
     pub name: String,

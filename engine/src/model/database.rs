@@ -1,12 +1,13 @@
 //! Databases of a connection: discovered, selected or not.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Time;
 use crate::ids::{ConnectionId, DatabaseId};
 
 /// A database a server has, or had.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Database {
     /// Its id.
     pub id: DatabaseId,
@@ -33,7 +34,7 @@ pub struct Database {
 }
 
 /// Selects a database for whole-server backups, or not.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatabaseEdit {
     /// Whether a whole-server backup takes it.

@@ -1,6 +1,7 @@
 //! The doctor's report: what is well, what is not, what to do.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::choices::choices;
 
@@ -17,7 +18,7 @@ choices! {
 }
 
 /// One check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoctorCheck {
     /// What was looked at: `catalog`, `repository local`, `connection shop`.
     pub name: String,
@@ -30,7 +31,7 @@ pub struct DoctorCheck {
 }
 
 /// All checks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoctorReport {
     /// Whether nothing failed.
     pub ok: bool,

@@ -1,12 +1,13 @@
 //! Events: everything that happens, as it happens.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Time;
 use crate::ids::EventId;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Its id, given as `Last-Event-ID` to go on.
     pub id: EventId,

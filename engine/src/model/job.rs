@@ -1,12 +1,13 @@
 //! Jobs: backups that are made again and again.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{CatchUp, Outcome, Policy, RunStatus, Time, VerifyLevel, Window};
 use crate::ids::{BackupId, ConnectionId, JobId, RepositoryId, RunId};
 
 /// When a job runs by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobSchedule {
     /// Crontab's five fields, a name such as `@daily`, or a preset's name.
@@ -34,7 +35,7 @@ fn once() -> CatchUp {
 }
 
 /// How often a scheduled run that failed is tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Retries {
     /// Tries after the first one.
@@ -53,7 +54,7 @@ impl Default for Retries {
 }
 
 /// What a job reads, where it stores it, and how.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct JobWork {
     /// Its databases; every selected one of the server when empty.
@@ -77,7 +78,7 @@ pub struct JobWork {
 }
 
 /// A job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
@@ -111,7 +112,7 @@ pub struct Job {
 }
 
 /// A run of a job in short.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct JobRun {
     /// Which.
     pub run_id: RunId,
@@ -124,7 +125,7 @@ pub struct JobRun {
 }
 
 /// Adds a job.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobCreate {
     /// Its unique name.
@@ -170,7 +171,7 @@ pub struct JobCreate {
 }
 
 /// Changes a job; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobEdit {
     /// A new name.
@@ -218,7 +219,7 @@ pub struct JobEdit {
 }
 
 /// Which jobs to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct JobList {
     /// Only of this connection, by id or name.
@@ -236,7 +237,7 @@ pub struct JobList {
 }
 
 /// Makes another job like one.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JobClone {
     /// The new job's name; it begins paused.
@@ -244,7 +245,7 @@ pub struct JobClone {
 }
 
 /// A name for an expression that is used often.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CronPreset {
     /// The name, which schedules take in place of the expression.
     pub name: String,
@@ -255,7 +256,7 @@ pub struct CronPreset {
 }
 
 /// Asks when a schedule would start runs.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CronPreviewRequest {
     /// The schedule's expression.
@@ -275,7 +276,7 @@ pub struct CronPreviewRequest {
 }
 
 /// When a schedule starts runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CronPreview {
     /// The expression as it was read.
     pub cron: String,
@@ -286,7 +287,7 @@ pub struct CronPreview {
 }
 
 /// Asks what a retention would make of a job's backups.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionRequest {
     /// The policy to try; the job's own when left out.
@@ -295,7 +296,7 @@ pub struct RetentionRequest {
 }
 
 /// What a retention makes of a job's backups.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RetentionPreview {
     /// The policy that was asked about.
     pub retention: Policy,
@@ -308,7 +309,7 @@ pub struct RetentionPreview {
 }
 
 /// What becomes of a backup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BackupFate {
     /// Which.
     pub backup_id: BackupId,

@@ -1,12 +1,13 @@
 //! What is inside a backup, and how two backups differ.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::choices::choices;
 use crate::ids::BackupId;
 
 /// One object of a backup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BackupObject {
     /// What it is, as the database names it: `TABLE`, `FUNCTION`, `LARGE OBJECTS`.
     pub kind: String,
@@ -25,7 +26,7 @@ pub struct BackupObject {
 }
 
 /// Which objects to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct ObjectList {
     /// Only this kind, in any case: `table`, `function`.
@@ -55,7 +56,7 @@ choices! {
 }
 
 /// One object that differs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ObjectDiff {
     /// How.
     pub change: Change,
@@ -76,7 +77,7 @@ pub struct ObjectDiff {
 }
 
 /// How a backup differs from an older one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BackupDiff {
     /// The older one.
     pub from: BackupId,

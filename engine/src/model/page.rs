@@ -1,6 +1,11 @@
 //! Lists: a page of items, newest first, and where the next page begins.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::schema::{Array, Object, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr, Schema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use crate::error::{Error, Result};
 
@@ -36,8 +41,41 @@ impl<T> Page<T> {
     }
 }
 
+impl<T: ToSchema> PartialSchema for Page<T> {
+    fn schema() -> RefOr<Schema> {
+        let cursor = Object::builder()
+            .schema_type(
+                [Type::String, Type::Null]
+                    .into_iter()
+                    .collect::<SchemaType>(),
+            )
+            .description(Some(
+                "Given as `cursor`, answers the next page; null at the end.",
+            ));
+        Object::builder()
+            .schema_type(Type::Object)
+            .description(Some("One page of a list, newest first."))
+            .property("items", Array::new(Ref::from_schema_name(T::name())))
+            .property("next_cursor", cursor)
+            .required("items")
+            .required("next_cursor")
+            .into()
+    }
+}
+
+impl<T: ToSchema> ToSchema for Page<T> {
+    fn name() -> Cow<'static, str> {
+        Cow::Owned(format!("{}Page", T::name()))
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((T::name().into_owned(), T::schema()));
+        T::schemas(schemas);
+    }
+}
+
 /// The query of a list without filters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct PageRequest {
     /// Items wanted, 1 to 200.

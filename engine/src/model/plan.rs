@@ -1,6 +1,7 @@
 //! What a restore would do, before it does it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::backup::Selection;
 use super::choices::choices;
@@ -22,7 +23,7 @@ choices! {
 }
 
 /// One object of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PlanItem {
     /// What happens.
     pub action: PlanAction,
@@ -41,7 +42,7 @@ pub struct PlanItem {
 }
 
 /// What a restore would do.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each says one thing that a restore would do"

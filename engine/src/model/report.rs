@@ -1,6 +1,7 @@
 //! What checks, prunes, repairs and rebuilds found and did.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::choices::choices;
 use crate::ids::BackupId;
@@ -18,7 +19,7 @@ choices! {
 }
 
 /// One damaged object.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Damage {
     /// Its key.
     pub object: String,
@@ -31,7 +32,7 @@ pub struct Damage {
 }
 
 /// What a check found.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CheckReport {
     /// Whether nothing is damaged.
     pub ok: bool,
@@ -52,7 +53,7 @@ pub struct CheckReport {
 }
 
 /// What a prune would do, or did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PruneReport {
     /// Whether it only looked.
     pub dry_run: bool,
@@ -75,7 +76,7 @@ pub struct PruneReport {
 }
 
 /// What a repair did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RepairReport {
     /// Packs read again.
     pub packs_read: u64,
@@ -88,7 +89,7 @@ pub struct RepairReport {
 }
 
 /// What a rebuild brought back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RebuildReport {
     /// Backups.
     pub backups: u64,

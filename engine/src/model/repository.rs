@@ -1,6 +1,7 @@
 //! Repositories: places that hold backups.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::choices::choices;
 use super::{Time, secret_field};
@@ -18,7 +19,7 @@ choices! {
 }
 
 /// A repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Repository {
     /// Its id in this catalog.
     pub id: RepositoryId,
@@ -45,7 +46,7 @@ pub struct Repository {
 }
 
 /// A new repository, or an existing one to add.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryCreate {
     /// Its unique name.
@@ -58,6 +59,7 @@ pub struct RepositoryCreate {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub passphrase: Option<SecretText>,
     /// The recovery code that opens what is there already.
     #[serde(
@@ -65,6 +67,7 @@ pub struct RepositoryCreate {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub recovery_code: Option<SecretText>,
     /// Whether it becomes the default.
     #[serde(default)]
@@ -75,7 +78,7 @@ pub struct RepositoryCreate {
 }
 
 /// The answer to a creation. The recovery code is shown once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RepositoryCreated {
     /// The repository.
     #[serde(flatten)]
@@ -85,7 +88,7 @@ pub struct RepositoryCreated {
 }
 
 /// Changes to a repository; what is left out stays.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RepositoryEdit {
     /// A new name.
@@ -94,7 +97,7 @@ pub struct RepositoryEdit {
 }
 
 /// What a test of a repository found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RepositoryTest {
     /// Whether it can be used.
     pub ok: bool,
@@ -113,7 +116,7 @@ pub struct RepositoryTest {
 }
 
 /// Numbers about a repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RepositoryStats {
     /// The repository.
     pub id: RepositoryId,
@@ -138,7 +141,7 @@ pub struct RepositoryStats {
 }
 
 /// One stored object, for the storage explorer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RepositoryFile {
     /// Its key.
     pub path: String,
@@ -149,7 +152,7 @@ pub struct RepositoryFile {
 }
 
 /// Asks for a check.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CheckRequest {
     /// How much of the data to read, 0 to 100 percent; 0 when left out.
@@ -158,7 +161,7 @@ pub struct CheckRequest {
 }
 
 /// Asks for a prune.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PruneRequest {
     /// Only say what would be done.
@@ -167,7 +170,7 @@ pub struct PruneRequest {
 }
 
 /// Recreates the catalog from a repository.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RebuildRequest {
     /// Where it is.
@@ -181,6 +184,7 @@ pub struct RebuildRequest {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub recovery_code: Option<SecretText>,
     /// Or its passphrase.
     #[serde(
@@ -188,6 +192,7 @@ pub struct RebuildRequest {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub passphrase: Option<SecretText>,
     /// Or its key, as the key file holds it.
     #[serde(
@@ -195,6 +200,7 @@ pub struct RebuildRequest {
         with = "secret_field",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(format = "password", write_only)]
     pub key: Option<SecretText>,
 }
 
@@ -208,7 +214,7 @@ pub struct RecoveryKit {
 }
 
 /// A way into a repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeySlot {
     /// Its id in the repository.
     pub id: String,

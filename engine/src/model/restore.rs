@@ -1,12 +1,13 @@
 //! Restores: a backup brought back.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{Loss, Problem, RunStatus, Time};
 use crate::ids::{BackupId, ConnectionId, RestoreId, RunId};
 
 /// A restore that was asked for.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Restore {
     /// Its id.
     pub id: RestoreId,
@@ -51,7 +52,7 @@ pub struct Restore {
 }
 
 /// Asks for a restore, or with `dry_run` for its plan.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[allow(clippy::struct_excessive_bools)]
 pub struct RestoreCreate {
@@ -94,7 +95,7 @@ pub struct RestoreCreate {
 }
 
 /// Which restores to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct RestoreList {
     /// Only of this backup, by id.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::ids::BackupId;
 
 /// What to keep. Rules add up: a backup stays when any of them keeps it. Without rules everything stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// The newest so many.
@@ -47,7 +48,7 @@ pub struct Policy {
 }
 
 /// One tier: a number of periods, an age, or both, when both must hold.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tier {
     /// The newest so many periods that hold a backup.
@@ -59,7 +60,7 @@ pub struct Tier {
 }
 
 /// What becomes of one backup.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Verdict {
     /// Which.
     pub backup_id: BackupId,
@@ -70,7 +71,7 @@ pub struct Verdict {
 }
 
 /// What a policy makes of backups, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Outcome {
     /// One for each backup.
     pub verdicts: Vec<Verdict>,

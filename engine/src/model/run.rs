@@ -1,6 +1,7 @@
 //! Runs: one execution of anything.
 
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::Time;
 use super::choices::choices;
@@ -95,7 +96,7 @@ choices! {
 }
 
 /// An error as it is stored and answered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// Stable code, `area.reason`.
     pub code: String,
@@ -123,7 +124,7 @@ impl From<&Error> for Problem {
 }
 
 /// How far a run is. Totals that are not known are absent, never guessed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// What it does now, for people: `reading schema`, `copying rows`.
     pub stage: Option<String>,
@@ -144,7 +145,7 @@ pub struct Progress {
 }
 
 /// One execution of anything.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Run {
     /// Its id.
     pub id: RunId,
@@ -235,7 +236,7 @@ impl Run {
 }
 
 /// Which runs to list.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct RunList {
     /// Only of this kind.
@@ -268,7 +269,7 @@ pub struct RunList {
 }
 
 /// The answer to a request for long work.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Started {
     /// The run to watch; the first one, where several were started.
     pub run_id: RunId,

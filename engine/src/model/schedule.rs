@@ -1,6 +1,7 @@
 //! When jobs run by themselves.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::choices::choices;
 
@@ -15,7 +16,7 @@ choices! {
 }
 
 /// A time of the day, on some days, in which nothing starts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// When it begins, `HH:MM` in the schedule's zone.

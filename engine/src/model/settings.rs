@@ -1,6 +1,7 @@
 //! Settings: what can be changed while the engine runs.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// Declares a group of settings with their defaults, and the document that changes some of them.
 macro_rules! settings {
@@ -8,7 +9,7 @@ macro_rules! settings {
         $($(#[$item:meta])* $field:ident: $type:ty = $default:expr,)*
     }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(default)]
         pub struct $name { $($(#[$item])* pub $field: $type,)* }
 
@@ -19,7 +20,7 @@ macro_rules! settings {
         }
 
         #[doc = "Changes some of these settings; what is left out stays."]
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
         #[serde(default, deny_unknown_fields)]
         pub struct $edit { $(
             $(#[$item])*
@@ -108,7 +109,7 @@ settings! {
 }
 
 /// Everything that can be changed while the engine runs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Settings {
     /// Where others reach this engine, for addresses that it hands out; without one they are
@@ -131,7 +132,7 @@ pub struct Settings {
 }
 
 /// Changes settings; what is left out stays.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SettingsEdit {
     /// An absolute `http` or `https` URL; an empty text takes it away.

@@ -1,11 +1,12 @@
 //! The engine's state in brief.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Backup, Run, Time};
 
 /// What `backstay status` shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The engine's version.
     pub version: String,
@@ -34,7 +35,7 @@ pub struct Status {
 }
 
 /// What `GET /health` answers to anyone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// `ok` or `degraded`.
     pub status: String,
@@ -51,7 +52,7 @@ pub struct Health {
 }
 
 /// Asks the engine to stop.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StopRequest {
     /// Interrupt runs at once instead of letting them finish within the drain time.

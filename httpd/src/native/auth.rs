@@ -1,26 +1,27 @@
 //! `/auth`: logging in and out, who one is, one's own password.
 
 use axum::extract::{FromRequest as _, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
-use axum::{Json as Reply, Router};
-use backstay_engine::model::{LoginRequest, PasswordChange, Session};
+use backstay_engine::model::{LoginMade, LoginRequest, PasswordChange, Session};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::App;
-use crate::extract::Json;
+use super::answers::{NoContent, Reply, WithCookie};
+use crate::extract::{Empty, Json};
 use crate::identity::{COOKIE, Origin};
 use crate::problem::Answer;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/auth/login", post(login))
-        .route("/auth/logout", post(logout))
-        .route("/auth/session", get(session))
-        .route("/auth/password", put(password))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(login))
+        .routes(routes!(logout))
+        .routes(routes!(session))
+        .routes(routes!(password))
 }
 
-async fn login(State(app): State<App>, request: Request) -> Answer<Response> {
+/// Logs in; the answer and the cookie `session` hold the token.
+#[utoipa::path(post, path = "/auth/login", request_body = LoginRequest)]
+async fn login(State(app): State<App>, request: Request) -> Answer<WithCookie<Reply<LoginMade>>> {
     let origin = request.extensions().get::<Origin>().copied();
     let Json(login) = Json::<LoginRequest>::from_request(request, &()).await?;
     let address = origin.and_then(Origin::address);
@@ -28,36 +29,34 @@ async fn login(State(app): State<App>, request: Request) -> Answer<Response> {
     let made = app.engine.login(login, address).await?;
     let secure = origin.is_some_and(Origin::is_tls);
     let cookie = cookie(&made.token, life, secure);
-    Ok(with_cookie(Reply(made), &cookie))
+    Ok(WithCookie(Reply(made), cookie))
 }
 
-async fn logout(State(app): State<App>) -> Answer<Response> {
+/// Ends the login that asks.
+#[utoipa::path(post, path = "/auth/logout")]
+async fn logout(State(app): State<App>, _: Empty) -> Answer<WithCookie<NoContent>> {
     app.engine.logout().await?;
-    Ok(with_cookie(StatusCode::NO_CONTENT, &cookie("", 0, false)))
+    Ok(WithCookie(NoContent, cookie("", 0, false)))
 }
 
+/// Shows who asks and what they may do.
+#[utoipa::path(get, path = "/auth/session")]
 async fn session(State(app): State<App>) -> Answer<Reply<Session>> {
     Ok(Reply(app.engine.session().await?))
 }
 
-async fn password(State(app): State<App>, Json(change): Json<PasswordChange>) -> Answer<Response> {
+/// Changes one's own password and ends all of one's logins.
+#[utoipa::path(put, path = "/auth/password")]
+async fn password(
+    State(app): State<App>,
+    Json(change): Json<PasswordChange>,
+) -> Answer<WithCookie<NoContent>> {
     app.engine.change_password(change).await?;
-    Ok(with_cookie(StatusCode::NO_CONTENT, &cookie("", 0, false)))
+    Ok(WithCookie(NoContent, cookie("", 0, false)))
 }
 
 /// A cookie that scripts cannot read and other sites cannot send; seconds zero takes it away.
 fn cookie(token: &str, seconds: u32, secure: bool) -> String {
     let secure = if secure { "; Secure" } else { "" };
     format!("{COOKIE}={token}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
-}
-
-fn with_cookie(answer: impl IntoResponse, cookie: &str) -> Response {
-    let mut response = answer.into_response();
-    if let Ok(value) = HeaderValue::from_str(cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, value);
-    }
-    // Tokens do not belong into anybody's cache.
-    let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }

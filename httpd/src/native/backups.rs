@@ -1,33 +1,35 @@
 //! `/backups`
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json as Reply, Router};
 use backstay_engine::model::{
     Backup, BackupCreate, BackupDelete, BackupDiff, BackupEdit, BackupList, BackupObject,
     BackupStats, Deletion, ExportRequest, LogLine, LogQuery, ObjectList, Page, RestoreCreate,
     VerifyRequest,
 };
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::{Accepted, App, TRIGGER, attachment};
-use crate::extract::{Json, Query};
+use super::answers::{Accepted, Exported, Reply, Restoring};
+use super::{App, TRIGGER, attachment};
+use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/backups", get(list).post(run))
-        .route("/backups/stats", get(stats))
-        .route("/backups/{id}", get(show).patch(edit).delete(delete))
-        .route("/backups/{id}/log", get(log))
-        .route("/backups/{id}/verify", post(verify))
-        .route("/backups/{id}/objects", get(objects))
-        .route("/backups/{id}/diff", get(diff))
-        .route("/backups/{id}/export", get(export))
-        .route("/backups/{id}/restore", post(restore))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, run))
+        .routes(routes!(stats))
+        .routes(routes!(show, edit, delete))
+        .routes(routes!(log))
+        .routes(routes!(verify))
+        .routes(routes!(objects))
+        .routes(routes!(diff))
+        .routes(routes!(export))
+        .routes(routes!(restore))
 }
 
+/// Lists backups, newest first.
+#[utoipa::path(get, path = "/backups")]
 async fn list(
     State(app): State<App>,
     Query(list): Query<BackupList>,
@@ -35,18 +37,26 @@ async fn list(
     Ok(Reply(app.engine.backups(&list).await?))
 }
 
+/// Makes backups now: of one database, or of every selected one of the server.
+#[utoipa::path(post, path = "/backups")]
 async fn run(State(app): State<App>, Json(create): Json<BackupCreate>) -> Answer<Accepted> {
     Ok(Accepted(app.engine.run_backup(create, TRIGGER).await?))
 }
 
+/// Sums up all backups that can be restored.
+#[utoipa::path(get, path = "/backups/stats")]
 async fn stats(State(app): State<App>) -> Answer<Reply<BackupStats>> {
     Ok(Reply(app.engine.backup_stats().await?))
 }
 
+/// Shows a backup.
+#[utoipa::path(get, path = "/backups/{id}")]
 async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<Backup>> {
     Ok(Reply(app.engine.backup(&key).await?))
 }
 
+/// Changes a backup's label, note and pin; what is left out stays.
+#[utoipa::path(patch, path = "/backups/{id}")]
 async fn edit(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -55,6 +65,8 @@ async fn edit(
     Ok(Reply(app.engine.edit_backup(&key, &edit).await?))
 }
 
+/// Deletes a backup; that can be undone until its data is purged.
+#[utoipa::path(delete, path = "/backups/{id}")]
 async fn delete(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -63,6 +75,8 @@ async fn delete(
     Ok(Reply(app.engine.delete_backup(&key, &how).await?))
 }
 
+/// Reads the log of the run that made a backup.
+#[utoipa::path(get, path = "/backups/{id}/log")]
 async fn log(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -71,6 +85,8 @@ async fn log(
     Ok(Reply(app.engine.backup_log(&key, &query).await?))
 }
 
+/// Proves a backup, up to the rung asked for.
+#[utoipa::path(post, path = "/backups/{id}/verify")]
 async fn verify(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -80,6 +96,8 @@ async fn verify(
     Ok(Accepted(started))
 }
 
+/// Lists what is inside a backup.
+#[utoipa::path(get, path = "/backups/{id}/objects")]
 async fn objects(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -88,12 +106,15 @@ async fn objects(
     Ok(Reply(app.engine.backup_objects(&key, &list).await?))
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
 struct DiffQuery {
+    /// The older one; the one before it when left out.
     against: Option<String>,
 }
 
+/// Compares a backup with an older one of the same database.
+#[utoipa::path(get, path = "/backups/{id}/diff")]
 async fn diff(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -103,12 +124,14 @@ async fn diff(
     Ok(Reply(app.engine.diff_backups(&key, against).await?))
 }
 
+/// Streams a backup as a plain file.
+#[utoipa::path(get, path = "/backups/{id}/export")]
 async fn export(
     State(app): State<App>,
     Path(key): Path<String>,
     Query(request): Query<ExportRequest>,
     headers: HeaderMap,
-) -> Answer<Response> {
+) -> Answer<Exported> {
     let export = app.engine.export_backup(&key, &request).await?;
     let content_type = HeaderValue::from_static(export.content_type);
     let disposition = attachment(&export.file_name);
@@ -119,18 +142,20 @@ async fn export(
     response
         .headers_mut()
         .insert(header::CONTENT_DISPOSITION, disposition);
-    Ok(response)
+    Ok(Exported(response))
 }
 
+/// Restores a backup, or with `dry_run` answers what that would do.
+#[utoipa::path(post, path = "/backups/{id}/restore")]
 async fn restore(
     State(app): State<App>,
     Path(key): Path<String>,
     Json(create): Json<RestoreCreate>,
-) -> Answer<Response> {
+) -> Answer<Restoring> {
     if create.dry_run {
         let plan = app.engine.plan_restore(&key, &create).await?;
-        return Ok(Reply(plan).into_response());
+        return Ok(Restoring::Planned(Box::new(plan)));
     }
     let started = app.engine.run_restore(&key, create, TRIGGER).await?;
-    Ok(Accepted(started).into_response())
+    Ok(Restoring::Started(started))
 }

@@ -1,41 +1,35 @@
 //! `/connections`
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::{get, post, put};
-use axum::{Json as Reply, Router};
+use axum::extract::State;
+use axum::routing::get;
 use backstay_engine::model::{
     Connection, ConnectionCreate, ConnectionEdit, ConnectionList, ConnectionTest, Database,
     DatabaseEdit, Page, PageRequest, ReadonlyUser, ReadonlyUserCreate,
 };
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::{App, Created};
-use crate::extract::{Json, Named, Query};
+use super::App;
+use super::answers::{Created, Made, NoContent, Reply};
+use crate::extract::{Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/connections", get(list).post(add))
-        .route(
-            "/connections/{id}",
-            get(show).patch(edit).put(edit).delete(remove),
-        )
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, edit, remove))
+        .routes(routes!(test))
+        .routes(routes!(test_new))
+        .routes(routes!(discover))
+        .routes(routes!(databases))
+        .routes(routes!(edit_database))
+        .routes(routes!(readonly_user))
         // A connection may be called `test`, so the other methods of its path are served too.
-        .route(
-            "/connections/test",
-            post(test_new)
-                .get(show)
-                .patch(edit)
-                .put(edit)
-                .delete(remove),
-        )
-        .route("/connections/{id}/test", post(test))
-        .route("/connections/{id}/discover", post(discover))
-        .route("/connections/{id}/databases", get(databases))
-        .route("/connections/databases/{id}", put(edit_database))
-        .route("/connections/{id}/readonly-user", post(readonly_user))
+        .route("/connections/test", get(show).patch(edit).put(edit).delete(remove))
 }
 
+/// Lists connections.
+#[utoipa::path(get, path = "/connections")]
 async fn list(
     State(app): State<App>,
     Query(list): Query<ConnectionList>,
@@ -43,6 +37,8 @@ async fn list(
     Ok(Reply(app.engine.connections(&list).await?))
 }
 
+/// Adds a connection, after trying it.
+#[utoipa::path(post, path = "/connections")]
 async fn add(
     State(app): State<App>,
     Json(create): Json<ConnectionCreate>,
@@ -52,10 +48,14 @@ async fn add(
     Ok(Created(connection, location))
 }
 
+/// Shows a connection.
+#[utoipa::path(get, path = "/connections/{id}")]
 async fn show(State(app): State<App>, Named(key): Named) -> Answer<Reply<Connection>> {
     Ok(Reply(app.engine.connection(&key).await?))
 }
 
+/// Changes a connection; what is left out stays.
+#[utoipa::path(method(patch, put), path = "/connections/{id}")]
 async fn edit(
     State(app): State<App>,
     Named(key): Named,
@@ -64,15 +64,25 @@ async fn edit(
     Ok(Reply(app.engine.edit_connection(&key, edit).await?))
 }
 
-async fn remove(State(app): State<App>, Named(key): Named) -> Answer<StatusCode> {
+/// Removes a connection; its backups stay.
+#[utoipa::path(delete, path = "/connections/{id}")]
+async fn remove(State(app): State<App>, Named(key): Named) -> Answer<NoContent> {
     app.engine.remove_connection(&key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-async fn test(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<ConnectionTest>> {
+/// Tries a connection.
+#[utoipa::path(post, path = "/connections/{id}/test")]
+async fn test(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    _: Empty,
+) -> Answer<Reply<ConnectionTest>> {
     Ok(Reply(app.engine.test_connection(&key).await?))
 }
 
+/// Tries a connection without saving it.
+#[utoipa::path(post, path = "/connections/test")]
 async fn test_new(
     State(app): State<App>,
     Json(create): Json<ConnectionCreate>,
@@ -80,13 +90,18 @@ async fn test_new(
     Ok(Reply(app.engine.test_new_connection(create).await?))
 }
 
+/// Looks which databases the server has.
+#[utoipa::path(post, path = "/connections/{id}/discover")]
 async fn discover(
     State(app): State<App>,
     Path(key): Path<String>,
+    _: Empty,
 ) -> Answer<Reply<Page<Database>>> {
     Ok(Reply(app.engine.discover(&key).await?))
 }
 
+/// Lists the databases found on the server.
+#[utoipa::path(get, path = "/connections/{id}/databases")]
 async fn databases(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -95,6 +110,8 @@ async fn databases(
     Ok(Reply(app.engine.databases(&key, &page).await?))
 }
 
+/// Selects a database for whole-server backups, or not.
+#[utoipa::path(put, path = "/connections/databases/{id}")]
 async fn edit_database(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -103,11 +120,13 @@ async fn edit_database(
     Ok(Reply(app.engine.edit_database(&id, &edit).await?))
 }
 
+/// Makes a role on the server that may read and nothing else.
+#[utoipa::path(post, path = "/connections/{id}/readonly-user")]
 async fn readonly_user(
     State(app): State<App>,
     Path(key): Path<String>,
     Json(create): Json<ReadonlyUserCreate>,
-) -> Answer<(StatusCode, Reply<ReadonlyUser>)> {
+) -> Answer<Made<ReadonlyUser>> {
     let user = app.engine.create_readonly_user(&key, create).await?;
-    Ok((StatusCode::CREATED, Reply(user)))
+    Ok(Made(user))
 }

@@ -5,41 +5,47 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::IntoResponse;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
-use axum::routing::get;
 use backstay_engine::Error;
 use backstay_engine::ids::EventId;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::App;
+use super::answers::EventStream;
 use crate::extract::Query;
 use crate::problem::Answer;
 
 /// Proxies close what is silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/events", get(events))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(events))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 struct EventQuery {
     /// As the header, for clients that cannot set one.
     last_event_id: Option<String>,
+    /// `false` answers what is kept and ends.
     follow: Option<bool>,
 }
 
+/// Follows everything that happens.
+#[utoipa::path(get, path = "/events",
+    params(("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen")))]
 async fn events(
     State(app): State<App>,
     headers: HeaderMap,
     Query(query): Query<EventQuery>,
-) -> Answer<impl IntoResponse + use<>> {
+) -> Answer<EventStream> {
     let header = headers.get("last-event-id").map(|value| {
         value
             .to_str()
@@ -66,7 +72,9 @@ async fn events(
         Some((document(sse, &*event), subscription))
     });
     let events = events.take_until(app.stop.clone().cancelled_owned());
-    Ok(Sse::new(events).keep_alive(keep_alive()))
+    Ok(EventStream(
+        Sse::new(events).keep_alive(keep_alive()).into_response(),
+    ))
 }
 
 /// An event with `data` as its document.

@@ -1,35 +1,39 @@
 //! `/jobs`
 
-use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::routing::{get, post};
-use axum::{Json as Reply, Router};
+use axum::extract::State;
 use backstay_engine::model::{
     CronPreset, CronPreview, CronPreviewRequest, Job, JobClone, JobCreate, JobEdit, JobList, Page,
     RetentionPreview, RetentionRequest,
 };
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::{Accepted, App, Created, TRIGGER};
-use crate::extract::{Empty, Json, Query};
+use super::answers::{Accepted, Created, NoContent, Reply};
+use super::{App, TRIGGER};
+use crate::extract::{Empty, Json, Path, Query};
 use crate::problem::Answer;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/jobs", get(list).post(add))
-        .route("/jobs/cron-presets", get(presets))
-        .route("/jobs/cron-preview", post(preview_cron))
-        .route("/jobs/{id}", get(show).patch(edit).put(edit).delete(remove))
-        .route("/jobs/{id}/run", post(run))
-        .route("/jobs/{id}/clone", post(clone))
-        .route("/jobs/{id}/pause", post(pause))
-        .route("/jobs/{id}/resume", post(resume))
-        .route("/jobs/{id}/retention-preview", post(preview_retention))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(presets))
+        .routes(routes!(preview_cron))
+        .routes(routes!(show, edit, remove))
+        .routes(routes!(run))
+        .routes(routes!(clone))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(preview_retention))
 }
 
+/// Lists jobs.
+#[utoipa::path(get, path = "/jobs")]
 async fn list(State(app): State<App>, Query(list): Query<JobList>) -> Answer<Reply<Page<Job>>> {
     Ok(Reply(app.engine.jobs(&list).await?))
 }
 
+/// Adds a job.
+#[utoipa::path(post, path = "/jobs")]
 async fn add(State(app): State<App>, Json(create): Json<JobCreate>) -> Answer<Created<Job>> {
     Ok(created(app.engine.add_job(create).await?))
 }
@@ -39,10 +43,14 @@ fn created(job: Job) -> Created<Job> {
     Created(job, location)
 }
 
+/// Lists the names of schedules that are used often.
+#[utoipa::path(get, path = "/jobs/cron-presets")]
 async fn presets(State(app): State<App>) -> Reply<Page<CronPreset>> {
     Reply(app.engine.cron_presets().await)
 }
 
+/// Says when a schedule would start runs.
+#[utoipa::path(post, path = "/jobs/cron-preview")]
 async fn preview_cron(
     State(app): State<App>,
     Json(request): Json<CronPreviewRequest>,
@@ -50,10 +58,14 @@ async fn preview_cron(
     Ok(Reply(app.engine.preview_cron(request).await?))
 }
 
+/// Shows a job.
+#[utoipa::path(get, path = "/jobs/{id}")]
 async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<Job>> {
     Ok(Reply(app.engine.job(&key).await?))
 }
 
+/// Changes a job; what is left out stays.
+#[utoipa::path(method(patch, put), path = "/jobs/{id}")]
 async fn edit(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -62,15 +74,21 @@ async fn edit(
     Ok(Reply(app.engine.edit_job(&key, edit).await?))
 }
 
-async fn remove(State(app): State<App>, Path(key): Path<String>) -> Answer<StatusCode> {
+/// Removes a job; its backups stay.
+#[utoipa::path(delete, path = "/jobs/{id}")]
+async fn remove(State(app): State<App>, Path(key): Path<String>) -> Answer<NoContent> {
     app.engine.remove_job(&key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
+/// Runs a job now.
+#[utoipa::path(post, path = "/jobs/{id}/run")]
 async fn run(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Accepted> {
     Ok(Accepted(app.engine.run_job(&key, TRIGGER).await?))
 }
 
+/// Adds a job like another one; it begins paused.
+#[utoipa::path(post, path = "/jobs/{id}/clone")]
 async fn clone(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -79,14 +97,20 @@ async fn clone(
     Ok(created(app.engine.clone_job(&key, clone).await?))
 }
 
+/// Keeps a job from running by itself.
+#[utoipa::path(post, path = "/jobs/{id}/pause")]
 async fn pause(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Reply<Job>> {
     Ok(Reply(app.engine.pause_job(&key).await?))
 }
 
+/// Lets a job run by itself again.
+#[utoipa::path(post, path = "/jobs/{id}/resume")]
 async fn resume(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Reply<Job>> {
     Ok(Reply(app.engine.resume_job(&key).await?))
 }
 
+/// Says which of a job's backups a retention would keep and which it would delete.
+#[utoipa::path(post, path = "/jobs/{id}/retention-preview")]
 async fn preview_retention(
     State(app): State<App>,
     Path(key): Path<String>,

@@ -1,57 +1,47 @@
 //! `/repositories`
 
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use axum::{Json as Reply, Router};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse as _;
+use axum::routing::get;
 use backstay_engine::model::{
     Backup, CheckRequest, Deletion, KeySlot, Page, PageRequest, PruneRequest, RebuildRequest,
     Repository, RepositoryCreate, RepositoryCreated, RepositoryEdit, RepositoryFile,
     RepositoryStats, RepositoryTest,
 };
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use super::{Accepted, App, Created, TRIGGER, attachment};
-use crate::extract::{Empty, Json, Named, Query};
+use super::answers::{Accepted, Created, NoContent, Reply, Zip};
+use super::{App, TRIGGER, attachment};
+use crate::extract::{Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/repositories", get(list).post(add))
-        .route(
-            "/repositories/{id}",
-            get(show).patch(edit).put(edit).delete(remove),
-        )
-        // A repository may be called `test` or `rebuild`, so the other methods are served too.
-        .route(
-            "/repositories/test",
-            post(test_new)
-                .get(show)
-                .patch(edit)
-                .put(edit)
-                .delete(remove),
-        )
-        .route(
-            "/repositories/rebuild",
-            post(rebuild)
-                .get(show)
-                .patch(edit)
-                .put(edit)
-                .delete(remove),
-        )
-        .route("/repositories/{id}/test", post(test))
-        .route("/repositories/{id}/set-default", post(set_default))
-        .route("/repositories/{id}/stats", get(stats))
-        .route("/repositories/{id}/files", get(files))
-        .route("/repositories/{id}/keys", get(keys))
-        .route("/repositories/{id}/check", post(check))
-        .route("/repositories/{id}/prune", post(prune))
-        .route("/repositories/{id}/repair", post(repair))
-        .route("/repositories/{id}/recovery-kit", get(recovery_kit))
-        .route("/repositories/{id}/trash", get(trash))
-        .route("/repositories/{id}/trash/{backup}/undo", post(undo))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list, add))
+        .routes(routes!(show, edit, remove))
+        .routes(routes!(test))
+        .routes(routes!(test_new))
+        .routes(routes!(set_default))
+        .routes(routes!(stats))
+        .routes(routes!(files))
+        .routes(routes!(keys))
+        .routes(routes!(check))
+        .routes(routes!(prune))
+        .routes(routes!(repair))
+        .routes(routes!(rebuild))
+        .routes(routes!(recovery_kit))
+        .routes(routes!(trash))
+        .routes(routes!(undo))
+        // A repository may be called `test`, so the other methods of its path are served too.
+        .route("/repositories/test", get(show).patch(edit).put(edit).delete(remove))
+        // A repository may be called `rebuild`, so the other methods of its path are served too.
+        .route("/repositories/rebuild", get(show).patch(edit).put(edit).delete(remove))
 }
 
+/// Lists repositories.
+#[utoipa::path(get, path = "/repositories")]
 async fn list(
     State(app): State<App>,
     Query(page): Query<PageRequest>,
@@ -59,6 +49,8 @@ async fn list(
     Ok(Reply(app.engine.repositories(&page).await?))
 }
 
+/// Makes a repository, or adds one that exists.
+#[utoipa::path(post, path = "/repositories")]
 async fn add(
     State(app): State<App>,
     Json(create): Json<RepositoryCreate>,
@@ -68,10 +60,14 @@ async fn add(
     Ok(Created(created, location))
 }
 
+/// Shows a repository.
+#[utoipa::path(get, path = "/repositories/{id}")]
 async fn show(State(app): State<App>, Named(key): Named) -> Answer<Reply<Repository>> {
     Ok(Reply(app.engine.repository(&key).await?))
 }
 
+/// Changes a repository; what is left out stays.
+#[utoipa::path(method(patch, put), path = "/repositories/{id}")]
 async fn edit(
     State(app): State<App>,
     Named(key): Named,
@@ -80,15 +76,25 @@ async fn edit(
     Ok(Reply(app.engine.edit_repository(&key, edit).await?))
 }
 
-async fn remove(State(app): State<App>, Named(key): Named) -> Answer<StatusCode> {
+/// Forgets a repository; what is stored in it stays.
+#[utoipa::path(delete, path = "/repositories/{id}")]
+async fn remove(State(app): State<App>, Named(key): Named) -> Answer<NoContent> {
     app.engine.remove_repository(&key).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
-async fn test(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<RepositoryTest>> {
+/// Tries a repository.
+#[utoipa::path(post, path = "/repositories/{id}/test")]
+async fn test(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    _: Empty,
+) -> Answer<Reply<RepositoryTest>> {
     Ok(Reply(app.engine.test_repository(&key).await?))
 }
 
+/// Tries a place without making a repository.
+#[utoipa::path(post, path = "/repositories/test")]
 async fn test_new(
     State(app): State<App>,
     Json(create): Json<RepositoryCreate>,
@@ -96,6 +102,8 @@ async fn test_new(
     Ok(Reply(app.engine.test_new_repository(create).await?))
 }
 
+/// Lets backups go here when nothing else is said.
+#[utoipa::path(post, path = "/repositories/{id}/set-default")]
 async fn set_default(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -104,10 +112,14 @@ async fn set_default(
     Ok(Reply(app.engine.set_default_repository(&key).await?))
 }
 
+/// Sums up a repository.
+#[utoipa::path(get, path = "/repositories/{id}/stats")]
 async fn stats(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<RepositoryStats>> {
     Ok(Reply(app.engine.repository_stats(&key).await?))
 }
 
+/// Lists the objects stored in a repository.
+#[utoipa::path(get, path = "/repositories/{id}/files")]
 async fn files(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -116,10 +128,14 @@ async fn files(
     Ok(Reply(app.engine.repository_files(&key, &page).await?))
 }
 
+/// Lists what opens a repository.
+#[utoipa::path(get, path = "/repositories/{id}/keys")]
 async fn keys(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<Page<KeySlot>>> {
     Ok(Reply(app.engine.repository_keys(&key).await?))
 }
 
+/// Checks that everything in a repository is there and whole.
+#[utoipa::path(post, path = "/repositories/{id}/check")]
 async fn check(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -129,6 +145,8 @@ async fn check(
     Ok(Accepted(started))
 }
 
+/// Frees what no backup needs any more.
+#[utoipa::path(post, path = "/repositories/{id}/prune")]
 async fn prune(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -138,17 +156,23 @@ async fn prune(
     Ok(Accepted(started))
 }
 
+/// Writes a repository's index anew from its packs.
+#[utoipa::path(post, path = "/repositories/{id}/repair")]
 async fn repair(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Accepted> {
     Ok(Accepted(app.engine.repair_repository(&key, TRIGGER).await?))
 }
 
+/// Brings the catalog back from a repository.
+#[utoipa::path(post, path = "/repositories/rebuild")]
 async fn rebuild(State(app): State<App>, Json(request): Json<RebuildRequest>) -> Answer<Accepted> {
     Ok(Accepted(
         app.engine.rebuild_repository(request, TRIGGER).await?,
     ))
 }
 
-async fn recovery_kit(State(app): State<App>, Path(key): Path<String>) -> Answer<Response> {
+/// Hands out the recovery kit: what opens a repository when everything else is lost.
+#[utoipa::path(get, path = "/repositories/{id}/recovery-kit")]
+async fn recovery_kit(State(app): State<App>, Path(key): Path<String>) -> Answer<Zip> {
     let kit = app.engine.recovery_kit(&key).await?;
     let mut response = kit.bytes.into_response();
     let headers = response.headers_mut();
@@ -161,13 +185,17 @@ async fn recovery_kit(State(app): State<App>, Path(key): Path<String>) -> Answer
         header::CACHE_CONTROL,
         header::HeaderValue::from_static("no-store"),
     );
-    Ok(response)
+    Ok(Zip(response))
 }
 
+/// Lists deleted backups that can be brought back.
+#[utoipa::path(get, path = "/repositories/{id}/trash")]
 async fn trash(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<Page<Deletion>>> {
     Ok(Reply(app.engine.repository_trash(&key).await?))
 }
 
+/// Brings a deleted backup back.
+#[utoipa::path(post, path = "/repositories/{id}/trash/{backup}/undo")]
 async fn undo(
     State(app): State<App>,
     Path((key, backup)): Path<(String, String)>,

@@ -1,20 +1,23 @@
 //! `/restores`
 
-use axum::extract::{Path, State};
-use axum::routing::get;
-use axum::{Json as Reply, Router};
+use axum::extract::State;
 use backstay_engine::model::{Page, Restore, RestoreList};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::App;
-use crate::extract::Query;
+use super::answers::Reply;
+use crate::extract::{Path, Query};
 use crate::problem::Answer;
 
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/restores", get(list))
-        .route("/restores/{id}", get(show))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show))
 }
 
+/// Lists restores, newest first.
+#[utoipa::path(get, path = "/restores")]
 async fn list(
     State(app): State<App>,
     Query(list): Query<RestoreList>,
@@ -22,6 +25,8 @@ async fn list(
     Ok(Reply(app.engine.restores(&list).await?))
 }
 
+/// Shows a restore.
+#[utoipa::path(get, path = "/restores/{id}")]
 async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<Restore>> {
     Ok(Reply(app.engine.restore(&key).await?))
 }

@@ -32,6 +32,7 @@ use Needs::{Nothing, Permission as P, Socket};
 /// Method, path below `/api/v1`, and what it takes.
 pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/health", Nothing),
+    ("GET", "/openapi.json", Nothing),
     ("POST", "/auth/login", Nothing),
     ("POST", "/auth/logout", Needs::Caller),
     ("GET", "/auth/session", Needs::Caller),
@@ -187,11 +188,6 @@ pub(crate) fn needs(method: &Method, path: &str) -> Option<Needs> {
         .iter()
         .find(|(known, pattern, _)| *known == method && *pattern == path)
         .map(|(_, _, needs)| *needs)
-}
-
-/// Whether anybody may ask that, however they came.
-pub(crate) fn is_public(method: &Method, path: &str) -> bool {
-    needs(method, path) == Some(Nothing)
 }
 
 /// Lets a request through to its handler when its caller may do this.

@@ -174,6 +174,38 @@ async fn every_route_of_the_table_exists() {
     surface.end().await;
 }
 
+/// What the document shows as a body is one: it is refused for what is missing here, not for its form.
+#[tokio::test]
+async fn every_example_of_a_body_is_understood() {
+    let surface = Surface::new().await;
+    let everything = surface.key("everything", &["*"]).await;
+    let document = crate::native::document();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let example = &operation["requestBody"]["content"]["application/json"]["example"];
+            if example.is_null() || path.ends_with("/stop") {
+                continue;
+            }
+            let method = method.to_uppercase();
+            let below = path.strip_prefix("/api/v1").unwrap();
+            let answered = surface
+                .send(
+                    request(&method, &filled(below), &everything),
+                    &example.to_string(),
+                )
+                .await;
+            let status = answered.status();
+            let body = to_bytes(answered.into_body(), 1 << 20).await.unwrap();
+            let body = String::from_utf8_lossy(&body);
+            assert!(
+                !body.contains("was not understood") && status != 500,
+                "{method} {path}: {status} {body}"
+            );
+        }
+    }
+    surface.end().await;
+}
+
 #[tokio::test]
 async fn a_key_limited_to_projects_sees_nothing_rather_than_everything() {
     let surface = Surface::new().await;

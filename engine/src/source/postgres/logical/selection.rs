@@ -1,6 +1,7 @@
 //! Which part of a database is backed up: all of it, or the schemas and tables somebody chose.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::error::{Error, Result};
 
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 /// A pattern is a name, compared letter for letter, in which `*` stands for any text and `?` for
 /// one character; a part in double quotes stands for itself. A table's pattern may begin with a
 /// schema's pattern and a dot; without one it looks into every schema.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct Selection {
     /// Schemas with everything in them.
