@@ -20,7 +20,7 @@ pub(crate) use index::first_id_at;
 pub use index::{Query, Slice};
 pub(crate) use inspect::{Closed, inspect_closed};
 pub use log::{LogSink, MAX_LINES};
-pub use record::{Facet, Record};
+pub use record::{Facet, Owner, Record};
 pub use writer::Tx;
 
 use std::path::{Path, PathBuf};
@@ -195,6 +195,28 @@ impl Catalog {
             let found = table.get((R::TABLE as u8, name)).map_err(failed)?;
             self.count(1);
             Ok(found.map_or(0, |sum| sum.value()))
+        })
+    }
+
+    /// The sums whose names begin with `prefix` and go on from `from` to `to`, by what follows the prefix.
+    pub fn tallies<R: Record>(
+        &self,
+        prefix: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<Vec<(String, u64)>> {
+        self.read(|reading| {
+            let table = reading.open_table(tables::TALLIES).map_err(failed)?;
+            let (low, high) = (format!("{prefix}{from}"), format!("{prefix}{to}"));
+            let range = (R::TABLE as u8, low.as_str())..=(R::TABLE as u8, high.as_str());
+            let mut sums = Vec::new();
+            for entry in table.range(range).map_err(failed)? {
+                let (name, sum) = entry.map_err(failed)?;
+                self.count(1);
+                let name = name.value().1.strip_prefix(prefix).unwrap_or_default();
+                sums.push((name.to_owned(), sum.value()));
+            }
+            Ok(sums)
         })
     }
 

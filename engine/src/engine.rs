@@ -19,6 +19,7 @@ mod names;
 mod opening;
 mod pool;
 mod probe;
+mod projects;
 mod readonly_user;
 mod repositories;
 mod restores;
@@ -27,6 +28,7 @@ mod servers;
 mod settings;
 mod status;
 mod upkeep;
+mod visible;
 
 pub use backups::Export;
 pub use doctor::offline as doctor_offline;
@@ -72,6 +74,7 @@ struct Inner {
     schedule: Notify,
     due: exports::Due,
     settings: settings::InForce,
+    denials: access::Denials,
 }
 
 impl Engine {
@@ -96,6 +99,14 @@ impl Engine {
     pub fn stop(&self, request: &StopRequest) {
         self.0.stop_now.fetch_or(request.now, Ordering::SeqCst);
         self.0.stopping.cancel();
+    }
+
+    /// As [`Self::stop`], because somebody asked for it.
+    pub async fn ask_to_stop(&self, request: &StopRequest) -> Result<()> {
+        self.audit("engine.stop", "", None::<&()>, Some(request))
+            .await?;
+        self.stop(request);
+        Ok(())
     }
 
     /// Returns when a stop began: time to close listeners.

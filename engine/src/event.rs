@@ -15,6 +15,8 @@ use crate::model::Event;
 
 /// Events kept for those who come back with `Last-Event-ID`.
 const KEPT: usize = 1024;
+/// Tells a reader that it missed something.
+pub const LOST: &str = "events.lost";
 
 #[derive(Debug)]
 struct Ring {
@@ -121,7 +123,7 @@ impl Subscription {
             return Some(Arc::new(Event {
                 id: EventId::generate(at),
                 at,
-                kind: "events.lost".to_owned(),
+                kind: LOST.to_owned(),
                 subject: None,
                 data: serde_json::Value::Null,
             }));

@@ -79,6 +79,10 @@ kinds! {
     AuditKind, AuditId, "aud", "audit event";
     /// Names a job.
     JobKind, JobId, "job", "job";
+    /// Names a project.
+    ProjectKind, ProjectId, "prj", "project";
+    /// Names an environment.
+    EnvironmentKind, EnvironmentId, "env", "environment";
     /// Names an alert.
     AlertKind, AlertId, "alr", "alert";
     /// Names a notification target.

@@ -16,6 +16,7 @@ pub mod log;
 pub mod object;
 pub mod page;
 pub mod plan;
+pub mod project;
 pub mod report;
 pub mod repository;
 pub mod restore;
@@ -25,6 +26,7 @@ pub mod schedule;
 pub mod secret_field;
 pub mod settings;
 pub mod status;
+pub mod trends;
 
 pub use access::*;
 pub use backup::*;
@@ -37,6 +39,7 @@ pub use log::*;
 pub use object::*;
 pub use page::*;
 pub use plan::*;
+pub use project::*;
 pub use report::*;
 pub use repository::*;
 pub use restore::*;
@@ -45,6 +48,7 @@ pub use run::*;
 pub use schedule::*;
 pub use settings::*;
 pub use status::*;
+pub use trends::*;
 
 /// A moment, in UTC.
 pub type Time = chrono::DateTime<chrono::Utc>;

@@ -34,7 +34,7 @@ pub fn app(engine: Engine, stop: CancellationToken) -> Router {
         limits: Limits::default(),
     };
     shell(
-        native::routes().with_state(App { engine, stop }),
+        native::routes(&engine).with_state(App { engine, stop }),
         answers,
         gate,
     )

@@ -9,6 +9,7 @@ mod docs;
 mod events;
 mod health;
 mod jobs;
+mod projects;
 mod repositories;
 mod restores;
 mod runs;
@@ -17,7 +18,7 @@ pub(crate) mod table;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method};
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use backstay_engine::Engine;
 use backstay_engine::model::Trigger;
 use tokio_util::sync::CancellationToken;
@@ -36,10 +37,10 @@ pub(crate) struct App {
 /// Who asked, as runs record it. Only the Unix socket is served so far.
 const TRIGGER: Trigger = Trigger::Socket;
 
-pub(crate) fn routes() -> Router<App> {
+pub(crate) fn routes(engine: &Engine) -> Router<App> {
     let (router, _) = described().split_for_parts();
     router
-        .route_layer(from_fn(table::layer))
+        .route_layer(from_fn_with_state(engine.clone(), table::layer))
         .merge(crate::docs::routes())
 }
 
@@ -63,6 +64,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(health::routes())
         .merge(jobs::routes())
+        .merge(projects::routes())
         .merge(repositories::routes())
         .merge(restores::routes())
         .merge(runs::routes())

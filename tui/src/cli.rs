@@ -14,6 +14,7 @@ mod job;
 mod outcome;
 mod output;
 mod progress;
+mod project;
 mod repository;
 mod restore;
 mod run;
@@ -113,6 +114,8 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         Some(Command::Backup(command)) => backup::backup(&session, command).await,
         Some(Command::Restore(command)) => restore::restore(&session, command).await,
         Some(Command::Job(command)) => job::job(&session, command).await,
+        Some(Command::Project(command)) => project::project(&session, command).await,
+        Some(Command::Environment(command)) => project::environment(&session, command).await,
         Some(Command::Run(command)) => run::run(&session, command).await,
         Some(Command::Settings(command)) => settings::settings(&session, command).await,
         Some(Command::Events(events)) => events::events(&session, &events).await,

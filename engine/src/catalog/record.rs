@@ -6,10 +6,24 @@ use serde::de::DeserializeOwned;
 pub use super::tables::Table;
 use super::undecodable;
 use crate::error::{Code, Error, Result};
+use crate::ids::ConnectionId;
 
 /// One property lists filter by: its number within the kind (0 to 6) and its value. The numbers
 /// are in the file: never change one.
 pub type Facet = (u8, String);
+
+/// Whose a record is, which matters to callers who are limited to projects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Nobody's in particular: whoever may read the kind may read it.
+    Everybody,
+    /// A project's, by its name.
+    Project(String),
+    /// That of a connection.
+    Connection(ConnectionId),
+    /// The engine's as a whole.
+    Engine,
+}
 
 /// A document of the catalog.
 pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
@@ -35,6 +49,10 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     /// What it adds to which sums; see [`super::Catalog::tally`].
     fn tallies(&self) -> Vec<(String, u64)> {
         Vec::new()
+    }
+    /// Whose it is; hidden from callers who are limited to projects when nothing is said.
+    fn owner(&self) -> Owner {
+        Owner::Engine
     }
     /// Brings a document of version `from` to version `from + 1`.
     fn upgrade(from: u8, document: serde_json::Value) -> serde_json::Value {

@@ -2,7 +2,9 @@
 
 mod access;
 mod jobs;
+mod projects;
 mod settings;
+mod sums;
 
 /// Calls a function for every kind of record, one after the other; the first error ends it.
 macro_rules! for_every_kind {
@@ -22,20 +24,24 @@ macro_rules! for_every_kind {
         $function::<kinds::AuditRecord>($argument)?;
         $function::<kinds::JobRecord>($argument)?;
         $function::<kinds::SettingsRecord>($argument)?;
+        $function::<kinds::ProjectRecord>($argument)?;
+        $function::<kinds::EnvironmentRecord>($argument)?;
     }};
 }
 pub(in crate::catalog) use for_every_kind;
 
 pub use access::*;
 pub use jobs::*;
+pub use projects::*;
 pub use settings::*;
+pub use sums::*;
 
 use serde::{Deserialize, Serialize};
 
-use super::record::{Facet, Record, Table};
+use super::record::{Facet, Owner, Record, Table};
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupType, Connection, Database, Deletion, Repository,
-    Restore, RestoreCreate, Run, RunStatus, VerifyLevel,
+    Restore, RestoreCreate, Run, VerifyLevel,
 };
 use crate::vault::Sealed;
 
@@ -95,6 +101,8 @@ pub mod run {
 
 /// Facet numbers of restores.
 pub mod restore {
+    /// Id of the connection the backup came from.
+    pub const SOURCE: u8 = 3;
     /// Backup id.
     pub const BACKUP: u8 = 0;
     /// Connection id.
@@ -221,6 +229,9 @@ impl Record for ConnectionRecord {
     fn set_serial(&mut self, serial: u64) {
         self.connection.serial = serial;
     }
+    fn owner(&self) -> Owner {
+        Owner::Project(self.connection.project.clone())
+    }
     fn name(&self) -> Option<String> {
         Some(self.connection.name.clone())
     }
@@ -244,6 +255,9 @@ impl Record for DatabaseRecord {
     }
     fn set_serial(&mut self, serial: u64) {
         self.0.serial = serial;
+    }
+    fn owner(&self) -> Owner {
+        Owner::Connection(self.0.connection_id)
     }
     fn name(&self) -> Option<String> {
         Some(database_key(self.0.connection_id, &self.0.name))
@@ -270,6 +284,9 @@ impl Record for RepositoryRecord {
     fn set_serial(&mut self, serial: u64) {
         self.repository.serial = serial;
     }
+    fn owner(&self) -> Owner {
+        Owner::Everybody
+    }
     fn name(&self) -> Option<String> {
         Some(self.repository.name.clone())
     }
@@ -287,6 +304,9 @@ impl Record for BackupRecord {
     fn set_serial(&mut self, serial: u64) {
         self.0.serial = serial;
     }
+    fn owner(&self) -> Owner {
+        Owner::Connection(self.0.connection_id)
+    }
     fn facets(&self) -> Vec<Facet> {
         let mut facets = vec![
             (backup::CONNECTION, self.0.connection_id.to_string()),
@@ -300,57 +320,13 @@ impl Record for BackupRecord {
         facets
     }
     fn tallies(&self) -> Vec<(String, u64)> {
-        if !self.0.status.is_restorable() {
-            return Vec::new();
-        }
-        let partial = u64::from(self.0.status == RunStatus::Partial);
-        let repository = self.0.repository_id;
-        [
-            (tally::BACKUPS.to_owned(), 1),
-            (tally::PARTIAL.to_owned(), partial),
-            (tally::SOURCE_BYTES.to_owned(), self.0.source_bytes),
-            (tally::STORED_BYTES.to_owned(), self.0.stored_bytes),
-            (tally::verified(self.0.verify_level), 1),
-            (tally::in_repository(repository, tally::BACKUPS), 1),
-            (
-                tally::in_repository(repository, tally::SOURCE_BYTES),
-                self.0.source_bytes,
-            ),
-        ]
-        .into_iter()
-        .filter(|(_, share)| *share > 0)
-        .collect()
+        sums::of_backup(&self.0)
     }
 }
 
 /// The one facet for both, since kinds and types are few: a list by one of them takes any of the other.
 pub fn kind_and_type(kind: BackupKind, backup_type: BackupType) -> String {
     format!("{kind}/{backup_type}")
-}
-
-/// Names of sums over the backups that can be restored, and over deleted ones.
-pub mod tally {
-    use super::VerifyLevel;
-    use crate::ids::RepositoryId;
-
-    /// How many.
-    pub const BACKUPS: &str = "backups";
-    /// How many are partial.
-    pub const PARTIAL: &str = "partial";
-    /// Bytes the servers sent.
-    pub const SOURCE_BYTES: &str = "source_bytes";
-    /// Bytes they added to repositories.
-    pub const STORED_BYTES: &str = "stored_bytes";
-
-    /// How many stand on that rung.
-    pub fn verified(level: VerifyLevel) -> String {
-        format!("verified/{level}")
-    }
-
-    /// The part of a sum that lies in one repository.
-    pub fn in_repository(repository: RepositoryId, name: &str) -> String {
-        format!("{repository}/{name}")
-    }
 }
 
 impl Record for TrashRecord {
@@ -365,13 +341,16 @@ impl Record for TrashRecord {
     fn set_serial(&mut self, serial: u64) {
         self.serial = serial;
     }
+    fn owner(&self) -> Owner {
+        Owner::Connection(self.backup.connection_id)
+    }
     fn facets(&self) -> Vec<Facet> {
         let repository = self.backup.repository_id.to_string();
         vec![(trash::REPOSITORY, repository)]
     }
     fn tallies(&self) -> Vec<(String, u64)> {
         let repository = self.backup.repository_id;
-        vec![(tally::in_repository(repository, tally::BACKUPS), 1)]
+        vec![(tally::within(repository, tally::BACKUPS), 1)]
     }
 }
 
@@ -387,6 +366,10 @@ impl Record for RunRecord {
     fn set_serial(&mut self, serial: u64) {
         self.run.serial = serial;
     }
+    fn owner(&self) -> Owner {
+        let connection = self.run.connection_id;
+        connection.map_or(Owner::Engine, Owner::Connection)
+    }
     fn facets(&self) -> Vec<Facet> {
         let run = &self.run;
         let mut facets = vec![
@@ -400,6 +383,9 @@ impl Record for RunRecord {
         facets.extend(run.database.clone().map(|name| (run::DATABASE, name)));
         facets.extend(run.job_id.clone().map(|job| (run::JOB, job)));
         facets
+    }
+    fn tallies(&self) -> Vec<(String, u64)> {
+        sums::of_run(&self.run)
     }
 }
 
@@ -415,6 +401,10 @@ impl Record for RestoreRecord {
     fn set_serial(&mut self, serial: u64) {
         self.0.serial = serial;
     }
+    fn owner(&self) -> Owner {
+        let connection = self.0.connection_id;
+        connection.map_or(Owner::Engine, Owner::Connection)
+    }
     fn facets(&self) -> Vec<Facet> {
         let mut facets = vec![
             (restore::BACKUP, self.0.backup_id.to_string()),
@@ -424,6 +414,11 @@ impl Record for RestoreRecord {
             self.0
                 .connection_id
                 .map(|id| (restore::CONNECTION, id.to_string())),
+        );
+        facets.extend(
+            self.0
+                .source_connection_id
+                .map(|id| (restore::SOURCE, id.to_string())),
         );
         facets
     }

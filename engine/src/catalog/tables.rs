@@ -40,6 +40,10 @@ pub enum Table {
     Deliveries = 16,
     /// Settings.
     Settings = 17,
+    /// Projects.
+    Projects = 20,
+    /// Environments.
+    Environments = 21,
 }
 
 /// Kind and id → version byte and document.

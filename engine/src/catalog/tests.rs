@@ -58,6 +58,7 @@ impl Fixture {
             database: database.to_owned(),
             kind: BackupKind::Logical,
             backup_type: BackupType::Full,
+            base_backup_id: None,
             status,
             repository_id: RepositoryId::from_bits(1),
             repository: "local".to_owned(),

@@ -6,6 +6,8 @@ mod keys;
 mod logins;
 mod users;
 
+pub(super) use audit::Denials;
+
 use super::Engine;
 use crate::access::Caller;
 use crate::error::{Code, Error, Result};

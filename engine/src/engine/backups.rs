@@ -1,9 +1,15 @@
 //! Backups: make, find, look into, prove, compare, annotate, delete, export.
 
+mod base;
 mod contents;
+mod days;
 mod export;
+mod fresh;
 mod resolve;
 mod trash;
+
+pub(super) use base::remarks_on_types;
+pub(super) use trash::told;
 
 pub use export::Export;
 
@@ -15,7 +21,7 @@ use crate::catalog::records::{
     BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, Work, backup, kind_and_type, tally,
 };
 use crate::error::{Code, Error, Result};
-use crate::ids::{BackupId, ConnectionId, RunId};
+use crate::ids::{BackupId, RunId};
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupList, BackupStats, BackupType, LogLine, LogQuery, Page,
     Run, RunKind, RunStatus, Started, Trigger, VerifyLevel, VerifyRequest,
@@ -53,11 +59,16 @@ impl Engine {
             .only(backup::REPOSITORY, repository)
             .only(backup::LABEL, list.label.as_ref())
             .within(list.from, list.to);
+        query = self.within_projects(query, backup::CONNECTION)?;
         if list.kind.is_some() || list.backup_type.is_some() {
             query = query.any_of(backup::TYPE, kinds_and_types(list.kind, list.backup_type));
         }
         if list.project.is_some() || list.environment.is_some() {
-            query = query.any_of(backup::CONNECTION, self.connections_of(list)?);
+            let (project, environment) = (list.project.as_deref(), list.environment.as_deref());
+            query = query.any_of(
+                backup::CONNECTION,
+                self.connections_in(project, environment)?,
+            );
         }
         let slice = self.0.catalog.list::<BackupRecord>(&query)?;
         Ok(slice.page(|record| record.0))
@@ -74,15 +85,6 @@ impl Engine {
             return Err(Error::invalid("This version makes logical backups only")
                 .field("kind", "must be logical"));
         }
-        if create
-            .backup_type
-            .is_some_and(|chosen| chosen != BackupType::Full)
-        {
-            return Err(Error::invalid(
-                "A logical backup is always full; unchanged data costs nothing",
-            )
-            .field("type", "must be full"));
-        }
         let selection = super::execute::selection(&create);
         selection.compile()?;
         let label = names::remark("label", create.label.as_deref().unwrap_or_default())?;
@@ -97,9 +99,14 @@ impl Engine {
                 note: note.clone(),
                 ..create.clone()
             };
-            runs.push(self.new_backup(&connection, &repository, &database, work, trigger));
+            runs.push(self.new_backup(&connection, &repository, &database, work, trigger)?);
         }
-        self.start(runs).await
+        let warnings = remarks_on_types(create.backup_type, &runs);
+        let started = self.start(runs).await?;
+        Ok(Started {
+            warnings,
+            ..started
+        })
     }
 
     /// The log of the run that made it.
@@ -156,10 +163,22 @@ impl Engine {
         }
     }
 
-    /// Numbers over all backups.
+    /// Numbers over all backups that the caller may see.
     pub async fn backup_stats(&self) -> Result<BackupStats> {
-        let sum = |name: &str| self.0.catalog.tally::<BackupRecord>(name);
+        let seen = self.seen_connections()?;
+        let catalog = &self.0.catalog;
+        let sum = |name: &str| match &seen {
+            None => catalog.tally::<BackupRecord>(name),
+            Some(seen) => seen.iter().try_fold(0_u64, |sum, id| {
+                let own = catalog.tally::<BackupRecord>(&tally::within(id, name))?;
+                Ok(sum.saturating_add(own))
+            }),
+        };
         let made_at = |query: Query| {
+            let query = match &seen {
+                None => query,
+                Some(seen) => query.any_of(backup::CONNECTION, seen),
+            };
             let backup = self.first_restorable(query)?;
             Ok::<_, Error>(backup.map(|backup| backup.created_at))
         };
@@ -188,24 +207,6 @@ impl Engine {
         let query = query.any_of(backup::STATUS, RESTORABLE);
         let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
         Ok(found.map(|record| record.0))
-    }
-
-    /// The connections that are in the project and environment a list asks for.
-    fn connections_of(&self, list: &BackupList) -> Result<Vec<ConnectionId>> {
-        let all = self.0.catalog.all::<ConnectionRecord>()?;
-        let is = |wanted: &Option<String>, known: &str| {
-            wanted
-                .as_ref()
-                .is_none_or(|wanted| wanted.is_empty() || wanted == known)
-        };
-        Ok(all
-            .into_iter()
-            .map(|record| record.connection)
-            .filter(|own| {
-                is(&list.project, &own.project) && is(&list.environment, &own.environment)
-            })
-            .map(|own| own.id)
-            .collect())
     }
 
     /// The connection and its databases a request means. A server is asked anew, so that databases
@@ -256,7 +257,7 @@ impl Engine {
         database: &str,
         work: BackupCreate,
         trigger: Trigger,
-    ) -> NewRun {
+    ) -> Result<NewRun> {
         let (connection, repository) = (&connection.connection, &repository.repository);
         let title = format!("Backup of {}/{database}", connection.name);
         let mut run = self.new_run(RunKind::Backup, title, trigger);
@@ -272,7 +273,8 @@ impl Engine {
         backup.label.clone_from(&work.label);
         backup.note.clone_from(&work.note);
         backup.selection = Some(super::execute::selection(&work)).filter(|s| !s.is_everything());
-        NewRun {
+        self.choose_base(&mut backup, work.backup_type.unwrap_or(BackupType::Full))?;
+        Ok(NewRun {
             record: RunRecord {
                 run,
                 work: Work::Backup(work),
@@ -281,7 +283,7 @@ impl Engine {
             backup: Some(BackupRecord(backup)),
             restore: None,
             credentials: None,
-        }
+        })
     }
 
     /// A run that waits to be filled in.
@@ -290,8 +292,25 @@ impl Engine {
         Run::pending(RunId::generate(now), kind, trigger, title, now)
     }
 
-    /// Queues runs and says what was started.
+    /// Queues runs that the caller asked for and says what was started.
     pub(super) async fn start(&self, runs: Vec<NewRun>) -> Result<Started> {
+        let Some(first) = runs.first() else {
+            return Err(Error::internal("No run was started"));
+        };
+        let (kind, subject) = (first.record.run.kind, asked_of(first));
+        let works: Vec<_> = runs
+            .iter()
+            .map(|new| serde_json::json!({"title": new.record.run.title, "work": new.record.work}))
+            .collect();
+        let started = self.queue(runs).await?;
+        let what = serde_json::json!({"runs": started.run_ids, "asked": works});
+        self.audit(&format!("{kind}.run"), subject, None::<&()>, Some(&what))
+            .await?;
+        Ok(started)
+    }
+
+    /// Queues runs and says what was started.
+    pub(super) async fn queue(&self, runs: Vec<NewRun>) -> Result<Started> {
         let runs = self.0.runs.submit(runs).await?;
         let first = runs
             .first()
@@ -308,6 +327,19 @@ impl Engine {
             warnings: Vec::new(),
         })
     }
+}
+
+/// What a run is about: a backup, else what it works on.
+fn asked_of(new: &NewRun) -> String {
+    let run = &new.record.run;
+    let connection = run.connection_id.map(|id| id.to_string());
+    let repository = run.repository_id.map(|id| id.to_string());
+    let backup = run.backup_id.filter(|_| run.kind != RunKind::Backup);
+    backup
+        .map(|id| id.to_string())
+        .or(connection)
+        .or(repository)
+        .unwrap_or_default()
 }
 
 /// Connection and database, as people write them.
@@ -331,6 +363,7 @@ pub(super) fn blank_backup(
         database: database.to_owned(),
         kind: BackupKind::Logical,
         backup_type: BackupType::Full,
+        base_backup_id: None,
         status: RunStatus::Pending,
         repository_id: repository.id,
         repository: repository.name.clone(),

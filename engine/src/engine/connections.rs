@@ -2,7 +2,9 @@
 
 use super::Engine;
 use super::probe::{self, Probe};
+use super::projects::DEFAULT;
 use super::servers::{self, PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
+use super::visible::{must_see_project, of_own_projects};
 use super::{names, servers::ssh_info};
 use crate::catalog::Query;
 use crate::catalog::records::{ConnectionRecord, DatabaseRecord, connection};
@@ -16,7 +18,6 @@ use crate::secret::SecretText;
 use crate::source::postgres::Target;
 use crate::vault::Sealed;
 
-const DEFAULT_GROUP: &str = "default";
 const DEFAULT_DATABASE: &str = "postgres";
 
 impl Engine {
@@ -26,6 +27,7 @@ impl Engine {
             .only(connection::PROJECT, list.project.as_ref())
             .only(connection::ENVIRONMENT, list.environment.as_ref())
             .only(connection::ENGINE, list.engine);
+        let query = of_own_projects(query);
         let slice = self.0.catalog.list::<ConnectionRecord>(&query)?;
         Ok(slice.page(|record| record.connection))
     }
@@ -48,12 +50,15 @@ impl Engine {
         }
         let target = self.target_of_request(&create)?;
         let mut record = self.new_record(&create, &target)?;
+        must_see_project(&record.connection.project)?;
         let probe = if create.test.unwrap_or(true) {
             Some(self.must_work(&target).await?)
         } else {
             None
         };
         self.take_over(&mut record.connection, probe.as_ref());
+        let (project, environment) = place_of(&record.connection);
+        self.ensure_environment(&project, &environment).await?;
         let name = create.name.clone();
         let saved = self
             .0
@@ -68,25 +73,39 @@ impl Engine {
             self.remember_databases(&saved.connection, probe.databases)
                 .await?;
         }
+        let connection = &saved.connection;
+        self.audit(
+            "connection.add",
+            connection.id,
+            None::<&()>,
+            Some(connection),
+        )
+        .await?;
         self.publish("connection.added", saved.connection.id, &saved.connection);
         self.changed();
+        self.follow_schedule_of(&project, &environment).await?;
         Ok(saved.connection)
     }
 
     /// Changes a connection; it is tested first unless the request says otherwise.
     pub async fn edit_connection(&self, key: &str, edit: ConnectionEdit) -> Result<Connection> {
         let mut record = self.find_connection(key)?;
-        let id = record.connection.id;
+        let before = record.connection.clone();
+        let id = before.id;
+        let new_password = edit.password.is_some();
         let reaches_elsewhere = edit.url.is_some()
             || edit.password.is_some()
             || edit.ssh.is_some()
             || edit.remove_ssh == Some(true);
         self.apply(&mut record, &edit)?;
+        must_see_project(&record.connection.project)?;
         if reaches_elsewhere && edit.test.unwrap_or(true) {
             let target = self.target(&record)?;
             let probe = self.must_work(&target).await?;
             self.take_over(&mut record.connection, Some(&probe));
         }
+        let (project, environment) = place_of(&record.connection);
+        self.ensure_environment(&project, &environment).await?;
         record.connection.updated_at = self.now();
         let name = record.connection.name.clone();
         let saved = self
@@ -108,8 +127,23 @@ impl Engine {
                 Code::Conflict => exists(&name),
                 _ => error,
             })?;
+        self.audit(
+            "connection.edit",
+            id,
+            Some(&before),
+            Some(&Changed {
+                connection: &saved.connection,
+                new_password,
+            }),
+        )
+        .await?;
         self.publish("connection.changed", id, &saved.connection);
         self.changed();
+        if place_of(&before) != (project.clone(), environment.clone()) {
+            self.follow_schedule_of(&before.project, &before.environment)
+                .await?;
+            self.follow_schedule_of(&project, &environment).await?;
+        }
         Ok(saved.connection)
     }
 
@@ -118,7 +152,9 @@ impl Engine {
         let record = self.find_connection(key)?;
         let id = record.connection.id;
         let what = format!("the connection \"{}\"", record.connection.name);
-        self.refuse_used_by_job(&what, |job| job.connection_id == id)?;
+        self.refuse_used_by_job(&what, |job| {
+            job.connection_id == id && job.environment_id.is_none()
+        })?;
         if self.0.runs.touches(id) {
             return Err(Error::new(
                 Code::RunBusy,
@@ -141,8 +177,17 @@ impl Engine {
                 Ok(())
             })
             .await?;
+        self.audit(
+            "connection.remove",
+            id,
+            Some(&record.connection),
+            None::<&()>,
+        )
+        .await?;
         self.publish("connection.removed", id, &record.connection);
         self.changed();
+        self.follow_schedule_of(&record.connection.project, &record.connection.environment)
+            .await?;
         Ok(())
     }
 
@@ -230,7 +275,7 @@ impl Engine {
         let now = self.now();
         let id = ConnectionId::generate(now);
         let group = |field: &str, name: &Option<String>| {
-            let name = name.clone().unwrap_or_else(|| DEFAULT_GROUP.to_owned());
+            let name = name.clone().unwrap_or_else(|| DEFAULT.to_owned());
             names::check_group(field, &name).map(|()| name)
         };
         let (host, port) = servers::place(target);
@@ -321,6 +366,18 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// A connection as the audit log shows it after a change: that a secret was replaced shows nowhere else.
+#[derive(Debug, serde::Serialize)]
+struct Changed<'a> {
+    #[serde(flatten)]
+    connection: &'a Connection,
+    new_password: bool,
+}
+
+fn place_of(connection: &Connection) -> (String, String) {
+    (connection.project.clone(), connection.environment.clone())
 }
 
 fn database_name(target: &Target) -> String {

@@ -15,6 +15,10 @@ impl Engine {
         let sql = self.target(&record)?.maintenance().await?;
         let found = probe::databases(&sql).await?;
         let known = self.remember_databases(&record.connection, found).await?;
+        let names: Vec<&String> = known.iter().map(|own| &own.name).collect();
+        let id = record.connection.id;
+        self.audit("connection.discover", id, None::<&()>, Some(&names))
+            .await?;
         self.changed();
         Ok(Page::whole(known))
     }
@@ -31,8 +35,11 @@ impl Engine {
     /// Selects a database, by id, for whole-server backups, or not.
     pub async fn edit_database(&self, id: &str, edit: &DatabaseEdit) -> Result<Database> {
         let mut record = self.find_database(id)?;
+        let before = record.0.clone();
         record.0.selected = edit.selected;
         let saved = self.0.catalog.put(record).await?;
+        self.audit("database.edit", saved.0.id, Some(&before), Some(&saved.0))
+            .await?;
         self.publish("database.changed", saved.0.id, &saved.0);
         self.changed();
         Ok(saved.0)

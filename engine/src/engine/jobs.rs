@@ -24,7 +24,7 @@ const PREVIEWED: u32 = 10;
 const PREVIEWED_MAX: u32 = 100;
 
 /// The schedule of a job, ready to be asked.
-fn timetable(job: &Job) -> Result<Option<Timetable>> {
+pub(super) fn timetable(job: &Job) -> Result<Option<Timetable>> {
     let Some(schedule) = &job.schedule else {
         return Ok(None);
     };
@@ -46,6 +46,7 @@ impl Engine {
         let query = Query::page(list.limit, list.cursor.as_deref())?
             .only(job::CONNECTION, connection)
             .only(job::ENABLED, list.enabled);
+        let query = self.within_projects(query, job::CONNECTION)?;
         let page = self.0.catalog.list::<JobRecord>(&query)?.page(|own| own);
         let items = page.items.into_iter().map(|record| self.shown(record));
         Ok(Page {
@@ -67,7 +68,7 @@ impl Engine {
     }
 
     /// The job with what is known of it at this moment.
-    fn shown(&self, record: JobRecord) -> Result<Job> {
+    pub(super) fn shown(&self, record: JobRecord) -> Result<Job> {
         let catalog = &self.0.catalog;
         let mut job = record.job;
         if let Some(found) = catalog.get::<ConnectionRecord>(job.connection_id.bits())? {
@@ -115,6 +116,7 @@ impl Engine {
             serial: 0,
             name: clone.name,
             enabled: false,
+            environment_id: None,
             created_at: now,
             updated_at: now,
             ..self.find_job(key)?.job
@@ -122,7 +124,7 @@ impl Engine {
         self.save_new(job).await
     }
 
-    async fn save_new(&self, job: Job) -> Result<Job> {
+    pub(super) async fn save_new(&self, job: Job) -> Result<Job> {
         let name = job.name.clone();
         let record = JobRecord {
             handled: job.created_at,
@@ -163,7 +165,16 @@ impl Engine {
 
     async fn change_job(&self, action: &str, key: &str, edit: JobEdit) -> Result<Job> {
         let found = self.find_job(key)?;
-        let before = found.job;
+        refuse_of_environment(&found.job)?;
+        self.change_found(action, found.job, edit).await
+    }
+
+    pub(super) async fn change_found(
+        &self,
+        action: &str,
+        before: Job,
+        edit: JobEdit,
+    ) -> Result<Job> {
         let after = self.edited(&before, edit, self.now())?;
         let restart = before.schedule != after.schedule || (after.enabled && !before.enabled);
         let (id, now, name) = (before.id, self.now(), after.name.clone());
@@ -196,14 +207,19 @@ impl Engine {
     /// Removes a job; its runs and backups stay.
     pub async fn remove_job(&self, key: &str) -> Result<()> {
         let job = self.find_job(key)?.job;
+        refuse_of_environment(&job)?;
+        self.remove_found(&job).await
+    }
+
+    pub(super) async fn remove_found(&self, job: &Job) -> Result<()> {
         let id = job.id.bits();
         self.0
             .catalog
             .write(move |tx| tx.remove::<JobRecord>(id).map(|_| ()))
             .await?;
-        self.audit("job.remove", job.id, Some(&job), None::<&()>)
+        self.audit("job.remove", job.id, Some(job), None::<&()>)
             .await?;
-        self.publish("job.removed", job.id, &job);
+        self.publish("job.removed", job.id, job);
         self.0.schedule.notify_one();
         Ok(())
     }
@@ -256,6 +272,23 @@ impl Engine {
             times: timetable.preview(after, count as usize),
         })
     }
+}
+
+/// A job of an environment's schedule is changed with the schedule.
+fn refuse_of_environment(job: &Job) -> Result<()> {
+    let Some(environment) = job.environment_id else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Code::Conflict,
+        format!(
+            "The job \"{}\" belongs to the schedule of an environment",
+            job.name
+        ),
+    )
+    .hint(format!(
+        "Change that: `backstay environment schedule {environment}`"
+    )))
 }
 
 fn gone(name: &str) -> Error {

@@ -1,6 +1,7 @@
 //! Finding the record a caller means: by id in either spelling, by a unique prefix of one, by name.
 
 use super::Engine;
+use crate::access::scope;
 use crate::catalog::Record;
 use crate::catalog::records::{
     BackupRecord, ConnectionRecord, DatabaseRecord, RepositoryRecord, RestoreRecord, RunRecord,
@@ -10,6 +11,8 @@ use crate::ids::{
     BackupKind, ConnectionKind, DatabaseKind, Id, Kind, RepositoryKind, RestoreKind, RunKind,
 };
 
+/// Records that a prefix may fit, looked at for a caller who sees some of them only.
+const LOOKED_AT: usize = 200;
 /// Prefixes shorter than this are taken for names.
 const LEAST_PREFIX: usize = 4;
 
@@ -79,19 +82,30 @@ impl Engine {
         self.find::<BackupRecord, BackupKind>(key)
     }
 
+    /// The record a key means, if the caller may know of it.
     pub(super) fn find<R: Record, K: Kind>(&self, key: &str) -> Result<Option<R>> {
         let catalog = &self.0.catalog;
-        if let Ok(id) = key.parse::<Id<K>>() {
-            return catalog.get(id.bits());
-        }
-        if let Some(found) = catalog.by_name(key)? {
-            return Ok(Some(found));
+        let named = match key.parse::<Id<K>>() {
+            Ok(id) => catalog.get::<R>(id.bits())?,
+            Err(_) => catalog.by_name(key)?,
+        };
+        if let Some(found) = named {
+            return Ok(self.may_see(&found.owner())?.then_some(found));
         }
         let Some((low, high)) = prefix_range::<K>(key) else {
             return Ok(None);
         };
-        let mut found = catalog.between::<R>(low, high, 2)?;
-        if found.len() > 1 {
+        let all = scope::current().projects.is_none();
+        let most = if all { 2 } else { LOOKED_AT };
+        let mut found = Vec::new();
+        let fitting = catalog.between::<R>(low, high, most)?;
+        let cut = !all && fitting.len() == most;
+        for record in fitting {
+            if self.may_see(&record.owner())? {
+                found.push(record);
+            }
+        }
+        if found.len() > 1 || cut {
             return Err(
                 Error::invalid(format!("\"{key}\" fits more than one {}", K::NOUN))
                     .hint("Write more of its id"),

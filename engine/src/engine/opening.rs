@@ -65,8 +65,10 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         schedule: Notify::new(),
         due,
         settings,
+        denials: super::access::Denials::default(),
     }));
     engine.make_groups().await?;
+    engine.ensure_environments().await?;
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
     engine.adopt_committed(&cut_off).await;

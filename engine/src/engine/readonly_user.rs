@@ -50,6 +50,12 @@ impl Engine {
             self.edit_connection(&record.connection.id.to_string(), edit)
                 .await?;
         }
+        let id = record.connection.id;
+        let what = serde_json::json!({
+            "role": name, "statements": made.statements, "switched": switch,
+        });
+        self.audit("connection.readonly_user", id, None::<&()>, Some(&what))
+            .await?;
         Ok(ReadonlyUser {
             name,
             password: password.expose().to_owned(),

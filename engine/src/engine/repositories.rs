@@ -64,6 +64,8 @@ impl Engine {
         let record = self.record_of(id, &location, &create, &joined, all.is_empty())?;
         let saved = self.save_repository(record).await?;
         self.0.pool.keep(id.bits(), joined.repository).await;
+        self.audit("repository.add", id, None::<&()>, Some(&saved))
+            .await?;
         self.publish("repository.added", id, &saved);
         self.changed();
         Ok(RepositoryCreated {
@@ -209,11 +211,14 @@ impl Engine {
     /// Changes a repository's name.
     pub async fn edit_repository(&self, key: &str, edit: RepositoryEdit) -> Result<Repository> {
         let mut record = self.find_repository(key)?;
+        let before = record.repository.clone();
         if let Some(name) = edit.name {
             names::check("repository", &name)?;
             record.repository.name = name;
         }
         let saved = self.save_repository(record).await?;
+        self.audit("repository.edit", saved.id, Some(&before), Some(&saved))
+            .await?;
         self.publish("repository.changed", saved.id, &saved);
         self.changed();
         Ok(saved)
@@ -249,6 +254,13 @@ impl Engine {
             })
             .await?;
         self.0.pool.forget(id.bits()).await;
+        self.audit(
+            "repository.remove",
+            id,
+            Some(&record.repository),
+            None::<&()>,
+        )
+        .await?;
         self.publish("repository.removed", id, &record.repository);
         self.changed();
         Ok(())
@@ -257,8 +269,12 @@ impl Engine {
     /// Makes it the one backups go to when nothing else is said.
     pub async fn set_default_repository(&self, key: &str) -> Result<Repository> {
         let mut record = self.find_repository(key)?;
+        let before = record.repository.clone();
         record.repository.is_default = true;
         let saved = self.save_repository(record).await?;
+        let action = "repository.set_default";
+        self.audit(action, saved.id, Some(&before), Some(&saved))
+            .await?;
         self.publish("repository.changed", saved.id, &saved);
         self.changed();
         Ok(saved)
@@ -301,7 +317,7 @@ impl Engine {
         let id = record.repository.id;
         let repository = self.open_repository(&record).await?;
         let (all, sizes) = [tally::BACKUPS, tally::SOURCE_BYTES]
-            .map(|name| tally::in_repository(id, name))
+            .map(|name| tally::within(id, name))
             .into();
         let catalog = &self.0.catalog;
         let files = repository.storage().list("").await?;
@@ -385,6 +401,7 @@ impl Engine {
                 })
             })
             .await?;
+        self.audit_bare("repository.recovery_kit", id).await?;
         Ok(RecoveryKit {
             file_name: format!("backstay-{}-recovery-kit.zip", repository.name),
             bytes: bytes.into(),

@@ -102,6 +102,7 @@ impl Engine {
             .only(restore::CONNECTION, connection)
             .only(restore::STATUS, list.status)
             .within(list.from, list.to);
+        let query = self.within_projects(query, restore::CONNECTION)?;
         let slice = self.0.catalog.list::<RestoreRecord>(&query)?;
         Ok(slice.page(|record| record.0))
     }
@@ -140,6 +141,7 @@ fn blank_restore(id: RestoreId, run: &Run, create: &RestoreCreate, backup: &Back
         id,
         serial: 0,
         backup_id: backup.id,
+        source_connection_id: Some(backup.connection_id),
         run_id: run.id,
         status: RunStatus::Pending,
         connection_id: run.connection_id,

@@ -3,8 +3,8 @@
 use tokio::sync::watch;
 
 use super::Engine;
-use crate::catalog::Query;
 use crate::catalog::records::{RunRecord, run};
+use crate::catalog::{Owner, Query};
 use crate::error::{Error, Result};
 use crate::ids::RepositoryId;
 use crate::model::{LogLine, LogQuery, Page, Run, RunList};
@@ -53,6 +53,7 @@ impl Engine {
             .only(run::CONNECTION, connection)
             .only(run::DATABASE, list.database.as_ref())
             .within(list.from, list.to);
+        let query = self.within_projects(query, run::CONNECTION)?;
         let slice = self.0.catalog.list::<RunRecord>(&query)?;
         Ok(slice.page(|record| self.0.runs.refreshed(record.run)))
     }
@@ -83,8 +84,14 @@ impl Engine {
 
     /// Tells it to stop; it does so within a second. A run that has ended stays as it is.
     pub async fn cancel_run(&self, key: &str) -> Result<Run> {
-        let id = self.find_run(key)?.run.id;
-        self.0.runs.cancel(id).await
+        let before = self.find_run(key)?.run;
+        let run = self.0.runs.cancel(before.id).await?;
+        if !before.status.is_final() {
+            let what = serde_json::json!({"kind": run.kind, "title": run.title});
+            self.audit("run.cancel", run.id, None::<&()>, Some(&what))
+                .await?;
+        }
+        Ok(run)
     }
 
     /// Follows it until it ends.
@@ -115,8 +122,8 @@ impl Engine {
         match self.find_connection(key) {
             Ok(record) => Ok(Some(record.connection.id.to_string())),
             Err(error) => match key.parse::<crate::ids::ConnectionId>() {
-                Ok(id) => Ok(Some(id.to_string())),
-                Err(_) => Err(error),
+                Ok(id) if self.may_see(&Owner::Engine)? => Ok(Some(id.to_string())),
+                _ => Err(error),
             },
         }
     }

@@ -2,6 +2,8 @@
 
 mod jobs;
 mod places;
+mod projects;
+mod types;
 
 use super::*;
 use crate::clock::SystemClock;

@@ -75,6 +75,9 @@ pub struct Backup {
     /// What was transferred.
     #[serde(rename = "type")]
     pub backup_type: BackupType,
+    /// The backup that a `diff` or `incr` was compared with. None of both is needed to restore the other.
+    #[serde(default)]
+    pub base_backup_id: Option<BackupId>,
     /// `success` and `partial` can be restored.
     pub status: RunStatus,
     /// Where it lies.
@@ -155,7 +158,7 @@ pub struct BackupCreate {
     /// `logical` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<BackupKind>,
-    /// `full` when left out.
+    /// `full` when left out. A logical backup reads everything whatever its type, and stores what changed.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub backup_type: Option<BackupType>,
     /// The repository, by id or name; the default one when left out.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{CatchUp, Outcome, Policy, RunStatus, Time, VerifyLevel, Window};
-use crate::ids::{BackupId, ConnectionId, JobId, RepositoryId, RunId};
+use super::{BackupType, CatchUp, Outcome, Policy, RunStatus, Time, VerifyLevel, Window};
+use crate::ids::{BackupId, ConnectionId, EnvironmentId, JobId, RepositoryId, RunId};
 
 /// When a job runs by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -67,6 +67,9 @@ pub struct JobWork {
     pub exclude_tables: Vec<String>,
     /// A word to find its backups by.
     pub label: Option<String>,
+    /// The type of its backups; `full` when absent.
+    #[serde(rename = "type")]
+    pub backup_type: Option<BackupType>,
     /// How a scheduled run that failed is tried again.
     pub retries: Retries,
     /// A run that takes longer is cancelled.
@@ -92,6 +95,9 @@ pub struct Job {
     pub connection_id: ConnectionId,
     /// That connection's name.
     pub connection: String,
+    /// The environment whose schedule it carries out; it is changed there.
+    #[serde(default)]
+    pub environment_id: Option<EnvironmentId>,
     /// Where its backups go, one each; the default repository when empty.
     pub repository_ids: Vec<RepositoryId>,
     /// Those repositories' names.
@@ -153,6 +159,9 @@ pub struct JobCreate {
     /// A word to find its backups by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The type of its backups; `full` when left out.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub backup_type: Option<BackupType>,
     /// When it runs by itself; only when it is asked to, when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<JobSchedule>,
@@ -198,6 +207,9 @@ pub struct JobEdit {
     /// A word to find its backups by; an empty text removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The type of its backups.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub backup_type: Option<BackupType>,
     /// When it runs by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<JobSchedule>,

@@ -15,6 +15,9 @@ pub struct Restore {
     pub serial: u64,
     /// The backup brought back.
     pub backup_id: BackupId,
+    /// The connection that one came from.
+    #[serde(default)]
+    pub source_connection_id: Option<ConnectionId>,
     /// The run that does it.
     pub run_id: RunId,
     /// Where it stands.

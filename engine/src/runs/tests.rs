@@ -189,6 +189,7 @@ fn backup_run(database: &str, label: &str) -> NewRun {
         database: database.to_owned(),
         kind: BackupKind::Logical,
         backup_type: BackupType::Full,
+        base_backup_id: None,
         status: RunStatus::Pending,
         repository_id: RepositoryId::from_bits(1),
         repository: "local".to_owned(),

@@ -1,6 +1,8 @@
 //! The layers around the routes, and the routes themselves against a real engine.
 
 mod access;
+mod audit;
+mod projects;
 mod routes;
 
 use std::sync::Arc;

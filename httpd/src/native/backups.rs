@@ -4,8 +4,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use backstay_engine::model::{
     Backup, BackupCreate, BackupDelete, BackupDiff, BackupEdit, BackupList, BackupObject,
-    BackupStats, Deletion, ExportRequest, LogLine, LogQuery, ObjectList, Page, RestoreCreate,
-    VerifyRequest,
+    BackupStats, CalendarDay, DayList, Deletion, ExportRequest, Freshness, LogLine, LogQuery,
+    ObjectList, Page, PageRequest, RestoreCreate, TrendDay, VerifyRequest,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -19,6 +19,9 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list, run))
         .routes(routes!(stats))
+        .routes(routes!(trends))
+        .routes(routes!(calendar))
+        .routes(routes!(freshness))
         .routes(routes!(show, edit, delete))
         .routes(routes!(log))
         .routes(routes!(verify))
@@ -47,6 +50,33 @@ async fn run(State(app): State<App>, Json(create): Json<BackupCreate>) -> Answer
 #[utoipa::path(get, path = "/backups/stats")]
 async fn stats(State(app): State<App>) -> Answer<Reply<BackupStats>> {
     Ok(Reply(app.engine.backup_stats().await?))
+}
+
+/// Sums up what was done each day, oldest first; days are those of UTC.
+#[utoipa::path(get, path = "/backups/trends")]
+async fn trends(
+    State(app): State<App>,
+    Query(list): Query<DayList>,
+) -> Answer<Reply<Page<TrendDay>>> {
+    Ok(Reply(app.engine.backup_trends(&list).await?))
+}
+
+/// Counts the backups that are there of each day, oldest first; days are those of UTC.
+#[utoipa::path(get, path = "/backups/calendar")]
+async fn calendar(
+    State(app): State<App>,
+    Query(list): Query<DayList>,
+) -> Answer<Reply<Page<CalendarDay>>> {
+    Ok(Reply(app.engine.backup_calendar(&list).await?))
+}
+
+/// Says how old the last good backup of each database is, against its jobs' schedules.
+#[utoipa::path(get, path = "/backups/freshness")]
+async fn freshness(
+    State(app): State<App>,
+    Query(page): Query<PageRequest>,
+) -> Answer<Reply<Page<Freshness>>> {
+    Ok(Reply(app.engine.backup_freshness(&page).await?))
 }
 
 /// Shows a backup.

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::routing::get;
 use backstay_engine::model::{
     Connection, ConnectionCreate, ConnectionEdit, ConnectionList, ConnectionTest, Database,
-    DatabaseEdit, Page, PageRequest, ReadonlyUser, ReadonlyUserCreate,
+    DatabaseEdit, Page, PageRequest, PointInTime, ReadonlyUser, ReadonlyUserCreate,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,6 +22,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(test_new))
         .routes(routes!(discover))
         .routes(routes!(databases))
+        .routes(routes!(points))
         .routes(routes!(edit_database))
         .routes(routes!(readonly_user))
         // A connection may be called `test`, so the other methods of its path are served too.
@@ -108,6 +109,12 @@ async fn databases(
     Query(page): Query<PageRequest>,
 ) -> Answer<Reply<Page<Database>>> {
     Ok(Reply(app.engine.databases(&key, &page).await?))
+}
+
+/// Says which points in time of a connection can be restored.
+#[utoipa::path(get, path = "/connections/{id}/pitr")]
+async fn points(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<PointInTime>> {
+    Ok(Reply(app.engine.connection_points(&key).await?))
 }
 
 /// Selects a database for whole-server backups, or not.

@@ -38,7 +38,7 @@ async fn doctor(State(app): State<App>) -> Answer<Reply<DoctorReport>> {
 
 /// Stops the engine; answered over the Unix socket only.
 #[utoipa::path(post, path = "/stop")]
-async fn stop(State(app): State<App>, Json(request): Json<StopRequest>) -> Begun {
-    app.engine.stop(&request);
-    Begun
+async fn stop(State(app): State<App>, Json(request): Json<StopRequest>) -> Answer<Begun> {
+    app.engine.ask_to_stop(&request).await?;
+    Ok(Begun)
 }

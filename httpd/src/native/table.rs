@@ -4,12 +4,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request};
-use axum::http::{HeaderValue, Method, header};
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use backstay_engine::access::{Actor, Caller};
-use backstay_engine::{Code, Error};
+use backstay_engine::{Code, Engine, Error};
 
 use crate::identity::Origin;
 use crate::problem::{Problem, method_refused};
@@ -21,13 +21,30 @@ pub(crate) enum Needs {
     Nothing,
     /// To be known.
     Caller,
-    /// That permission.
+    /// That permission, for all projects: it is about the engine as a whole.
     Permission(&'static str),
-    /// That permission, and the Unix socket.
+    /// That permission, at least for some projects: the engine keeps the caller within these.
+    Within(&'static str),
+    /// That permission, at least for some projects: what it is about belongs to none.
+    Shared(&'static str),
+    /// That permission, for all projects, and the Unix socket.
     Socket(&'static str),
 }
 
-use Needs::{Nothing, Permission as P, Socket};
+use Needs::{Nothing, Permission as P, Shared, Socket, Within as W};
+
+impl Needs {
+    /// The permission it takes, if it takes one.
+    pub(crate) fn permission(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing | Self::Caller => None,
+            Self::Permission(name)
+            | Self::Within(name)
+            | Self::Shared(name)
+            | Self::Socket(name) => Some(name),
+        }
+    }
+}
 
 /// Method, path below `/api/v1`, and what it takes.
 pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
@@ -43,8 +60,8 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/settings", P("settings:read")),
     ("PUT", "/settings", P("settings:update")),
     ("PATCH", "/settings", P("settings:update")),
-    ("GET", "/events", P("events:read")),
-    ("GET", "/permissions", P("groups:read")),
+    ("GET", "/events", W("events:read")),
+    ("GET", "/permissions", Shared("groups:read")),
     ("GET", "/users", P("users:read")),
     ("POST", "/users", P("users:create")),
     ("GET", "/users/{id}", P("users:read")),
@@ -66,43 +83,82 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/api-keys/{id}/rotate", P("api_keys:update")),
     ("GET", "/audit-events", P("audit:read")),
     ("GET", "/audit-events/verify", P("audit:read")),
-    ("GET", "/connections", P("connections:read")),
-    ("POST", "/connections", P("connections:create")),
-    ("POST", "/connections/test", P("connections:create")),
-    ("GET", "/connections/test", P("connections:read")),
-    ("PATCH", "/connections/test", P("connections:update")),
-    ("PUT", "/connections/test", P("connections:update")),
-    ("DELETE", "/connections/test", P("connections:delete")),
-    ("GET", "/connections/{id}", P("connections:read")),
-    ("PATCH", "/connections/{id}", P("connections:update")),
-    ("PUT", "/connections/{id}", P("connections:update")),
-    ("DELETE", "/connections/{id}", P("connections:delete")),
-    ("POST", "/connections/{id}/test", P("connections:test")),
-    ("POST", "/connections/{id}/discover", P("connections:test")),
-    ("GET", "/connections/{id}/databases", P("connections:read")),
+    ("GET", "/connections", W("connections:read")),
+    ("POST", "/connections", W("connections:create")),
+    ("POST", "/connections/test", W("connections:create")),
+    ("GET", "/connections/test", W("connections:read")),
+    ("PATCH", "/connections/test", W("connections:update")),
+    ("PUT", "/connections/test", W("connections:update")),
+    ("DELETE", "/connections/test", W("connections:delete")),
+    ("GET", "/connections/{id}", W("connections:read")),
+    ("PATCH", "/connections/{id}", W("connections:update")),
+    ("PUT", "/connections/{id}", W("connections:update")),
+    ("DELETE", "/connections/{id}", W("connections:delete")),
+    ("POST", "/connections/{id}/test", W("connections:test")),
+    ("POST", "/connections/{id}/discover", W("connections:test")),
+    ("GET", "/connections/{id}/databases", W("connections:read")),
     (
         "PUT",
         "/connections/databases/{id}",
-        P("connections:update"),
+        W("connections:update"),
     ),
     (
         "POST",
         "/connections/{id}/readonly-user",
-        P("connections:update"),
+        W("connections:update"),
     ),
-    ("GET", "/repositories", P("repositories:read")),
+    ("GET", "/connections/{id}/pitr", W("connections:read")),
+    ("GET", "/projects", W("projects:read")),
+    ("POST", "/projects", W("projects:create")),
+    ("GET", "/projects/{id}", W("projects:read")),
+    ("PATCH", "/projects/{id}", W("projects:update")),
+    ("PUT", "/projects/{id}", W("projects:update")),
+    ("DELETE", "/projects/{id}", W("projects:delete")),
+    ("GET", "/projects/{id}/backups", W("backups:read")),
+    ("GET", "/projects/{id}/environments", W("environments:read")),
+    (
+        "POST",
+        "/projects/{id}/environments",
+        W("environments:create"),
+    ),
+    ("GET", "/environments", W("environments:read")),
+    ("GET", "/environments/{id}", W("environments:read")),
+    ("PATCH", "/environments/{id}", W("environments:update")),
+    ("PUT", "/environments/{id}", W("environments:update")),
+    ("DELETE", "/environments/{id}", W("environments:delete")),
+    ("GET", "/environments/{id}/backups", W("backups:read")),
+    ("POST", "/environments/{id}/backups", W("backups:create")),
+    ("GET", "/environments/{id}/schedule", W("environments:read")),
+    (
+        "PUT",
+        "/environments/{id}/schedule",
+        W("environments:update"),
+    ),
+    (
+        "DELETE",
+        "/environments/{id}/schedule",
+        W("environments:update"),
+    ),
+    (
+        "POST",
+        "/environments/{id}/retention-preview",
+        W("environments:read"),
+    ),
+    ("GET", "/environments/{id}/restores", W("restores:read")),
+    ("GET", "/environments/{id}/pitr", W("environments:read")),
+    ("GET", "/repositories", Shared("repositories:read")),
     ("POST", "/repositories", P("repositories:create")),
     ("POST", "/repositories/test", P("repositories:create")),
-    ("GET", "/repositories/test", P("repositories:read")),
+    ("GET", "/repositories/test", Shared("repositories:read")),
     ("PATCH", "/repositories/test", P("repositories:update")),
     ("PUT", "/repositories/test", P("repositories:update")),
     ("DELETE", "/repositories/test", P("repositories:delete")),
     ("POST", "/repositories/rebuild", P("repositories:create")),
-    ("GET", "/repositories/rebuild", P("repositories:read")),
+    ("GET", "/repositories/rebuild", Shared("repositories:read")),
     ("PATCH", "/repositories/rebuild", P("repositories:update")),
     ("PUT", "/repositories/rebuild", P("repositories:update")),
     ("DELETE", "/repositories/rebuild", P("repositories:delete")),
-    ("GET", "/repositories/{id}", P("repositories:read")),
+    ("GET", "/repositories/{id}", Shared("repositories:read")),
     ("PATCH", "/repositories/{id}", P("repositories:update")),
     ("PUT", "/repositories/{id}", P("repositories:update")),
     ("DELETE", "/repositories/{id}", P("repositories:delete")),
@@ -135,44 +191,47 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
         P("repositories:maintain"),
     ),
     ("GET", "/repositories/{id}/recovery-kit", P("vault:export")),
-    ("GET", "/repositories/{id}/trash", P("backups:read")),
+    ("GET", "/repositories/{id}/trash", W("backups:read")),
     (
         "POST",
         "/repositories/{id}/trash/{backup}/undo",
-        P("backups:delete"),
+        W("backups:delete"),
     ),
-    ("GET", "/backups", P("backups:read")),
-    ("POST", "/backups", P("backups:create")),
-    ("GET", "/backups/stats", P("backups:read")),
-    ("GET", "/backups/{id}", P("backups:read")),
-    ("PATCH", "/backups/{id}", P("backups:update")),
-    ("DELETE", "/backups/{id}", P("backups:delete")),
-    ("GET", "/backups/{id}/log", P("backups:read")),
-    ("POST", "/backups/{id}/verify", P("backups:verify")),
-    ("GET", "/backups/{id}/objects", P("backups:read")),
-    ("GET", "/backups/{id}/diff", P("backups:read")),
-    ("GET", "/backups/{id}/export", P("backups:download")),
-    ("POST", "/backups/{id}/restore", P("backups:restore")),
-    ("GET", "/restores", P("restores:read")),
-    ("GET", "/restores/{id}", P("restores:read")),
-    ("GET", "/runs", P("runs:read")),
-    ("GET", "/runs/{id}", P("runs:read")),
-    ("GET", "/runs/{id}/log", P("runs:read")),
-    ("GET", "/runs/{id}/events", P("runs:read")),
-    ("POST", "/runs/{id}/cancel", P("runs:cancel")),
-    ("GET", "/jobs", P("jobs:read")),
-    ("POST", "/jobs", P("jobs:create")),
-    ("GET", "/jobs/cron-presets", P("jobs:read")),
-    ("POST", "/jobs/cron-preview", P("jobs:read")),
-    ("GET", "/jobs/{id}", P("jobs:read")),
-    ("PATCH", "/jobs/{id}", P("jobs:update")),
-    ("PUT", "/jobs/{id}", P("jobs:update")),
-    ("DELETE", "/jobs/{id}", P("jobs:delete")),
-    ("POST", "/jobs/{id}/run", P("jobs:run")),
-    ("POST", "/jobs/{id}/clone", P("jobs:create")),
-    ("POST", "/jobs/{id}/pause", P("jobs:update")),
-    ("POST", "/jobs/{id}/resume", P("jobs:update")),
-    ("POST", "/jobs/{id}/retention-preview", P("jobs:read")),
+    ("GET", "/backups", W("backups:read")),
+    ("POST", "/backups", W("backups:create")),
+    ("GET", "/backups/stats", W("backups:read")),
+    ("GET", "/backups/trends", W("backups:read")),
+    ("GET", "/backups/calendar", W("backups:read")),
+    ("GET", "/backups/freshness", W("backups:read")),
+    ("GET", "/backups/{id}", W("backups:read")),
+    ("PATCH", "/backups/{id}", W("backups:update")),
+    ("DELETE", "/backups/{id}", W("backups:delete")),
+    ("GET", "/backups/{id}/log", W("backups:read")),
+    ("POST", "/backups/{id}/verify", W("backups:verify")),
+    ("GET", "/backups/{id}/objects", W("backups:read")),
+    ("GET", "/backups/{id}/diff", W("backups:read")),
+    ("GET", "/backups/{id}/export", W("backups:download")),
+    ("POST", "/backups/{id}/restore", W("backups:restore")),
+    ("GET", "/restores", W("restores:read")),
+    ("GET", "/restores/{id}", W("restores:read")),
+    ("GET", "/runs", W("runs:read")),
+    ("GET", "/runs/{id}", W("runs:read")),
+    ("GET", "/runs/{id}/log", W("runs:read")),
+    ("GET", "/runs/{id}/events", W("runs:read")),
+    ("POST", "/runs/{id}/cancel", W("runs:cancel")),
+    ("GET", "/jobs", W("jobs:read")),
+    ("POST", "/jobs", W("jobs:create")),
+    ("GET", "/jobs/cron-presets", Shared("jobs:read")),
+    ("POST", "/jobs/cron-preview", Shared("jobs:read")),
+    ("GET", "/jobs/{id}", W("jobs:read")),
+    ("PATCH", "/jobs/{id}", W("jobs:update")),
+    ("PUT", "/jobs/{id}", W("jobs:update")),
+    ("DELETE", "/jobs/{id}", W("jobs:delete")),
+    ("POST", "/jobs/{id}/run", W("jobs:run")),
+    ("POST", "/jobs/{id}/clone", W("jobs:create")),
+    ("POST", "/jobs/{id}/pause", W("jobs:update")),
+    ("POST", "/jobs/{id}/resume", W("jobs:update")),
+    ("POST", "/jobs/{id}/retention-preview", W("jobs:read")),
 ];
 
 /// What that operation takes, if it is one.
@@ -190,17 +249,23 @@ pub(crate) fn needs(method: &Method, path: &str) -> Option<Needs> {
         .map(|(_, _, needs)| *needs)
 }
 
-/// Lets a request through to its handler when its caller may do this.
-pub(crate) async fn layer(request: Request, next: Next) -> Response {
+/// Lets a request through to its handler when its caller may do this, and has it written down when a
+/// known caller is refused, here or by what the handler asks of.
+pub(crate) async fn layer(State(engine): State<Engine>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or("", MatchedPath::as_str);
     let Some(needs) = needs(request.method(), path) else {
         return other_methods(path, request.method());
     };
-    match admitted(&request, needs) {
+    let operation = format!("{} {path}", request.method());
+    let response = match admitted(&request, needs) {
         Ok(()) => next.run(request).await,
         Err(error) => Problem::from(error).into_response(),
+    };
+    if response.status() == StatusCode::FORBIDDEN {
+        engine.denied(&operation).await;
     }
+    response
 }
 
 /// Answers a method that the path does not have, and names those it has.
@@ -218,51 +283,48 @@ fn other_methods(path: &str, method: &Method) -> Response {
     response
 }
 
-/// Refuses callers that are limited to projects: nothing keeps them within these yet, and who is let in
-/// must not see more than they were given.
+/// Refuses callers who are limited to projects what is about the engine as a whole.
 fn refuse_limited(caller: &Caller) -> Result<(), Error> {
-    if caller.projects.is_none() {
+    let Some(projects) = &caller.projects else {
         return Ok(());
-    }
+    };
     Err(Error::new(
         Code::Forbidden,
         format!(
-            "{} is limited to projects, which this version cannot keep anybody to",
-            caller.actor.label()
+            "{} is limited to projects ({}), and this is about the engine as a whole",
+            caller.actor.label(),
+            projects.join(", ")
         ),
     )
     .hint("Use a key or a group without projects"))
 }
 
 fn admitted(request: &Request, needs: Needs) -> Result<(), Error> {
+    if needs == Nothing {
+        return Ok(());
+    }
     let caller = request.extensions().get::<Arc<Caller>>();
     let caller = caller.filter(|caller| caller.actor != Actor::Nobody);
-    let unknown = || {
+    let caller = caller.ok_or_else(|| {
         Error::new(
             Code::Unauthenticated,
             "The request names nobody this engine knows",
         )
+    })?;
+    let Some(permission) = needs.permission() else {
+        return Ok(());
     };
-    match needs {
-        Needs::Nothing => Ok(()),
-        Needs::Caller => caller.map(|_| ()).ok_or_else(unknown),
-        Needs::Permission(permission) => {
-            let caller = caller.ok_or_else(unknown)?;
-            refuse_limited(caller)?;
-            caller.require(permission)
-        }
-        Needs::Socket(permission) => {
-            let caller = caller.ok_or_else(unknown)?;
-            refuse_limited(caller)?;
-            caller.require(permission)?;
-            match request.extensions().get::<Origin>() {
-                Some(Origin::Socket { .. }) => Ok(()),
-                _ => Err(Error::new(
-                    Code::Forbidden,
-                    "This is answered over the Unix socket only",
-                )
-                .hint("Run the command on the machine of the engine")),
-            }
-        }
+    if !matches!(needs, Needs::Within(_) | Shared(_)) {
+        refuse_limited(caller)?;
     }
+    caller.require(permission)?;
+    let origin = request.extensions().get::<Origin>();
+    if matches!(needs, Socket(_)) && !matches!(origin, Some(Origin::Socket { .. })) {
+        return Err(Error::new(
+            Code::Forbidden,
+            "This is answered over the Unix socket only",
+        )
+        .hint("Run the command on the machine of the engine"));
+    }
+    Ok(())
 }

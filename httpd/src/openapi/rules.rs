@@ -173,6 +173,16 @@ fn permit(operation: &mut Value, needs: Option<Needs>) {
     let text = match needs {
         Some(Needs::Permission(permission)) => {
             operation["x-permission"] = json!(permission);
+            format!("Needs the permission `{permission}` for all projects.")
+        }
+        Some(Needs::Within(permission)) => {
+            operation["x-permission"] = json!(permission);
+            format!(
+                "Needs the permission `{permission}`. Who is limited to projects sees and changes what is in these."
+            )
+        }
+        Some(Needs::Shared(permission)) => {
+            operation["x-permission"] = json!(permission);
             format!("Needs the permission `{permission}`.")
         }
         Some(Needs::Socket(permission)) => {

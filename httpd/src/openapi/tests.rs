@@ -73,7 +73,10 @@ fn every_operation_says_what_it_is_and_what_it_takes() {
         match needs {
             Needs::Nothing => assert_eq!(operation["security"], json!([]), "{what}"),
             Needs::Caller => assert!(operation.get("security").is_none(), "{what}"),
-            Needs::Permission(name) | Needs::Socket(name) => {
+            Needs::Permission(name)
+            | Needs::Within(name)
+            | Needs::Shared(name)
+            | Needs::Socket(name) => {
                 assert!(operation.get("security").is_none(), "{what}");
                 assert_eq!(operation["x-permission"], **name, "{what}");
             }

@@ -3,6 +3,7 @@
 mod backup;
 mod connection;
 mod job;
+mod project;
 mod repository;
 mod restore;
 mod run;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use backup::{
-    BackupAnnotate, BackupCommand, BackupDelete, BackupDiff, BackupExport, BackupList,
+    BackupAnnotate, BackupCommand, BackupDays, BackupDelete, BackupDiff, BackupExport, BackupList,
     BackupObjects, BackupPin, BackupRun, BackupVerify,
 };
 pub(crate) use connection::{
@@ -23,6 +24,9 @@ pub(crate) use connection::{
 };
 pub(crate) use job::{
     JobAdd, JobCommand, JobEdit, JobKeep, JobList, JobOptions, JobPreview, JobRun,
+};
+pub(crate) use project::{
+    EnvironmentBackup, EnvironmentCommand, EnvironmentSchedule, ProjectCommand,
 };
 pub(crate) use repository::{
     RepositoryAdd, RepositoryCommand, RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest,
@@ -198,6 +202,14 @@ Exits 0 only when every row was back. Without a server at hand, assets/demo star
     /// Backups that are made again and again
     #[command(subcommand)]
     Job(JobCommand),
+
+    /// Groups of connections that users and keys can be limited to
+    #[command(subcommand)]
+    Project(ProjectCommand),
+
+    /// The environments of projects, and their schedules
+    #[command(subcommand, visible_alias = "env")]
+    Environment(EnvironmentCommand),
 
     /// Executions: what is running, what happened
     #[command(subcommand)]

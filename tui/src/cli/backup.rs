@@ -1,5 +1,6 @@
 //! `backup …`
 
+mod days;
 mod diff;
 mod export;
 mod remarks;
@@ -33,6 +34,9 @@ pub(crate) async fn backup(session: &Session, command: BackupCommand) -> Done {
         BackupCommand::Log(name) => log(session, &name.backup).await,
         BackupCommand::Verify(args) => verify(session, &args).await,
         BackupCommand::Diff(args) => diff::diff(session, &args).await,
+        BackupCommand::Trends(args) => days::trends(session, args).await,
+        BackupCommand::Calendar(args) => days::calendar(session, args).await,
+        BackupCommand::Freshness(args) => days::freshness(session, &args.page).await,
         BackupCommand::Pin(args) => remarks::pin(session, &args).await,
         BackupCommand::Annotate(args) => remarks::annotate(session, args).await,
         BackupCommand::Delete(args) => delete(session, &args).await,
@@ -53,6 +57,7 @@ async fn run_backup(session: &Session, args: BackupRun) -> Done {
         connection,
         database,
         repository: args.repository,
+        backup_type: args.r#type.map(|text| text.parse()).transpose()?,
         label: args.label,
         note: args.note,
         schemas: args.schema,
@@ -67,6 +72,9 @@ async fn run_backup(session: &Session, args: BackupRun) -> Done {
 
 /// Shows how the runs go on and prints the backups they made.
 pub(crate) async fn follow_backups(session: &Session, started: &Started, detach: bool) -> Done {
+    for warning in &started.warnings {
+        session.output.note(warning);
+    }
     if detach {
         return progress::detached(session, started);
     }

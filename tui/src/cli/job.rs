@@ -2,6 +2,8 @@
 
 mod show;
 
+pub(super) use show::rules;
+
 use backstay_engine::model::{
     self, CronPreview, CronPreviewRequest, Job, JobSchedule, Policy, RetentionPreview, Retries,
     Started, Tier, Window,
@@ -66,6 +68,7 @@ async fn add(session: &Session, args: JobAdd) -> Done {
         tables: options.table,
         exclude_tables: options.exclude_table,
         label: options.label,
+        backup_type: options.r#type.map(|text| text.parse()).transpose()?,
     };
     let client = session.engine().await?;
     let job: Job = client.post(&path(&["jobs"]), &create).await?;
@@ -99,6 +102,7 @@ async fn edit(session: &Session, args: JobEdit) -> Done {
         tables: given(options.table),
         exclude_tables: given(options.exclude_table),
         label: options.label,
+        backup_type: options.r#type.map(|text| text.parse()).transpose()?,
     };
     let target = path(&["jobs", &before.id.to_string()]);
     let job: Job = session.client().patch(&target, &edit).await?;
@@ -138,7 +142,7 @@ fn schedule(options: &JobOptions, before: Option<&JobSchedule>) -> Result<Option
     }))
 }
 
-fn policy(keep: &JobKeep) -> Option<Policy> {
+pub(super) fn policy(keep: &JobKeep) -> Option<Policy> {
     let tier = |keep: Option<u32>| {
         keep.map(|keep| Tier {
             keep: Some(keep),

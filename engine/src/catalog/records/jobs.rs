@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::record::{Facet, Record, Table};
+use super::super::record::{Facet, Owner, Record, Table};
 use crate::ids::{JobId, RepositoryId};
 use crate::model::{Job, Time};
 
@@ -12,6 +12,8 @@ pub mod job {
     pub const CONNECTION: u8 = 0;
     /// Whether it runs by itself.
     pub const ENABLED: u8 = 1;
+    /// Id of the environment whose schedule it belongs to.
+    pub const ENVIRONMENT: u8 = 2;
 }
 
 /// A job, and how far its schedule is dealt with.
@@ -62,13 +64,22 @@ impl Record for JobRecord {
     fn set_serial(&mut self, serial: u64) {
         self.job.serial = serial;
     }
+    fn owner(&self) -> Owner {
+        Owner::Connection(self.job.connection_id)
+    }
     fn name(&self) -> Option<String> {
         Some(self.job.name.clone())
     }
     fn facets(&self) -> Vec<Facet> {
-        vec![
+        let mut facets = vec![
             (job::CONNECTION, self.job.connection_id.to_string()),
             (job::ENABLED, self.job.enabled.to_string()),
-        ]
+        ];
+        facets.extend(
+            self.job
+                .environment_id
+                .map(|id| (job::ENVIRONMENT, id.to_string())),
+        );
+        facets
     }
 }

@@ -16,7 +16,7 @@ async fn a_catalog_of_layout_one_gets_the_newer_indexes() {
     for _ in 0..2 {
         let catalog = reopened(&fixture).await.unwrap();
         check(&catalog);
-        assert_eq!(catalog.meta("layout").unwrap().as_deref(), Some("2"));
+        assert_eq!(catalog.meta("layout").unwrap().as_deref(), Some("3"));
     }
 }
 
@@ -61,7 +61,7 @@ fn check(catalog: &Catalog) {
         8000 + 2 + 3 + 4 + 6 + 7 + 8 + 10 + 11
     );
     assert_eq!(sum(&tally::verified(VerifyLevel::Checked)), 1);
-    assert_eq!(sum(&tally::in_repository(second, tally::BACKUPS)), 5);
+    assert_eq!(sum(&tally::within(second, tally::BACKUPS)), 5);
 
     let first = RepositoryId::from_bits(1);
     let deleted = Query::newest(50).only(trash::REPOSITORY, Some(first));

@@ -282,8 +282,8 @@ async fn numbers_are_kept_and_not_counted(catalog: &Catalog, all: &[Backup]) {
             tally::PARTIAL.to_owned(),
             tally::SOURCE_BYTES.to_owned(),
             tally::verified(VerifyLevel::None),
-            tally::in_repository(place, tally::BACKUPS),
-            tally::in_repository(place, tally::SOURCE_BYTES),
+            tally::within(place, tally::BACKUPS),
+            tally::within(place, tally::SOURCE_BYTES),
         ]
         .map(|name| catalog.tally::<BackupRecord>(&name).unwrap());
         assert_eq!(catalog.rows_read() - before, 6);

@@ -1,20 +1,29 @@
 //! The audit log: written with every change, read and verified.
 
+use std::collections::HashMap;
+
+use chrono::TimeDelta;
+use parking_lot::Mutex;
 use serde::Serialize;
 
 use super::super::Engine;
 use crate::access::chain::{START, link, masked};
-use crate::access::scope;
+use crate::access::{Actor, scope};
 use crate::catalog::records::{AuditRecord, audit};
 use crate::catalog::{Query, Tx};
 use crate::error::Result;
 use crate::ids::AuditId;
-use crate::model::{AuditEvent, AuditList, AuditVerdict, Page};
+use crate::model::{AuditEvent, AuditList, AuditVerdict, Page, Time};
 
 /// Where the catalog keeps the newest entry's number and hash.
 const HEAD: &str = "audit_head";
 /// Entries that a verification reads at a time.
 const BATCH: usize = 1000;
+/// Refusals of one caller that are written down, and in which time.
+const DENIALS_MAX: u32 = 50;
+const DENIALS_EVERY: TimeDelta = TimeDelta::hours(1);
+/// Callers whose refusals are counted.
+const DENIED_CALLERS_MAX: usize = 1000;
 
 impl Engine {
     /// Writes down that the caller changed something.
@@ -41,8 +50,8 @@ impl Engine {
             hash: String::new(),
         };
         self.append(event).await?;
-        if !action.starts_with("log") {
-            // Logins aside, that belongs into the exports.
+        if !action.starts_with("log") && action != "access.denied" {
+            // Logins and refusals aside, that belongs into the exports.
             self.changed();
         }
         Ok(())
@@ -55,6 +64,24 @@ impl Engine {
         subject: impl ToString,
     ) -> Result<()> {
         self.audit(action, subject, None::<&()>, None::<&()>).await
+    }
+
+    /// Writes down that a known caller was refused an operation. One caller fills so many entries an hour,
+    /// no more: whoever tries on does not drown the others.
+    pub async fn denied(&self, operation: &str) {
+        let caller = scope::current();
+        if caller.actor == Actor::Nobody {
+            return;
+        }
+        let label = caller.actor.label();
+        let Some(last) = self.0.denials.count(&label, self.now()) else {
+            return;
+        };
+        let what = serde_json::json!({"operation": operation, "more_are_not_written": last});
+        let written = self.audit("access.denied", "", None::<&()>, Some(&what));
+        if let Err(error) = written.await {
+            tracing::error!(error = error.report(), "a refusal was not written down");
+        }
     }
 
     async fn append(&self, event: AuditEvent) -> Result<()> {
@@ -121,6 +148,24 @@ impl Engine {
             Some(stray) => Ok(verdict(serial, Some((stray, "Nobody wrote it here")))),
             None => Ok(verdict(serial, None)),
         }
+    }
+}
+
+/// How often callers were refused within the hour.
+#[derive(Debug, Default)]
+pub(in super::super) struct Denials(Mutex<HashMap<String, (Time, u32)>>);
+
+impl Denials {
+    /// Counts one more; nothing when it is not to be written down, else whether it is the last for now.
+    fn count(&self, caller: &str, now: Time) -> Option<bool> {
+        let mut all = self.0.lock();
+        all.retain(|_, (begin, _)| now - *begin < DENIALS_EVERY);
+        if !all.contains_key(caller) && all.len() >= DENIED_CALLERS_MAX {
+            return None;
+        }
+        let (_, count) = all.entry(caller.to_owned()).or_insert((now, 0));
+        *count = count.saturating_add(1);
+        (*count <= DENIALS_MAX).then_some(*count == DENIALS_MAX)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{GroupId, GroupKind};
 use crate::model::{Group, GroupCreate, GroupEdit, Page, PageRequest};
 
-const OPERATOR_PERMISSIONS: [&str; 16] = [
+const OPERATOR_PERMISSIONS: [&str; 18] = [
     "alerts:*",
     "backups:create",
     "backups:read",
@@ -19,9 +19,11 @@ const OPERATOR_PERMISSIONS: [&str; 16] = [
     "connections:read",
     "connections:test",
     "drills:*",
+    "environments:read",
     "events:read",
     "jobs:read",
     "jobs:run",
+    "projects:read",
     "repositories:read",
     "restores:read",
     "runs:*",

@@ -265,13 +265,14 @@ async fn nobody_gives_what_they_do_not_have() {
         place.engine.edit_group("shop-keepers", wider),
     )
     .await;
-    assert_eq!(code(edited), Code::Forbidden);
+    // Users and groups are not of any project, so she does not find them.
+    assert_eq!(code(edited), Code::NotFound);
     let climb = UserEdit {
         groups: Some(vec!["administrators".to_owned()]),
         ..UserEdit::default()
     };
     let climbed = scope::acting_as(ann, place.engine.edit_user("ann", climb)).await;
-    assert_eq!(code(climbed), Code::Forbidden);
+    assert_eq!(code(climbed), Code::NotFound);
     assert_eq!(
         code(place.engine.remove_group("shop-keepers").await),
         Code::Conflict,

@@ -57,6 +57,8 @@ impl Engine {
             no_privileges: request.no_privileges,
             globals: request.globals,
         };
+        self.audit("backup.export", backup.id, None::<&()>, Some(request))
+            .await?;
         let task = self.quiet_task();
         let stop = task.cancel.clone().drop_guard();
         let (sender, blocks) = mpsc::channel(BLOCKS);

@@ -87,6 +87,8 @@ impl Engine {
             .only(backup::CONNECTION, connection)
             .only(backup::DATABASE, database)
             .within(None, end);
+        // Without a name, a connection may be any.
+        let asked = self.within_projects(asked, backup::CONNECTION)?;
         if database.is_some() {
             return Ok(asked);
         }

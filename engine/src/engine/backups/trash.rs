@@ -54,6 +54,14 @@ impl Engine {
             })
             .await?
             .ok_or_else(|| gone(id))?;
+        let remarks = |backup: &Backup| {
+            serde_json::json!({
+                "label": backup.label, "note": backup.note, "pinned_until": backup.pinned_until,
+            })
+        };
+        let (before, after) = (remarks(&backup), remarks(&saved.0));
+        self.audit("backup.edit", id, Some(&before), Some(&after))
+            .await?;
         self.publish("backup.changed", id, &saved.0);
         self.changed();
         Ok(saved.0)
@@ -117,6 +125,9 @@ impl Engine {
                 }
                 Ok(())
             })
+            .await?;
+        let reason = serde_json::json!({"reason": why, "purge_after": deletion.purge_after});
+        self.audit("backup.delete", id, Some(&told(&backup)), Some(&reason))
             .await?;
         self.publish("backup.deleted", id, &deletion);
         self.changed();
@@ -183,6 +194,14 @@ impl Engine {
             "Backup {} is the last good one of {}/{}",
             doomed.id, doomed.connection, doomed.database
         ))
+    }
+}
+
+/// A backup as the audit log keeps it: without the list of what it lacks, which may be long.
+pub(in super::super) fn told(backup: &Backup) -> Backup {
+    Backup {
+        losses: Vec::new(),
+        ..backup.clone()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use crate::catalog::records::{BackupRecord, RepositoryRecord, RunRecord, Work};
 use crate::error::{Error, Result};
-use crate::ids::{ConnectionId, RunId};
+use crate::ids::{BackupId, ConnectionId, RunId};
 use crate::model::{
     Backup, BackupKind, BackupType, RunStatus, ServerKind, Time, Trigger, VerifyLevel,
 };
@@ -27,6 +27,10 @@ pub(super) struct RunFacts {
     pub(super) label: Option<String>,
     #[serde(default)]
     pub(super) note: Option<String>,
+    #[serde(default, rename = "type")]
+    pub(super) backup_type: Option<BackupType>,
+    #[serde(default)]
+    pub(super) base: Option<BackupId>,
     pub(super) created_at: Time,
 }
 
@@ -93,7 +97,11 @@ pub(super) async fn backup_of_snapshot(
         engine: ServerKind::Postgres,
         database: facts.database.clone(),
         kind: BackupKind::Logical,
-        backup_type: BackupType::Full,
+        backup_type: run
+            .as_ref()
+            .and_then(|run| run.backup_type)
+            .unwrap_or(BackupType::Full),
+        base_backup_id: run.as_ref().and_then(|run| run.base),
         status: status(&facts),
         repository_id: record.repository.id,
         repository: record.repository.name.clone(),

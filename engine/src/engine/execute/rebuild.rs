@@ -61,6 +61,7 @@ impl Engine {
                 taken_in.retain(|taken| taken != origin);
             }
         }
+        self.ensure_environments().await?;
         self.take_backups(&repository, &record, &exports, &mut report, task)
             .await?;
         self.remember_taken_in(&record, taken_in).await?;

@@ -54,7 +54,12 @@ impl Engine {
             .backup_id
             .ok_or_else(|| Error::internal("The run makes no backup"))?;
         let database = run.database.clone().unwrap_or_default();
+        let made = self.0.catalog.get::<BackupRecord>(id.bits())?;
+        let made = made.map(|record| record.0);
+        let base = made.as_ref().and_then(|made| made.base_backup_id);
         let facts = RunFacts {
+            backup_type: made.map(|made| made.backup_type),
+            base,
             run_id: run.id,
             trigger: run.trigger,
             connection_id: connection.connection.id,
@@ -66,7 +71,10 @@ impl Engine {
         let config = &self.0.config;
         let request = BackupRequest {
             target: self.target(&connection)?,
-            base: self.last_good(&connection, &database)?,
+            base: match base {
+                Some(base) => Some(base),
+                None => self.last_good(&connection, &database)?,
+            },
             database,
             selection: selection(work),
             id,

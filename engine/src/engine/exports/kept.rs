@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::catalog::records::{ApiKeyRecord, GroupRecord, JobRecord, SettingsRecord, UserRecord};
+use crate::catalog::records::{
+    ApiKeyRecord, EnvironmentRecord, GroupRecord, JobRecord, ProjectRecord, SettingsRecord,
+    UserRecord,
+};
 use crate::catalog::{Catalog, Record};
 use crate::error::{Error, Result};
 use crate::secret::SecretText;
@@ -23,6 +26,8 @@ pub(in crate::engine) trait Portable: Record {
 impl Portable for GroupRecord {}
 impl Portable for UserRecord {}
 impl Portable for ApiKeyRecord {}
+impl Portable for ProjectRecord {}
+impl Portable for EnvironmentRecord {}
 impl Portable for JobRecord {}
 impl Portable for SettingsRecord {}
 
@@ -101,6 +106,8 @@ pub(super) fn all(catalog: &Catalog) -> Result<Vec<Kept>> {
     gather::<GroupRecord>(catalog, &mut all)?;
     gather::<UserRecord>(catalog, &mut all)?;
     gather::<ApiKeyRecord>(catalog, &mut all)?;
+    gather::<ProjectRecord>(catalog, &mut all)?;
+    gather::<EnvironmentRecord>(catalog, &mut all)?;
     gather::<JobRecord>(catalog, &mut all)?;
     gather::<SettingsRecord>(catalog, &mut all)?;
     Ok(all)

@@ -13,7 +13,7 @@ const ATTEMPTS_MAX: u32 = 20;
 const DAY_SECONDS: u32 = 24 * 60 * 60;
 
 impl Engine {
-    pub(super) fn new_job(&self, create: JobCreate, now: Time) -> Result<Job> {
+    pub(in super::super) fn new_job(&self, create: JobCreate, now: Time) -> Result<Job> {
         let connection = self.find_connection(&create.connection)?.connection;
         let job = Job {
             id: JobId::generate(now),
@@ -22,6 +22,7 @@ impl Engine {
             enabled: create.enabled.unwrap_or(true),
             connection_id: connection.id,
             connection: connection.name,
+            environment_id: None,
             repository_ids: self.repository_ids(&create.repositories)?,
             repositories: Vec::new(),
             work: JobWork {
@@ -30,6 +31,7 @@ impl Engine {
                 tables: create.tables,
                 exclude_tables: create.exclude_tables,
                 label: create.label,
+                backup_type: create.backup_type,
                 retries: create.retries.unwrap_or_default(),
                 max_runtime_seconds: create.max_runtime_seconds,
                 verify: create.verify,
@@ -70,6 +72,7 @@ impl Engine {
             }
         }
         work.label = edit.label.or(work.label.take());
+        work.backup_type = edit.backup_type.or(work.backup_type);
         work.retries = edit.retries.unwrap_or(work.retries);
         work.max_runtime_seconds = edit.max_runtime_seconds.or(work.max_runtime_seconds);
         work.verify = edit.verify.or(work.verify);
@@ -83,7 +86,7 @@ impl Engine {
         checked(job)
     }
 
-    fn repository_ids(&self, keys: &[String]) -> Result<Vec<RepositoryId>> {
+    pub(in super::super) fn repository_ids(&self, keys: &[String]) -> Result<Vec<RepositoryId>> {
         let mut ids = Vec::with_capacity(keys.len());
         for key in keys {
             let id = self.find_repository(key)?.repository.id;

@@ -25,7 +25,7 @@ impl Engine {
         self.fates(&job, policy, |_| true)
     }
 
-    fn fates(
+    pub(in super::super) fn fates(
         &self,
         job: &Job,
         mut policy: Policy,

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use super::super::Engine;
-use super::super::backups::source_of;
+use super::super::backups::{remarks_on_types, source_of};
 use crate::catalog::records::{
     ConnectionRecord, DatabaseRecord, JobRecord, OfJob, RepositoryRecord, Retry, RunRecord,
 };
@@ -17,9 +17,15 @@ impl Engine {
     pub async fn run_job(&self, key: &str, trigger: Trigger) -> Result<Started> {
         let job = self.find_job(key)?.job;
         let runs = self.runs_of(&job, trigger).await?;
-        let started = self.start(runs).await?;
-        self.audit_bare("job.run", job.id).await?;
-        Ok(started)
+        let warnings = remarks_on_types(job.work.backup_type, &runs);
+        let started = self.queue(runs).await?;
+        let what = serde_json::json!({"runs": started.run_ids});
+        self.audit("job.run", job.id, None::<&()>, Some(&what))
+            .await?;
+        Ok(Started {
+            warnings,
+            ..started
+        })
     }
 
     pub(super) async fn runs_of(&self, job: &Job, trigger: Trigger) -> Result<Vec<NewRun>> {
@@ -35,7 +41,7 @@ impl Engine {
         for database in self.databases_of_job(job, &connection).await? {
             for repository in &repositories {
                 let run = self.new_job_run(job, &connection, repository, &database, 1, trigger);
-                runs.push(run);
+                runs.push(run?);
             }
         }
         Ok(runs)
@@ -46,14 +52,14 @@ impl Engine {
         let connection = self.find_connection(&job.connection_id.to_string())?;
         let repository = self.find_repository(&retry.repository_id.to_string())?;
         let (database, attempt) = (&retry.database, retry.attempt);
-        Ok(self.new_job_run(
+        self.new_job_run(
             job,
             &connection,
             &repository,
             database,
             attempt,
             Trigger::Schedule,
-        ))
+        )
     }
 
     fn new_job_run(
@@ -64,18 +70,19 @@ impl Engine {
         database: &str,
         attempt: u32,
         trigger: Trigger,
-    ) -> NewRun {
+    ) -> Result<NewRun> {
         let work = BackupCreate {
             connection: connection.connection.name.clone(),
             database: Some(database.to_owned()),
             repository: Some(repository.repository.name.clone()),
             label: job.work.label.clone(),
+            backup_type: job.work.backup_type,
             schemas: job.work.schemas.clone(),
             tables: job.work.tables.clone(),
             exclude_tables: job.work.exclude_tables.clone(),
             ..BackupCreate::default()
         };
-        let mut new = self.new_backup(connection, repository, database, work, trigger);
+        let mut new = self.new_backup(connection, repository, database, work, trigger)?;
         new.record.run.job_id = Some(job.id.to_string());
         new.record.job = Some(OfJob {
             id: job.id,
@@ -85,7 +92,7 @@ impl Engine {
         if let Some(backup) = &mut new.backup {
             backup.0.job_id = Some(job.id.to_string());
         }
-        new
+        Ok(new)
     }
 
     /// Its databases. Where a server does not answer, those it had: their runs say what is wrong.
@@ -97,8 +104,16 @@ impl Engine {
         if !job.work.databases.is_empty() {
             return Ok(job.work.databases.clone());
         }
+        self.selected_databases(connection).await
+    }
+
+    /// The selected databases of a server; where it does not answer, those it had.
+    pub(in super::super) async fn selected_databases(
+        &self,
+        connection: &ConnectionRecord,
+    ) -> Result<Vec<String>> {
         let whole = BackupCreate {
-            connection: job.connection_id.to_string(),
+            connection: connection.connection.id.to_string(),
             ..BackupCreate::default()
         };
         let error = match self.what_to_back_up(&whole).await {
@@ -202,7 +217,7 @@ impl Engine {
             let backup = self.restorable_backup(&backup.to_string())?;
             let mut proof = self.new_verification(&backup, level, run.trigger);
             proof.record.run.job_id = Some(key);
-            self.start(vec![proof]).await?;
+            self.queue(vec![proof]).await?;
         }
         if run.status == RunStatus::Success && !job.work.retention.is_empty() {
             self.retain(&job, run).await?;

@@ -1,8 +1,9 @@
 //! Checks, prunes, repairs, rebuilds: work on a repository that goes on as runs; and its trash.
 
 use super::super::Engine;
-use crate::catalog::Query;
+use super::super::backups::told;
 use crate::catalog::records::{RepositoryRecord, RunRecord, TrashRecord, Work, trash};
+use crate::catalog::{Query, Record as _};
 use crate::error::{Code, Error, Result};
 use crate::model::{
     Backup, CheckRequest, Deletion, KeySlot, Page, PruneReport, PruneRequest, RebuildRequest,
@@ -116,7 +117,12 @@ impl Engine {
         let id = self.find_repository(key)?.repository.id;
         let query = Query::newest(usize::MAX).only(trash::REPOSITORY, Some(id));
         let found = self.0.catalog.list::<TrashRecord>(&query)?.records;
-        let mut items: Vec<Deletion> = found.into_iter().map(|record| record.deletion).collect();
+        let mut items: Vec<Deletion> = Vec::new();
+        for record in found {
+            if self.may_see(&record.owner())? {
+                items.push(record.deletion);
+            }
+        }
         items.sort_by_key(|deletion| std::cmp::Reverse(deletion.deleted_at));
         Ok(Page::whole(items))
     }
@@ -134,7 +140,15 @@ impl Engine {
                 ),
             ));
         }
-        self.take_back(&record, trashed).await
+        let backup = self.take_back(&record, trashed).await?;
+        self.audit(
+            "backup.undelete",
+            backup.id,
+            None::<&()>,
+            Some(&told(&backup)),
+        )
+        .await?;
+        Ok(backup)
     }
 
     async fn maintain(

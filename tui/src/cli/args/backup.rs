@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use super::types::{Pin, Source};
@@ -18,9 +18,12 @@ Examples:
   backstay backup run shop/orders                     one database
   backstay backup run shop/orders --schema public --exclude-table 'public.log_*'
   backstay backup run shop --label before-upgrade --detach
+  backstay backup run shop/orders --type incr
 
 In patterns * stands for any text and ? for one character; other letters are compared as they are.
 One that matches nothing is an error, with --exclude-table a warning in the log.
+A backup of any type reads everything, stores only what the repository lacks, and is restored by
+itself; types are what retention counts (keep_last_full, keep_last_incremental in the API).
 Shows progress until it ended; Ctrl-C cancels it and leaves no half-written state.
 Exits 5 when some objects could not be saved; `backstay backup show` says which.")]
     Run(BackupRun),
@@ -87,6 +90,35 @@ Examples:
   backstay backup pin bck_01J8Z --until none                    remove the pin")]
     Pin(BackupPin),
 
+    /// Say how backups went day by day
+    #[command(after_help = "\
+Examples:
+  backstay backup trends
+  backstay backup trends shop/orders --from 2026-03-01 --to 2026-03-31
+
+Counts what was done, whether or not the backups are still there. Days are those of UTC.")]
+    Trends(BackupDays),
+
+    /// Say which backups there are of each day
+    #[command(after_help = "\
+Examples:
+  backstay backup calendar
+  backstay backup calendar shop --from 2026-03-01 --to 2026-03-31
+
+Days are those of UTC.")]
+    Calendar(BackupDays),
+
+    /// Say how old the last good backup of each database is, against its jobs' schedules
+    #[command(after_help = "\
+Examples:
+  backstay backup freshness
+  backstay backup freshness --json | jq '.items[] | select(.state == \"stale\")'
+
+fresh: no scheduled time has passed since. due: one has, by less than half of the time to the
+next. stale: the scheduled backup is overdue. none: there is none yet, and none is overdue.
+unscheduled: no job backs it up by itself.")]
+    Freshness(BackupFreshness),
+
     /// Give a backup a label or a note
     #[command(after_help = "\
 Examples:
@@ -132,6 +164,10 @@ pub(crate) struct BackupRun {
     /// Store it here instead of in the default repository
     #[arg(long, value_name = "R")]
     pub(crate) repository: Option<String>,
+
+    /// full, diff (against the last full one) or incr (against the last one)
+    #[arg(long, value_name = "TYPE", value_parser = ["full", "diff", "incr"])]
+    pub(crate) r#type: Option<String>,
 
     /// A word to find it by
     #[arg(long, value_name = "TEXT")]
@@ -197,6 +233,33 @@ pub(crate) struct BackupList {
     #[arg(long, value_name = "TIME", value_parser = types::time)]
     pub(crate) until: Option<DateTime<Utc>>,
 
+    #[command(flatten)]
+    pub(crate) page: Page,
+}
+
+/// `backup trends` and `backup calendar`
+#[derive(Debug, Args)]
+pub(crate) struct BackupDays {
+    /// Only of this connection, and this database
+    #[arg(value_name = "CONNECTION[/DATABASE]", value_parser = types::source)]
+    pub(crate) target: Option<Source>,
+
+    /// Only of connections of this project, or of its environment: PROJECT[/ENVIRONMENT]
+    #[arg(long, value_name = "P[/E]", conflicts_with = "target")]
+    pub(crate) environment: Option<String>,
+
+    /// The first day, like 2026-03-01; 29 days before the last one unless told otherwise
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<NaiveDate>,
+
+    /// The last day; today unless told otherwise
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<NaiveDate>,
+}
+
+/// `backup freshness`
+#[derive(Debug, Args)]
+pub(crate) struct BackupFreshness {
     #[command(flatten)]
     pub(crate) page: Page,
 }

@@ -132,6 +132,10 @@ pub(crate) struct JobOptions {
     #[arg(long, value_name = "TEXT")]
     pub(crate) label: Option<String>,
 
+    /// full, diff or incr: what retention counts them as
+    #[arg(long, value_name = "TYPE", value_parser = ["full", "diff", "incr"])]
+    pub(crate) r#type: Option<String>,
+
     /// Only this schema; may be given several times, * and ? match
     #[arg(long, short = 'n', value_name = "SCHEMA")]
     pub(crate) schema: Vec<String>,

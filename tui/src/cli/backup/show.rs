@@ -99,6 +99,10 @@ pub(super) fn view(paint: Paint, backup: &Backup) -> String {
         .tone(1, Tone::of(backup.status))
         .fact("chosen", holds(backup))
         .fact("kind", format!("{}, {}", backup.kind, backup.backup_type))
+        .maybe(
+            "compared with",
+            backup.base_backup_id.map(|base| base.to_string()),
+        )
         .maybe("state of", backup.point_at.map(time))
         .fact("asked for", time(backup.created_at))
         .maybe("took", backup.duration_ms.map(duration_ms))

@@ -63,7 +63,7 @@ fn when(schedule: &JobSchedule) -> String {
     text
 }
 
-fn rules(policy: &model::Policy) -> String {
+pub(in crate::cli) fn rules(policy: &model::Policy) -> String {
     let tier = |tier: Option<model::Tier>| tier.and_then(|tier| tier.keep);
     let rules = [
         ("last", policy.keep_last),

@@ -1,12 +1,16 @@
 //! What a rebuild takes in besides connections and what was done with them: jobs, people, settings.
 
+use std::collections::HashMap;
+
 use super::{Engine, Put};
 use crate::catalog::Record as _;
 use crate::catalog::records::{
-    ApiKeyRecord, ConnectionRecord, GroupRecord, JobRecord, SettingsRecord, UserRecord,
+    ApiKeyRecord, ConnectionRecord, EnvironmentRecord, GroupRecord, JobRecord, ProjectRecord,
+    SettingsRecord, UserRecord, environment_key,
 };
 use crate::engine::exports::{CatalogExport, Portable};
 use crate::error::Result;
+use crate::ids::EnvironmentId;
 use crate::model::{Level, RebuildReport};
 use crate::monitor::Task;
 
@@ -43,12 +47,58 @@ impl Engine {
                 self.reread_settings()?;
             }
         }
-        self.take_in_jobs(export, report, task).await
+        let environments = self.take_in_environments(export, task).await?;
+        self.take_in_jobs(export, &environments, report, task).await
+    }
+
+    /// Answers which environment here each of the exported catalog is.
+    async fn take_in_environments(
+        &self,
+        export: &CatalogExport,
+        task: &Task,
+    ) -> Result<HashMap<EnvironmentId, EnvironmentId>> {
+        let catalog = &self.0.catalog;
+        for ProjectRecord(project) in self.kept::<ProjectRecord>(export)? {
+            if catalog.by_name::<ProjectRecord>(&project.name)?.is_none() {
+                self.put_if_new(ProjectRecord(project), task).await?;
+            }
+        }
+        let mut here = HashMap::new();
+        for mut record in self.kept::<EnvironmentRecord>(export)? {
+            let exported = record.environment.id;
+            let project = catalog.by_name::<ProjectRecord>(&record.environment.project)?;
+            let Some(ProjectRecord(project)) = project else {
+                continue;
+            };
+            record.environment.project_id = project.id;
+            // Its jobs come back paused, and stay so.
+            if let Some(schedule) = &mut record.schedule {
+                schedule.enabled = false;
+            }
+            let name = environment_key(&project.name, &record.environment.name);
+            let own = match catalog.by_name::<EnvironmentRecord>(&name)? {
+                Some(mut own) => {
+                    if own.schedule.is_none() && record.schedule.is_some() {
+                        own.schedule = record.schedule;
+                        own.repository_ids = record.repository_ids;
+                        own = catalog.put(own).await?;
+                    }
+                    own.environment.id
+                }
+                None => {
+                    self.put_if_new(record, task).await?;
+                    exported
+                }
+            };
+            here.insert(exported, own);
+        }
+        Ok(here)
     }
 
     async fn take_in_jobs(
         &self,
         export: &CatalogExport,
+        environments: &HashMap<EnvironmentId, EnvironmentId>,
         report: &mut RebuildReport,
         task: &Task,
     ) -> Result<u64> {
@@ -67,6 +117,10 @@ impl Engine {
             // The engine it comes from may be alive and do the same work.
             job.job.enabled = false;
             job.retries.clear();
+            job.job.environment_id = job
+                .job
+                .environment_id
+                .and_then(|id| environments.get(&id).copied());
             match self.put_if_new(job, task).await? {
                 Put::New => new += 1,
                 Put::LeftOut => left_out += 1,

@@ -1,0 +1,263 @@
+//! The schedule of an environment: a job for each of its connections, kept in line with it.
+
+use super::super::Engine;
+use crate::catalog::Query;
+use crate::catalog::records::{EnvironmentRecord, JobRecord, RepositoryRecord, job};
+use crate::error::{Code, Error, Result};
+use crate::ids::EnvironmentId;
+use crate::model::{
+    CatchUp, Connection, EnvironmentRetentionPreview, EnvironmentRetentionRequest,
+    EnvironmentSchedule, EnvironmentScheduleShown, Job, JobCreate, JobEdit, JobSchedule,
+    RetentionPreview, SchedulePart,
+};
+
+/// Longest name of a job, in bytes.
+const NAME_BYTES_MAX: usize = 64;
+
+impl Engine {
+    /// The schedule of an environment; an error when none was put.
+    pub async fn environment_schedule(&self, key: &str) -> Result<EnvironmentScheduleShown> {
+        let record = self.find_environment(key)?;
+        self.shown_schedule(&record)
+    }
+
+    fn shown_schedule(&self, record: &EnvironmentRecord) -> Result<EnvironmentScheduleShown> {
+        let own = &record.environment;
+        let Some(mut schedule) = record.schedule.clone() else {
+            return Err(Error::new(
+                Code::NotFound,
+                format!(
+                    "The environment \"{}/{}\" has no schedule",
+                    own.project, own.name
+                ),
+            )
+            .hint("Give it one: `backstay environment schedule P/E --cron daily`"));
+        };
+        schedule.repositories.clear();
+        for id in &record.repository_ids {
+            let found = self.0.catalog.get::<RepositoryRecord>(id.bits())?;
+            let name = found.map_or_else(|| id.to_string(), |found| found.repository.name);
+            schedule.repositories.push(name);
+        }
+        let (mut jobs, mut next_run_at) = (Vec::new(), None);
+        for record in self.jobs_of_environment(own.id)? {
+            let job = self.shown(record)?;
+            next_run_at = [next_run_at, job.next_run_at].into_iter().flatten().min();
+            jobs.push(job.name);
+        }
+        jobs.sort();
+        Ok(EnvironmentScheduleShown {
+            environment_id: own.id,
+            schedule,
+            jobs,
+            next_run_at,
+        })
+    }
+
+    /// Gives an environment a schedule, or another one; its jobs follow.
+    pub async fn put_environment_schedule(
+        &self,
+        key: &str,
+        schedule: EnvironmentSchedule,
+    ) -> Result<EnvironmentScheduleShown> {
+        let mut record = self.find_environment(key)?;
+        checked(&schedule)?;
+        let before = record.schedule.clone();
+        record.repository_ids = self.repository_ids(&schedule.repositories)?;
+        record.schedule = Some(schedule);
+        record.environment.updated_at = self.now();
+        let saved = self.0.catalog.put(record).await?;
+        let (id, after) = (saved.environment.id, &saved.schedule);
+        self.audit("environment.schedule", id, before.as_ref(), after.as_ref())
+            .await?;
+        self.changed();
+        self.follow_schedule(&saved).await?;
+        self.shown_schedule(&saved)
+    }
+
+    /// Takes the schedule of an environment away, and its jobs; backups stay.
+    pub async fn remove_environment_schedule(&self, key: &str) -> Result<()> {
+        let mut record = self.find_environment(key)?;
+        let before = record.schedule.take();
+        record.repository_ids.clear();
+        record.environment.updated_at = self.now();
+        let saved = self.0.catalog.put(record).await?;
+        let id = saved.environment.id;
+        self.audit("environment.unschedule", id, before.as_ref(), None::<&()>)
+            .await?;
+        self.changed();
+        self.follow_schedule(&saved).await
+    }
+
+    /// What rules make of the backups that the schedule's jobs made.
+    pub async fn preview_environment_retention(
+        &self,
+        key: &str,
+        request: EnvironmentRetentionRequest,
+    ) -> Result<EnvironmentRetentionPreview> {
+        let record = self.find_environment(key)?;
+        let own = self.shown_schedule(&record)?;
+        let part = own.schedule.db.map(|part| part.retention);
+        let policy = request.db.or(part).unwrap_or_default();
+        policy.check()?;
+        let mut all = RetentionPreview {
+            retention: policy.clone(),
+            backups: Vec::new(),
+            deleted: 0,
+            over_limit: std::collections::BTreeMap::new(),
+        };
+        for JobRecord { job, .. } in self.jobs_of_environment(own.environment_id)? {
+            let fates = self.fates(&job, policy.clone(), |_| true)?;
+            all.backups.extend(fates.backups);
+            all.deleted += fates.deleted;
+            all.over_limit.extend(fates.over_limit);
+        }
+        all.backups
+            .sort_by_key(|fate| std::cmp::Reverse((fate.created_at, fate.backup_id)));
+        Ok(EnvironmentRetentionPreview { db: all })
+    }
+
+    fn jobs_of_environment(&self, id: EnvironmentId) -> Result<Vec<JobRecord>> {
+        let query = Query::newest(usize::MAX).only(job::ENVIRONMENT, Some(id));
+        Ok(self.0.catalog.list::<JobRecord>(&query)?.records)
+    }
+
+    /// Brings the jobs of an environment in line with its schedule and its connections.
+    pub(in super::super) async fn follow_schedule(&self, record: &EnvironmentRecord) -> Result<()> {
+        let own = &record.environment;
+        let scheduled = record.schedule.as_ref();
+        let wanted = scheduled.and_then(|schedule| Some((schedule, schedule.db.as_ref()?)));
+        let mut connections = Vec::new();
+        if wanted.is_some() {
+            connections = self.connections_of_environment(own)?;
+        }
+        for JobRecord { job, .. } in self.jobs_of_environment(own.id)? {
+            let place = connections.iter().position(|id| *id == job.connection_id);
+            match (place, wanted) {
+                (Some(place), Some((schedule, part))) => {
+                    connections.swap_remove(place);
+                    let edit = edit_of(schedule, part, record);
+                    if !is_so(&job, &edit, record) {
+                        self.change_found("job.edit", job, edit).await?;
+                    }
+                }
+                _ => self.remove_found(&job).await?,
+            }
+        }
+        let Some((schedule, part)) = wanted else {
+            return Ok(());
+        };
+        for id in connections {
+            let connection = self.find_connection(&id.to_string())?.connection;
+            let mut job =
+                self.new_job(create_of(schedule, part, record, &connection), self.now())?;
+            job.environment_id = Some(own.id);
+            job.name = self.free_name(&job.name)?;
+            self.save_new(job).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::follow_schedule`], of the environment that is called so.
+    pub(in super::super) async fn follow_schedule_of(
+        &self,
+        project: &str,
+        environment: &str,
+    ) -> Result<()> {
+        let name = crate::catalog::records::environment_key(project, environment);
+        match self.0.catalog.by_name::<EnvironmentRecord>(&name)? {
+            Some(record) => self.follow_schedule(&record).await,
+            None => Ok(()),
+        }
+    }
+
+    fn free_name(&self, wished: &str) -> Result<String> {
+        let mut name = wished.to_owned();
+        let mut number = 2;
+        while self.0.catalog.by_name::<JobRecord>(&name)?.is_some() {
+            let end = format!("-{number}");
+            name = format!("{}{end}", cut(wished, NAME_BYTES_MAX - end.len()));
+            number += 1;
+        }
+        Ok(name)
+    }
+}
+
+fn cut(text: &str, bytes_max: usize) -> &str {
+    text.get(..bytes_max).unwrap_or(text)
+}
+
+fn checked(schedule: &EnvironmentSchedule) -> Result<()> {
+    if schedule.full.is_some() {
+        return Err(Error::invalid("This version makes no physical backups")
+            .field("full", "must be left out")
+            .hint("Leave `full` out; `db` backs up every selected database"));
+    }
+    let Some(part) = &schedule.db else {
+        return Err(Error::invalid("The schedule backs nothing up").field("db", "is missing"));
+    };
+    part.retention.check()?;
+    crate::schedule::Cron::parse(&part.cron)?;
+    crate::schedule::due::parse_zone(&schedule.time_zone)?;
+    Ok(())
+}
+
+fn job_schedule(schedule: &EnvironmentSchedule, part: &SchedulePart) -> JobSchedule {
+    JobSchedule {
+        cron: part.cron.clone(),
+        time_zone: schedule.time_zone.clone(),
+        windows: Vec::new(),
+        jitter_seconds: 0,
+        catch_up: CatchUp::Once,
+    }
+}
+
+fn create_of(
+    schedule: &EnvironmentSchedule,
+    part: &SchedulePart,
+    record: &EnvironmentRecord,
+    connection: &Connection,
+) -> JobCreate {
+    let name = format!("{}-{}", record.environment.name, connection.name);
+    JobCreate {
+        name: cut(&name, NAME_BYTES_MAX).to_owned(),
+        connection: connection.id.to_string(),
+        enabled: Some(schedule.enabled),
+        repositories: record
+            .repository_ids
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        schedule: Some(job_schedule(schedule, part)),
+        retention: Some(part.retention.clone()),
+        ..JobCreate::default()
+    }
+}
+
+fn edit_of(
+    schedule: &EnvironmentSchedule,
+    part: &SchedulePart,
+    record: &EnvironmentRecord,
+) -> JobEdit {
+    JobEdit {
+        enabled: Some(schedule.enabled),
+        repositories: Some(
+            record
+                .repository_ids
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        ),
+        schedule: Some(job_schedule(schedule, part)),
+        retention: Some(part.retention.clone()),
+        ..JobEdit::default()
+    }
+}
+
+/// Whether the job is as the change would make it.
+fn is_so(job: &Job, edit: &JobEdit, record: &EnvironmentRecord) -> bool {
+    Some(job.enabled) == edit.enabled
+        && job.schedule == edit.schedule
+        && Some(&job.work.retention) == edit.retention.as_ref()
+        && job.repository_ids == record.repository_ids
+}

@@ -1,0 +1,201 @@
+//! Projects, types and days of backups of the whole program against a real server, and the entries that
+//! all of it leaves in the audit log.
+
+use std::collections::BTreeSet;
+
+use backstay_tests::engine::Home;
+use backstay_tests::postgres::Server;
+use serde_json::Value;
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap()
+}
+
+fn ask(home: &Home, method: &str, path: &str, body: &str) -> Value {
+    let answer = home.ok(&["api", method, path, "--data", body]);
+    serde_json::from_str(&answer).unwrap_or(Value::Null)
+}
+
+fn get(home: &Home, path: &str) -> Value {
+    serde_json::from_str(&home.ok(&["api", "GET", path])).unwrap()
+}
+
+fn served() -> (Server, Home) {
+    let server = Server::start(15);
+    server.create_database("shop");
+    server.sql(
+        "shop",
+        "CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n",
+    );
+    let home = Home::serving();
+    let url = server.url("postgres");
+    let place = ["--environment", "shop/production"];
+    home.ok(&[&["connection", "add", "main", &url][..], &place].concat());
+    (server, home)
+}
+
+#[test]
+fn a_backup_of_any_type_is_restored_by_itself_and_survives_its_base() {
+    let (server, home) = served();
+    let full = home.json(&["backup", "run", "main/shop"]);
+    let incr = home.json(&["backup", "run", "main/shop", "--type", "incr"]);
+    assert_eq!(
+        (text(&incr["type"]), &incr["base_backup_id"]),
+        ("incr", &full["id"])
+    );
+    assert_eq!(
+        incr["source_bytes"], full["source_bytes"],
+        "it reads everything"
+    );
+    assert_eq!(
+        incr["new_bytes"].as_u64().unwrap().min(4096),
+        incr["new_bytes"]
+    );
+    let diff = home.json(&["backup", "run", "main/shop", "--type", "diff"]);
+    assert_eq!(
+        (text(&diff["type"]), &diff["base_backup_id"]),
+        ("diff", &full["id"])
+    );
+    home.ok(&["backup", "delete", text(&full["id"]), "--yes"]);
+    let before = server.dump("shop", &[]);
+    home.ok(&["restore", "run", text(&incr["id"]), "--database", "copy"]);
+    before.assert_same(&server.dump("copy", &[]));
+
+    // A rebuild knows types and bases from the repository alone.
+    let kit = home.recovery_kit();
+    let other = Home::serving();
+    let code = other.folder().join("code");
+    std::fs::write(&code, kit.recovery_code.expose()).unwrap();
+    let code = code.to_str().unwrap();
+    let place = kit.location.as_str();
+    other.ok(&["repository", "rebuild", place, "--recovery-code-file", code]);
+    let known = other.json(&["backup", "show", text(&incr["id"])]);
+    assert_eq!(
+        (&known["type"], &known["base_backup_id"]),
+        (&incr["type"], &full["id"])
+    );
+    let rebuilt = other.json(&["environment", "show", "shop/production"]);
+    assert_eq!(rebuilt["project"], "shop");
+}
+
+#[test]
+fn an_environment_is_backed_up_watched_and_kept() {
+    let (_server, home) = served();
+    assert_eq!(home.json(&["project", "show", "shop"])["name"], "shop");
+    let made = home.json(&["environment", "backup", "shop/production", "--label", "all"]);
+    let made = made["items"].as_array().map_or(1, Vec::len);
+    assert!(made >= 1);
+    let listed = get(&home, "environments/shop%2Fproduction/backups?label=all");
+    assert_eq!(listed["items"].as_array().unwrap().len(), made);
+    let listed = get(&home, "projects/shop/backups?limit=200");
+    assert_eq!(listed["items"].as_array().unwrap().len(), made);
+    let day = home.json(&["backup", "calendar", "main"]);
+    let newest = day["items"].as_array().unwrap().last().unwrap().clone();
+    let all: u64 = day["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|day| day["success"].as_u64().unwrap())
+        .sum();
+    assert_eq!(all, made as u64, "{newest}");
+    let trends = home.json(&["backup", "trends", "--environment", "shop/production"]);
+    let read: u64 = trends["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|day| day["read_bytes"].as_u64().unwrap())
+        .sum();
+    assert!(read > 0, "{trends}");
+    let fresh = |home: &Home| {
+        let all = home.json(&["backup", "freshness"]);
+        let all = all["items"].as_array().unwrap().clone();
+        let shop = all.into_iter().find(|own| own["database"] == "shop");
+        text(&shop.unwrap()["state"]).to_owned()
+    };
+    assert_eq!(fresh(&home), "unscheduled");
+    let words = [
+        "environment",
+        "schedule",
+        "shop/production",
+        "--cron",
+        "daily",
+    ];
+    let keep = ["--keep-last", "3", "--zone", "Europe/Berlin"];
+    let put = home.json(&[&words[..], &keep].concat());
+    assert_eq!(put["jobs"], serde_json::json!(["production-main"]));
+    assert_eq!(fresh(&home), "fresh");
+    let path = "environments/shop%2Fproduction/retention-preview";
+    let preview = ask(&home, "POST", path, r#"{"db":{"keep_last":1}}"#);
+    assert_eq!(preview["db"]["deleted"], 0);
+    let points = get(&home, "environments/shop%2Fproduction/pitr");
+    assert_eq!(points["items"][0]["archiving"], false);
+    let refused = home.run(&["environment", "remove", "shop/production", "--yes"]);
+    assert_eq!(refused.code, Some(6), "{}", refused.err);
+    assert!(refused.err.contains("main"), "{}", refused.err);
+    home.ok(&["environment", "schedule", "shop/production", "--remove"]);
+    assert_eq!(home.run(&["job", "show", "production-main"]).code, Some(3));
+}
+
+#[test]
+fn what_needs_a_server_leaves_its_entry_too() {
+    let (_server, mut home) = served();
+    let backup = home.json(&["backup", "run", "main/shop"]);
+    let id = text(&backup["id"]);
+    home.ok(&["connection", "discover", "main"]);
+    let databases = home.json(&["connection", "databases", "main"]);
+    let database = text(&databases["items"][0]["id"]).to_owned();
+    let path = format!("connections/databases/{database}");
+    ask(&home, "PUT", &path, r#"{"selected":false}"#);
+    home.ok(&["connection", "readonly-user", "main", "--yes"]);
+    home.ok(&["backup", "verify", id]);
+    let file = home.folder().join("shop.sql");
+    home.ok(&["backup", "export", id, "-o", file.to_str().unwrap()]);
+    home.ok(&[
+        "connection",
+        "edit",
+        "main",
+        "--url",
+        &_server.url("postgres"),
+    ]);
+    home.ok(&["restore", "run", id, "--database", "copy"]);
+    home.ok(&["environment", "backup", "shop/production"]);
+    home.ok(&["backup", "delete", id, "--force", "--yes"]);
+    home.ok(&["repository", "trash", "local", "--undo", id]);
+    let restores = get(&home, "environments/shop%2Fproduction/restores");
+    assert_eq!(restores["items"][0]["backup_id"], backup["id"]);
+    home.ok(&["stop"]);
+    home.kill();
+    home.serve();
+    let entries = get(&home, "audit-events?limit=200");
+    let entries = entries["items"].as_array().unwrap();
+    let actions: BTreeSet<&str> = entries.iter().map(|own| text(&own["action"])).collect();
+    for action in [
+        "connection.add",
+        "connection.discover",
+        "connection.readonly_user",
+        "connection.edit",
+        "database.edit",
+        "backup.run",
+        "verify.run",
+        "backup.export",
+        "restore.run",
+        "backup.delete",
+        "backup.undelete",
+        "project.add",
+        "environment.add",
+        "engine.stop",
+    ] {
+        assert!(actions.contains(action), "{action} is not in {actions:?}");
+    }
+    assert!(
+        entries
+            .iter()
+            .all(|own| text(&own["actor"]).starts_with("uid:") || own["actor"] == "engine")
+    );
+    assert_eq!(get(&home, "audit-events/verify")["whole"], true);
+    let role = entries
+        .iter()
+        .find(|own| own["action"] == "connection.readonly_user");
+    let role = role.unwrap()["after"].to_string();
+    assert!(role.contains("••••••") && !role.contains("SCRAM"), "{role}");
+}
