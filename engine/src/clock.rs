@@ -47,6 +47,11 @@ impl ManualClock {
         guard.0 += by;
         guard.1 += by;
     }
+
+    /// Sets the wall clock, as somebody may at any time; the other one goes on as it was.
+    pub fn set(&self, now: DateTime<Utc>) {
+        self.0.lock().0 = now;
+    }
 }
 
 impl Clock for ManualClock {

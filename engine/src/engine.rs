@@ -10,6 +10,7 @@ mod backups;
 mod connections;
 mod databases;
 mod doctor;
+mod drills;
 mod events;
 mod execute;
 mod exports;
@@ -70,8 +71,10 @@ struct Inner {
     stop_now: AtomicBool,
     /// Wakes whoever writes the catalog into the repositories.
     export: Notify,
-    /// Wakes the scheduler: a job has changed.
+    /// Wakes the scheduler: a job or a drill has changed.
     schedule: Notify,
+    /// Wakes whoever drops the scratch databases of drills.
+    scratch: Notify,
     due: exports::Due,
     settings: settings::InForce,
     denials: access::Denials,

@@ -119,6 +119,18 @@ impl Error {
         text
     }
 
+    /// The same failure for another who waits for it; its causes become part of the message.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Self(Box::new(Inner {
+            code: self.0.code,
+            message: self.report(),
+            hint: self.0.hint.clone(),
+            fields: self.0.fields.clone(),
+            source: None,
+        }))
+    }
+
     /// A defect of Backstay itself: an invariant that did not hold.
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(Code::Internal, message)

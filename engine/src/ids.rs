@@ -83,6 +83,8 @@ kinds! {
     ProjectKind, ProjectId, "prj", "project";
     /// Names an environment.
     EnvironmentKind, EnvironmentId, "env", "environment";
+    /// Names a restore drill.
+    DrillKind, DrillId, "drl", "drill";
     /// Names an alert.
     AlertKind, AlertId, "alr", "alert";
     /// Names a notification target.

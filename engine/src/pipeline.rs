@@ -9,4 +9,5 @@ pub mod export;
 mod gathering;
 pub mod plan;
 pub mod restore;
+pub mod scratch;
 pub mod verify;

@@ -180,6 +180,12 @@ impl Repository {
         Writer::begin(&self.inner, writer_name).await
     }
 
+    /// As [`Self::begin`], for one of `writers` sessions in several repositories that are fed side by
+    /// side.
+    pub async fn begin_beside(&self, writer_name: &str, writers: usize) -> Result<Writer> {
+        Writer::begin_beside(&self.inner, writer_name, writers).await
+    }
+
     /// The ids of all committed backups, oldest first; deletions with undo are not looked at.
     pub async fn snapshots(&self) -> Result<Vec<BackupId>> {
         let listed = self.inner.list_kind(Kind::Snapshot).await?;

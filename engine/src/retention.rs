@@ -2,7 +2,7 @@
 //!
 //! Whatever a policy says, four things hold: the newest backup of a group that succeeded stays, so does
 //! what a kept one needs, what is pinned, and what is in nobody's group. Only backups that succeeded fill
-//! a policy's places; a partial one stays while no later one succeeded.
+//! a policy's places; a partial or damaged one stays while no later one succeeded.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -26,7 +26,7 @@ pub struct Candidate {
     pub backup_type: BackupType,
     /// When it was begun.
     pub at: Time,
-    /// Whether nothing is missing in it.
+    /// Whether nothing is missing in it and no proof found it damaged.
     pub complete: bool,
     /// Kept until then, whatever the rules say.
     pub pinned_until: Option<Time>,
@@ -157,13 +157,16 @@ impl Policy {
                 for backup in newer {
                     kept.add(
                         backup.id,
-                        "partial, and newer than the last good backup".to_owned(),
+                        "partial or damaged, and newer than the last good backup".to_owned(),
                     );
                 }
             }
             None => {
                 for backup in group {
-                    kept.add(backup.id, "partial, and no backup is whole".to_owned());
+                    kept.add(
+                        backup.id,
+                        "partial or damaged, and no backup is whole".to_owned(),
+                    );
                 }
             }
         }

@@ -11,8 +11,7 @@ pub mod progress;
 mod queue;
 mod runner;
 
-pub(crate) use finish::climbed;
-pub use finish::{BackupDone, Finish, RestoreDone};
+pub use finish::{BackupDone, BackupEnd, Finish, Proof, RestoreDone};
 pub use queue::BusyKey;
 
 use std::collections::HashMap;
@@ -74,8 +73,8 @@ pub trait Executor: Send + Sync + std::fmt::Debug {
 pub struct NewRun {
     /// The record, `pending`.
     pub record: RunRecord,
-    /// The backup it makes.
-    pub backup: Option<BackupRecord>,
+    /// The backups it makes, one for each repository.
+    pub backups: Vec<BackupRecord>,
     /// The restore it carries out.
     pub restore: Option<RestoreRecord>,
     /// What it needs and must not be written down.
@@ -147,6 +146,7 @@ impl Runs {
                     "Start it again; a new database was filled under a name with _restoring_ in it, \
                      which can be dropped"
                 }
+                Work::Drill { .. } => "Its scratch database is dropped; run the drill again",
                 _ => "Start it again; what was stored already is used",
             };
             self.catalog
@@ -192,16 +192,16 @@ impl Runs {
                     .credentials
                     .insert(run.record.run.id.bits(), credentials);
             }
-            rows.push((run.record, run.backup, run.restore));
+            rows.push((run.record, run.backups, run.restore));
         }
         let written = self
             .catalog
             .write(move |tx| {
                 let mut answers = Vec::new();
-                for (record, backup, restore) in &rows {
+                for (record, backups, restore) in &rows {
                     let mut record = record.clone();
                     tx.put(&mut record)?;
-                    if let Some(backup) = backup {
+                    for backup in backups {
                         tx.put(&mut backup.clone())?;
                     }
                     if let Some(restore) = restore {

@@ -6,6 +6,7 @@ mod auth;
 mod backups;
 mod connections;
 mod docs;
+mod drills;
 mod events;
 mod health;
 mod jobs;
@@ -61,6 +62,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(backups::routes())
         .merge(connections::routes())
         .merge(docs::routes())
+        .merge(drills::routes())
         .merge(events::routes())
         .merge(health::routes())
         .merge(jobs::routes())

@@ -10,7 +10,7 @@ use backstay_engine::error::Result;
 use backstay_engine::ids::BackupId;
 use backstay_engine::monitor::{Remembering, Task};
 use backstay_engine::pipeline::archive::Archive;
-use backstay_engine::pipeline::backup::{self, BackupOutcome, BackupRequest};
+use backstay_engine::pipeline::backup::{self, BackupOutcome, BackupRequest, Place};
 use backstay_engine::pipeline::plan::{self, Plan, RestoreOptions};
 use backstay_engine::pipeline::restore::{self, RestoreOutcome};
 use backstay_engine::repository::{NewSlots, OpenOptions, Repository};
@@ -81,14 +81,10 @@ impl Backups {
             target: target(server),
             database: database.to_owned(),
             selection: Selection::default(),
-            id: BackupId::generate(self.task.clock.now()),
-            writer_name: "test".to_owned(),
             workers: NonZeroUsize::new(2).unwrap(),
             range_blocks: RANGE_BLOCKS,
             lock_timeout: Duration::from_secs(10),
             snapshot_age_max: None,
-            base: None,
-            run_facts: serde_json::Value::Null,
         }
     }
 
@@ -110,7 +106,15 @@ impl Backups {
 
     /// Backs up what a request says.
     pub async fn try_back_up(&self, request: &BackupRequest) -> Result<BackupOutcome> {
-        backup::run(&self.repository, request, &self.task).await
+        let place = Place {
+            repository: self.repository.clone(),
+            name: "test".to_owned(),
+            id: BackupId::generate(self.task.clock.now()),
+            writer_name: "test".to_owned(),
+            base: None,
+            run_facts: serde_json::Value::Null,
+        };
+        backup::run(place, request, &self.task).await
     }
 
     /// What restoring would do.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use backstay_tests::engine::Home;
 use backstay_tests::postgres::Server;
-use backstay_tests::process::wait_for;
+use backstay_tests::process::{Background, wait_for};
 use serde_json::Value;
 
 fn text(value: &Value) -> &str {
@@ -52,6 +52,11 @@ fn a_job_runs_into_several_repositories_and_survives_a_restart() {
     home.kill();
     home.serve();
     let shown = home.json(&["job", "show", "nightly"]);
+    let run = home.json(&["run", "show", text(&shown["last_run"]["run_id"])]);
+    let into = run["destinations"].as_array().unwrap();
+    assert_eq!(into.len(), 2);
+    assert!(into.iter().all(|own| own["status"] == "success"), "{run}");
+    assert!(made.iter().all(|own| own["run_id"] == run["id"]));
     assert_eq!(shown["next_run_at"], job["next_run_at"]);
     assert_eq!(shown["last_run"]["status"], "success");
     let starts = home.json(&["job", "preview", "nightly", "--count", "3"]);
@@ -122,4 +127,261 @@ fn retention_deletes_what_the_preview_said_and_refuses_too_much() {
     assert_eq!(after["deleted"], 0);
     home.ok(&["repository", "trash", "local", "--undo", &going]);
     assert!(ids(&home).contains(&going));
+}
+
+/// A session that keeps everybody else out of `orders` until it is ended.
+fn locked(server: &Server, home: &Home) -> Background {
+    let lock = "BEGIN; LOCK TABLE orders; SELECT pg_sleep(300)";
+    let psql = server.tool("psql", "shop").args(["-c", lock]);
+    let session = psql.start(&home.folder().join("lock.log"));
+    wait_for("the lock", Duration::from_mins(1), || {
+        let held = "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND granted \
+                    AND relation = 'orders'::regclass";
+        server.sql("shop", held).contains('1').then_some(())
+    });
+    session
+}
+
+/// Ends such a session: the server would not notice that its client is gone.
+fn unlock(server: &Server, session: Background) {
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE query LIKE '%LOCK TABLE orders%' AND pid <> pg_backend_pid()";
+    server.sql("postgres", end);
+    drop(session);
+}
+
+fn runs_of(home: &Home, job: &Value) -> Vec<Value> {
+    let target = format!("/api/v1/runs?job={}", text(&job["id"]));
+    let page = home.json(&["api", "GET", &target]);
+    page["items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn one_read_feeds_every_repository() {
+    let server = Server::build(15).set("log_statement", "all").start();
+    server.create_database("shop");
+    server.sql(
+        "shop",
+        "CREATE TABLE orders AS SELECT g AS id, md5(g::text) AS what FROM generate_series(1, 20000) g;
+         SELECT lo_from_bytea(0, decode(repeat('ab', 300000), 'hex'));
+         SELECT lo_from_bytea(0, 'small')",
+    );
+    let home = Home::serving();
+    home.ok(&["connection", "add", "main", &server.url("postgres")]);
+    for name in ["second", "third"] {
+        let place = home.folder().join(name);
+        home.ok(&["repository", "add", name, place.to_str().unwrap()]);
+    }
+    let places = [
+        "--repository",
+        "local",
+        "--repository",
+        "second",
+        "--repository",
+        "third",
+    ];
+    let reads = || {
+        server.log().matches("COPY (SELECT id, what FROM").count()
+            + server.log().matches("COPY public.orders").count()
+            + server.log().matches("FROM ONLY public.orders").count()
+    };
+    let before = reads();
+    let made = home.json(&[&["backup", "run", "main/shop"][..], &places].concat());
+    let made = made["items"].as_array().unwrap();
+    assert_eq!(made.len(), 3, "{made:?}");
+    assert_eq!(reads() - before, 1, "{}", server.log());
+    for backup in made {
+        assert_eq!(backup["run_id"], made[0]["run_id"]);
+        assert_eq!(backup["rows"], 20_000);
+        // Each repository has keys of its own, for chunks and for the hashes of rows.
+        home.ok(&["backup", "verify", text(&backup["id"])]);
+    }
+    let third = text(&made[2]["id"]);
+    assert_eq!(made[2]["repository"], "third");
+    home.ok(&["restore", "run", third, "--database", "again"]);
+    server
+        .dump("shop", &[])
+        .assert_same(&server.dump("again", &[]));
+    let too_many = ["a", "b", "c", "d", "e"];
+    let body = serde_json::json!({"connection": "main/shop", "repositories": too_many}).to_string();
+    let refused = home.run(&["api", "POST", "/api/v1/backups", "--data", &body]);
+    assert_ne!(refused.code, Some(0));
+}
+
+#[test]
+fn a_repository_that_fails_leaves_the_others_and_is_named() {
+    let (_server, home) = served();
+    let second = home.folder().join("second");
+    home.ok(&["repository", "add", "second", second.to_str().unwrap()]);
+    let away = home.folder().join("away");
+    std::fs::rename(&second, &away).unwrap();
+    std::fs::write(&second, "not a folder").unwrap();
+    let places = ["--repository", "second", "--repository", "local"];
+    home.ok(&[&["job", "add", "both", "main/shop"][..], &places].concat());
+    let answer = home.run(&["job", "run", "both"]);
+    assert_eq!(answer.code, Some(5), "{}{}", answer.out, answer.err);
+    let job = home.json(&["job", "show", "both"]);
+    let run = &runs_of(&home, &job)[0];
+    assert_eq!(run["status"], "partial");
+    assert!(
+        text(&run["error"]["message"]).contains("\"second\""),
+        "{run}"
+    );
+    let status: Vec<_> = run["destinations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|own| (text(&own["repository"]), text(&own["status"])))
+        .collect();
+    assert_eq!(status, [("second", "failed"), ("local", "success")]);
+    let good = home.json(&["backup", "show", "main/shop@latest"]);
+    assert_eq!(
+        (&good["repository"], &good["status"]),
+        (&"local".into(), &"success".into())
+    );
+    home.ok(&["backup", "verify", text(&good["id"])]);
+    std::fs::remove_file(&second).unwrap();
+    std::fs::rename(&away, &second).unwrap();
+    home.ok(&["job", "run", "both"]);
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_cancelled() {
+    let (server, home) = served();
+    let job = home.json(&["job", "add", "slow", "main/shop", "--max-runtime", "1"]);
+    let lock = locked(&server, &home);
+    assert_eq!(home.run(&["job", "run", "slow"]).code, Some(130));
+    let run = &runs_of(&home, &job)[0];
+    assert_eq!(run["status"], "cancelled");
+    assert!(
+        text(&run["error"]["message"]).contains("longer than it may"),
+        "{run}"
+    );
+    let backup = home.json(&["backup", "show", text(&run["backup_id"])]);
+    assert_eq!(backup["status"], "cancelled");
+    unlock(&server, lock);
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_run_leaves_the_job_as_it_was() {
+    let (server, mut home) = served();
+    let add = ["job", "add", "nightly", "main/shop", "--cron", "0 2 * * *"];
+    let job = home.json(&add);
+    let lock = locked(&server, &home);
+    let run = home.json(&["job", "run", "nightly", "--detach"]);
+    let id = text(&run["run_id"]).to_owned();
+    wait_for("the run to begin", Duration::from_mins(1), || {
+        (home.json(&["run", "show", &id])["status"] == "running").then_some(())
+    });
+    home.kill();
+    home.serve();
+    unlock(&server, lock);
+    let run = home.json(&["run", "show", &id]);
+    assert_eq!(run["status"], "interrupted");
+    let shown = home.json(&["job", "show", "nightly"]);
+    assert_eq!(shown["next_run_at"], job["next_run_at"]);
+    assert_eq!(shown["last_run"]["status"], "interrupted");
+    home.ok(&["job", "run", "nightly"]);
+    assert_eq!(runs_of(&home, &job).len(), 2);
+}
+
+#[test]
+fn a_whole_server_is_backed_up_new_databases_included_and_verified() {
+    let (server, home) = served();
+    home.ok(&["job", "add", "all", "main", "--verify", "decoded"]);
+    let sources = |home: &Home| {
+        let made = home.json(&["job", "run", "all"]);
+        let items: Vec<Value> = match made["items"].as_array() {
+            Some(items) => items.clone(),
+            None => vec![made],
+        };
+        items
+            .iter()
+            .map(|own| text(&own["database"]).to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    let first = sources(&home);
+    assert!(
+        first.contains("shop") && !first.contains("young"),
+        "{first:?}"
+    );
+    server.create_database("young");
+    server.sql("young", "CREATE TABLE a AS SELECT 1 AS id");
+    let second = sources(&home);
+    assert!(second.contains("young"), "{second:?}");
+    let databases = home.json(&["connection", "databases", "main"]);
+    let shop = databases["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|own| own["name"] == "shop")
+        .unwrap();
+    let target = format!("/api/v1/connections/databases/{}", text(&shop["id"]));
+    home.json(&["api", "PUT", &target, "--data", "{\"selected\":false}"]);
+    server.sql("postgres", "DROP DATABASE young");
+    let third = sources(&home);
+    assert!(
+        !third.contains("shop") && !third.contains("young"),
+        "{third:?}"
+    );
+    let newest =
+        |database: &str| home.json(&["backup", "show", &format!("main/{database}@latest")]);
+    wait_for("the proofs", Duration::from_mins(1), || {
+        let proved = ["shop", "young"]
+            .iter()
+            .all(|name| newest(name)["verify_level"] == "decoded");
+        proved.then_some(())
+    });
+}
+
+#[test]
+fn a_pin_counts_in_the_preview_until_it_expires_and_the_cap_takes_a_confirmation() {
+    let (_server, home) = served();
+    home.ok(&["job", "add", "often", "main/shop", "--keep-last", "9"]);
+    let made: Vec<String> = (0..4)
+        .map(|_| text(&home.json(&["job", "run", "often"])["id"]).to_owned())
+        .collect();
+    home.ok(&["backup", "pin", &made[0], "--until", "2099-01-01"]);
+    home.ok(&["backup", "pin", &made[1], "--until", "2020-01-01"]);
+    home.ok(&["job", "edit", "often", "--keep-last", "1"]);
+    let preview = home.json(&["job", "preview", "often", "--retention"]);
+    let fate = |id: &str| {
+        let all = preview["backups"].as_array().unwrap();
+        all.iter()
+            .find(|own| own["backup_id"] == id)
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(fate(&made[0])["keep"], true);
+    assert!(
+        text(&fate(&made[0])["reasons"][0]).contains("pinned until 2099"),
+        "{preview}"
+    );
+    assert_eq!(fate(&made[1])["keep"], false);
+    assert_eq!(preview["deleted"], 2);
+
+    home.ok(&[
+        "job",
+        "edit",
+        "often",
+        "--keep-last",
+        "1",
+        "--max-delete",
+        "25",
+    ]);
+    let refused = home.run(&["job", "retain", "often"]);
+    assert_eq!(refused.code, Some(6), "{}", refused.err);
+    assert!(refused.err.contains("50 %"), "{}", refused.err);
+    assert_eq!(
+        home.run(&["job", "retain", "often", "--confirm", "other"])
+            .code,
+        Some(6)
+    );
+    assert_eq!(ids(&home).len(), 4);
+    let done = home.json(&["job", "retain", "often", "--confirm", "often"]);
+    assert_eq!(done["deleted"], 2);
+    assert_eq!(
+        ids(&home),
+        BTreeSet::from([made[0].clone(), made[3].clone()])
+    );
 }

@@ -7,6 +7,7 @@ mod completions;
 mod confirm;
 mod connection;
 mod demo;
+mod drill;
 mod engine;
 mod events;
 mod failure;
@@ -116,6 +117,7 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         Some(Command::Job(command)) => job::job(&session, command).await,
         Some(Command::Project(command)) => project::project(&session, command).await,
         Some(Command::Environment(command)) => project::environment(&session, command).await,
+        Some(Command::Drill(command)) => drill::drill(&session, command).await,
         Some(Command::Run(command)) => run::run(&session, command).await,
         Some(Command::Settings(command)) => settings::settings(&session, command).await,
         Some(Command::Events(events)) => events::events(&session, &events).await,

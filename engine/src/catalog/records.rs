@@ -1,6 +1,7 @@
 //! The records: API documents plus what only the engine may know.
 
 mod access;
+mod drills;
 mod jobs;
 mod projects;
 mod settings;
@@ -26,11 +27,14 @@ macro_rules! for_every_kind {
         $function::<kinds::SettingsRecord>($argument)?;
         $function::<kinds::ProjectRecord>($argument)?;
         $function::<kinds::EnvironmentRecord>($argument)?;
+        $function::<kinds::DrillRecord>($argument)?;
+        $function::<kinds::DrillReportRecord>($argument)?;
     }};
 }
 pub(in crate::catalog) use for_every_kind;
 
 pub use access::*;
+pub use drills::*;
 pub use jobs::*;
 pub use projects::*;
 pub use settings::*;
@@ -39,6 +43,7 @@ pub use sums::*;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Facet, Owner, Record, Table};
+use crate::ids::DrillId;
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupType, Connection, Database, Deletion, Repository,
     Restore, RestoreCreate, Run, VerifyLevel,
@@ -179,6 +184,13 @@ pub enum Work {
     Restore(RestoreCreate),
     /// Prove one.
     Verify(VerifyLevel),
+    /// Restore one into a scratch database and compare.
+    Drill {
+        /// Which drill asks for it.
+        drill: DrillId,
+        /// It is cancelled when it takes longer.
+        max_runtime_seconds: Option<u64>,
+    },
     /// Check a repository.
     Check {
         /// How much of the data to read.
@@ -205,6 +217,19 @@ pub struct RunRecord {
     /// The job it belongs to.
     #[serde(default)]
     pub job: Option<OfJob>,
+}
+
+impl RunRecord {
+    /// How long it may take before it is cancelled.
+    pub fn max_runtime_seconds(&self) -> Option<u64> {
+        match &self.work {
+            Work::Drill {
+                max_runtime_seconds,
+                ..
+            } => *max_runtime_seconds,
+            _ => self.job.as_ref().and_then(|job| job.max_runtime_seconds),
+        }
+    }
 }
 
 /// A restore.

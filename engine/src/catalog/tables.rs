@@ -44,6 +44,10 @@ pub enum Table {
     Projects = 20,
     /// Environments.
     Environments = 21,
+    /// Restore drills.
+    Drills = 24,
+    /// What drills found.
+    DrillReports = 25,
 }
 
 /// Kind and id → version byte and document.

@@ -83,6 +83,7 @@ impl Fixture {
             checksum: None,
             verify_level: VerifyLevel::None,
             verified: Vec::new(),
+            failed_rung: None,
             losses: Vec::new(),
             error: None,
         })

@@ -23,8 +23,8 @@ use crate::catalog::records::{
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RunId};
 use crate::model::{
-    Backup, BackupCreate, BackupKind, BackupList, BackupStats, BackupType, LogLine, LogQuery, Page,
-    Run, RunKind, RunStatus, Started, Trigger, VerifyLevel, VerifyRequest,
+    Backup, BackupCreate, BackupKind, BackupList, BackupStats, BackupType, Destination, LogLine,
+    LogQuery, Page, Run, RunKind, RunStatus, Started, Trigger, VerifyLevel, VerifyRequest,
 };
 use crate::runs::NewRun;
 
@@ -89,7 +89,7 @@ impl Engine {
         selection.compile()?;
         let label = names::remark("label", create.label.as_deref().unwrap_or_default())?;
         let note = names::remark("note", create.note.as_deref().unwrap_or_default())?;
-        let repository = self.chosen_repository(create.repository.as_deref())?;
+        let repositories = self.chosen_repositories(&create)?;
         let (connection, databases) = self.what_to_back_up(&create).await?;
         let mut runs = Vec::new();
         for database in databases {
@@ -99,7 +99,7 @@ impl Engine {
                 note: note.clone(),
                 ..create.clone()
             };
-            runs.push(self.new_backup(&connection, &repository, &database, work, trigger)?);
+            runs.push(self.new_backup(&connection, &repositories, &database, work, trigger)?);
         }
         let warnings = remarks_on_types(create.backup_type, &runs);
         let started = self.start(runs).await?;
@@ -157,7 +157,7 @@ impl Engine {
                 work: Work::Verify(level),
                 job: None,
             },
-            backup: None,
+            backups: Vec::new(),
             restore: None,
             credentials: None,
         }
@@ -250,37 +250,82 @@ impl Engine {
         Ok((key, selected))
     }
 
+    /// The repositories a request means: those it names, or the default one.
+    fn chosen_repositories(&self, create: &BackupCreate) -> Result<Vec<RepositoryRecord>> {
+        let one = create.repository.as_ref().filter(|key| !key.is_empty());
+        if one.is_some() && !create.repositories.is_empty() {
+            return Err(
+                Error::invalid("`repository` and `repositories` say the same thing")
+                    .field("repositories", "contradicts repository"),
+            );
+        }
+        let mut chosen: Vec<RepositoryRecord> = Vec::new();
+        for key in one.into_iter().chain(&create.repositories) {
+            let found = self.find_repository(key)?;
+            if !chosen
+                .iter()
+                .any(|own| own.repository.id == found.repository.id)
+            {
+                chosen.push(found);
+            }
+        }
+        if chosen.is_empty() {
+            chosen.push(self.chosen_repository(None)?);
+        }
+        refuse_too_many(chosen.len())?;
+        Ok(chosen)
+    }
+
+    /// A run that makes one backup in each of `repositories`, from one read.
     pub(super) fn new_backup(
         &self,
         connection: &ConnectionRecord,
-        repository: &RepositoryRecord,
+        repositories: &[RepositoryRecord],
         database: &str,
         work: BackupCreate,
         trigger: Trigger,
     ) -> Result<NewRun> {
-        let (connection, repository) = (&connection.connection, &repository.repository);
+        let connection = &connection.connection;
         let title = format!("Backup of {}/{database}", connection.name);
         let mut run = self.new_run(RunKind::Backup, title, trigger);
-        let id = BackupId::generate(run.created_at);
         run.connection_id = Some(connection.id);
         run.connection = Some(connection.name.clone());
         run.database = Some(database.to_owned());
-        run.repository_id = Some(repository.id);
-        run.repository = Some(repository.name.clone());
-        run.backup_id = Some(id);
-        let mut backup = blank_backup(id, connection, database, repository);
-        backup.run_id = Some(run.id);
-        backup.label.clone_from(&work.label);
-        backup.note.clone_from(&work.note);
-        backup.selection = Some(super::execute::selection(&work)).filter(|s| !s.is_everything());
-        self.choose_base(&mut backup, work.backup_type.unwrap_or(BackupType::Full))?;
+        let selection = Some(super::execute::selection(&work)).filter(|s| !s.is_everything());
+        let mut backups = Vec::with_capacity(repositories.len());
+        for RepositoryRecord { repository, .. } in repositories {
+            let id = BackupId::generate(run.created_at);
+            let mut backup = blank_backup(id, connection, database, repository);
+            backup.created_at = run.created_at;
+            backup.run_id = Some(run.id);
+            backup.label.clone_from(&work.label);
+            backup.note.clone_from(&work.note);
+            backup.selection.clone_from(&selection);
+            self.choose_base(&mut backup, work.backup_type.unwrap_or(BackupType::Full))?;
+            run.destinations.push(Destination {
+                repository_id: repository.id,
+                repository: repository.name.clone(),
+                backup_id: id,
+                status: RunStatus::Pending,
+                error: None,
+            });
+            backups.push(BackupRecord(backup));
+        }
+        if let Some(first) = run.destinations.first() {
+            run.repository_id = Some(first.repository_id);
+            run.repository = Some(first.repository.clone());
+            run.backup_id = Some(first.backup_id);
+        }
+        if run.destinations.len() < 2 {
+            run.destinations.clear();
+        }
         Ok(NewRun {
             record: RunRecord {
                 run,
                 work: Work::Backup(work),
                 job: None,
             },
-            backup: Some(BackupRecord(backup)),
+            backups,
             restore: None,
             credentials: None,
         })
@@ -320,8 +365,8 @@ impl Engine {
             run_ids: runs.iter().map(|run| run.id).collect(),
             backup_ids: runs
                 .iter()
-                .filter(|run| run.kind == RunKind::Backup)
-                .filter_map(|run| run.backup_id)
+                .flat_map(Run::makes)
+                .map(|(_, backup)| backup)
                 .collect(),
             restore_id: first.restore_id,
             warnings: Vec::new(),
@@ -340,6 +385,22 @@ fn asked_of(new: &NewRun) -> String {
         .or(connection)
         .or(repository)
         .unwrap_or_default()
+}
+
+/// Repositories that one read feeds at most: each takes memory for the packs it is sent.
+const REPOSITORIES_MAX: usize = 4;
+
+/// An error when one read cannot feed so many repositories.
+pub(super) fn refuse_too_many(repositories: usize) -> Result<()> {
+    if repositories <= REPOSITORIES_MAX {
+        return Ok(());
+    }
+    Err(
+        Error::invalid("A backup cannot go to so many repositories at once").field(
+            "repositories",
+            format!("must be at most {REPOSITORIES_MAX}"),
+        ),
+    )
 }
 
 /// Connection and database, as people write them.
@@ -388,6 +449,7 @@ pub(super) fn blank_backup(
         checksum: None,
         verify_level: VerifyLevel::None,
         verified: Vec::new(),
+        failed_rung: None,
         losses: Vec::new(),
         error: None,
     }

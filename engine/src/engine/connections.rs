@@ -155,6 +155,9 @@ impl Engine {
         self.refuse_used_by_job(&what, |job| {
             job.connection_id == id && job.environment_id.is_none()
         })?;
+        self.refuse_used_by_drill(&what, |drill| {
+            drill.connection_id == id || drill.scratch_connection_id == id
+        })?;
         if self.0.runs.touches(id) {
             return Err(Error::new(
                 Code::RunBusy,

@@ -33,6 +33,7 @@ impl Executor for Workshop {
             Work::Backup(work) => engine.do_backup(run, work, &task).await,
             Work::Restore(work) => engine.do_restore(run, work, &task).await,
             Work::Verify(level) => engine.do_verify(run, *level, &task).await,
+            Work::Drill { drill, .. } => engine.do_drill(run, *drill, &task).await,
             Work::Check { read_data_percent } => {
                 engine.do_check(run, *read_data_percent, &task).await
             }
@@ -52,6 +53,9 @@ impl Executor for Workshop {
             RunKind::Backup | RunKind::Restore | RunKind::Rebuild
         ) {
             self.0.changed();
+        }
+        if run.kind == RunKind::Drill {
+            self.0.0.scratch.notify_one();
         }
         self.0.job_run_ended(run).await;
     }
@@ -75,7 +79,7 @@ impl Engine {
         self.find_repository(&id.to_string())
     }
 
-    fn connection_of(&self, run: &Run) -> Result<ConnectionRecord> {
+    pub(super) fn connection_of(&self, run: &Run) -> Result<ConnectionRecord> {
         let id = run
             .connection_id
             .ok_or_else(|| Error::internal("The run has no connection"))?;

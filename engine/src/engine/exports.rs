@@ -18,7 +18,7 @@ use crate::catalog::records::{
 };
 use crate::error::{Error, Result};
 use crate::ids::BackupId;
-use crate::model::{Backup, Connection, Repository, Rung, Time};
+use crate::model::{Backup, Connection, FailedRung, Repository, Rung, Time};
 use crate::vault::Sealed;
 
 pub(super) use due::Due;
@@ -78,6 +78,8 @@ pub(super) struct Remark {
     pub(super) verified: Vec<Rung>,
     #[serde(default)]
     pub(super) job: Option<String>,
+    #[serde(default)]
+    pub(super) failed_rung: Option<FailedRung>,
 }
 
 impl CatalogExport {
@@ -203,6 +205,7 @@ impl Engine {
                     pinned_until: backup.pinned_until,
                     verified: backup.verified,
                     job: backup.job_id,
+                    failed_rung: backup.failed_rung,
                 })
                 .collect(),
         })
@@ -235,5 +238,8 @@ impl Engine {
 
 /// Whether the catalog knows something of it that the repository does not.
 fn is_remarkable(backup: &Backup) -> bool {
-    backup.pinned_until.is_some() || !backup.verified.is_empty() || backup.job_id.is_some()
+    backup.pinned_until.is_some()
+        || !backup.verified.is_empty()
+        || backup.job_id.is_some()
+        || backup.failed_rung.is_some()
 }

@@ -5,6 +5,8 @@ mod retention;
 mod runs;
 mod scheduler;
 
+pub(super) use runs::is_temporary;
+
 use std::time::Duration;
 
 use super::{Engine, names};
@@ -14,29 +16,71 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{JobId, JobKind};
 use crate::model::{
     CronPreset, CronPreview, CronPreviewRequest, Job, JobClone, JobCreate, JobEdit, JobList,
-    JobRun, Page, RunKind,
+    JobRun, JobSchedule, Page, RunKind, Time,
 };
 use crate::schedule::cron::PRESETS;
-use crate::schedule::{Cron, Timetable};
+use crate::schedule::{Cron, Decision, Timetable};
 
+/// Longest wait before a try, and longest spread of starts.
+const DAY_SECONDS: u32 = 24 * 60 * 60;
 /// Starts a preview answers when the caller does not say, and at most.
 const PREVIEWED: u32 = 10;
 const PREVIEWED_MAX: u32 = 100;
 
-/// The schedule of a job, ready to be asked.
-pub(super) fn timetable(job: &Job) -> Result<Option<Timetable>> {
-    let Some(schedule) = &job.schedule else {
-        return Ok(None);
-    };
+/// A schedule, ready to be asked. The seed spreads the starts of several.
+pub(super) fn timetable(schedule: &JobSchedule, seed: u128) -> Result<Timetable> {
     Timetable::new(
         &schedule.cron,
         &schedule.time_zone,
         &schedule.windows,
         Duration::from_secs(schedule.jitter_seconds.into()),
         schedule.catch_up,
-        job.id.bits(),
+        seed,
     )
-    .map(Some)
+}
+
+/// Refuses a schedule that cannot be meant.
+pub(super) fn check_schedule(schedule: Option<&JobSchedule>, seed: u128) -> Result<()> {
+    let Some(schedule) = schedule else {
+        return Ok(());
+    };
+    if schedule.jitter_seconds > DAY_SECONDS {
+        return Err(
+            Error::invalid("Starts cannot be spread over more than a day").field(
+                "schedule.jitter_seconds",
+                format!("must be 0 to {DAY_SECONDS}"),
+            ),
+        );
+    }
+    timetable(schedule, seed).map(|_| ())
+}
+
+/// What a schedule asks for now; nothing without one.
+pub(super) fn decision(
+    schedule: Option<&JobSchedule>,
+    seed: u128,
+    handled: Time,
+    now: Time,
+) -> Result<Decision> {
+    Ok(match schedule {
+        Some(schedule) => timetable(schedule, seed)?.decide(handled, now),
+        None => Decision {
+            run: None,
+            missed: 0,
+            handled,
+            next: None,
+        },
+    })
+}
+
+/// When a schedule begins something next.
+pub(super) fn next_start(
+    schedule: &JobSchedule,
+    seed: u128,
+    handled: Time,
+    now: Time,
+) -> Result<Option<Time>> {
+    Ok(timetable(schedule, seed)?.decide(handled, now).next)
 }
 
 impl Engine {
@@ -83,8 +127,11 @@ impl Engine {
         job.next_run_at = None;
         if job.enabled {
             let retry = record.retries.iter().map(|retry| retry.at).min();
-            let next = timetable(&job)?
-                .and_then(|timetable| timetable.decide(record.handled, self.now()).next);
+            let now = self.now();
+            let next = match &job.schedule {
+                Some(schedule) => next_start(schedule, job.id.bits(), record.handled, now)?,
+                None => None,
+            };
             job.next_run_at = [retry, next].into_iter().flatten().min();
         }
         let newest = Query::newest(1)

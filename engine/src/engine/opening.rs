@@ -63,6 +63,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         stop_now: AtomicBool::new(false),
         export: Notify::new(),
         schedule: Notify::new(),
+        scratch: Notify::new(),
         due,
         settings,
         denials: super::access::Denials::default(),
@@ -127,6 +128,7 @@ impl Engine {
         let exporting = tokio::spawn(self.clone().keep_exports());
         tokio::spawn(self.clone().keep_logs_bounded());
         tokio::spawn(self.clone().keep_schedule());
+        tokio::spawn(self.clone().keep_scratch_clean());
         let engine = self.clone();
         tokio::spawn(async move {
             engine.0.stopping.cancelled().await;

@@ -238,6 +238,7 @@ impl Engine {
         }
         let what = format!("the repository \"{name}\"");
         self.refuse_used_by_job(&what, |job| job.repository_ids.contains(&id))?;
+        self.refuse_used_by_drill(&what, |drill| drill.repository_id == Some(id))?;
         if self.0.runs.active() > 0 {
             return Err(Error::new(Code::RunBusy, "Runs are in progress")
                 .hint("Wait for them or cancel them; `backstay run list` shows them"));

@@ -73,7 +73,7 @@ impl Engine {
                     work: Work::Restore(work),
                     job: None,
                 },
-                backup: None,
+                backups: Vec::new(),
                 restore: Some(RestoreRecord(record)),
                 credentials: None,
             }])

@@ -3,6 +3,7 @@
 mod jobs;
 mod places;
 mod projects;
+mod time_travel;
 mod types;
 
 use super::*;

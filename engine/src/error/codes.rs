@@ -103,6 +103,8 @@ codes! {
     BackupNotFound = "backup.not_found", exit 3, http 404;
     /// The backup is pinned, or the last good one.
     BackupProtected = "backup.protected", exit 6, http 409;
+    /// A drill brought back something else than was recorded or expected.
+    DrillDiffers = "drill.differs", exit 1, http 422;
     /// No such run.
     RunNotFound = "run.not_found", exit 3, http 404;
     /// The same database is being worked on.

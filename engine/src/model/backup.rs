@@ -55,6 +55,19 @@ pub struct Rung {
     pub at: Time,
 }
 
+/// A rung that broke: the proof that was tried found the backup not to be what it should.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FailedRung {
+    /// The lowest one that failed; it, and what stands above it, is not proved any more.
+    pub level: VerifyLevel,
+    /// When.
+    pub at: Time,
+    /// The run that found it.
+    pub run_id: Option<RunId>,
+    /// What is damaged or differs, at most 1,000.
+    pub losses: Vec<Loss>,
+}
+
 /// A backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Backup {
@@ -123,10 +136,13 @@ pub struct Backup {
     pub server_version: Option<String>,
     /// SHA-256 of the snapshot object, hex.
     pub checksum: Option<String>,
-    /// The highest rung climbed.
+    /// The highest rung climbed that stands: below one that failed since.
     pub verify_level: VerifyLevel,
-    /// Every rung climbed, with its date.
+    /// Every rung climbed, with the date it was last climbed.
     pub verified: Vec<Rung>,
+    /// The rung that failed, until it is climbed again.
+    #[serde(default)]
+    pub failed_rung: Option<FailedRung>,
     /// What it lacks, at most 1,000.
     pub losses: Vec<Loss>,
     /// Why it did not succeed.
@@ -138,6 +154,45 @@ impl Backup {
     /// What was left out of it, or lost, does not matter here.
     pub fn is_of_the_database(&self) -> bool {
         self.selection.as_ref().is_none_or(Selection::is_whole)
+    }
+
+    /// Whether nothing is missing in it and no proof found it damaged.
+    pub fn is_good(&self) -> bool {
+        self.status == RunStatus::Success && self.failed_rung.is_none()
+    }
+
+    /// Notes that it has reached a rung.
+    pub(crate) fn climbed(&mut self, level: VerifyLevel, at: Time) {
+        self.verified.retain(|rung| rung.level != level);
+        self.verified.push(Rung { level, at });
+        self.verified.sort_by_key(|rung| rung.level);
+        if self
+            .failed_rung
+            .as_ref()
+            .is_some_and(|failed| failed.level <= level)
+        {
+            self.failed_rung = None;
+        }
+        self.stand();
+    }
+
+    /// Notes that a rung failed. What failed below it is still the one to name.
+    pub(crate) fn broke(&mut self, failed: FailedRung) {
+        if self
+            .failed_rung
+            .as_ref()
+            .is_none_or(|known| failed.level <= known.level)
+        {
+            self.failed_rung = Some(failed);
+        }
+        self.stand();
+    }
+
+    fn stand(&mut self) {
+        let failed = self.failed_rung.as_ref().map(|failed| failed.level);
+        let standing = self.verified.iter().map(|rung| rung.level);
+        let standing = standing.filter(|level| failed.is_none_or(|failed| *level < failed));
+        self.verify_level = standing.max().unwrap_or(VerifyLevel::None);
     }
 
     /// Whether it holds all of the database.
@@ -164,6 +219,9 @@ pub struct BackupCreate {
     /// The repository, by id or name; the default one when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
+    /// Several repositories, at most 4, which get a backup each from one read of the server.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<String>,
     /// A word to find it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -326,3 +384,6 @@ pub struct ExportRequest {
     #[serde(default)]
     pub globals: bool,
 }
+
+#[cfg(test)]
+mod tests;

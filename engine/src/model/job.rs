@@ -98,7 +98,7 @@ pub struct Job {
     /// The environment whose schedule it carries out; it is changed there.
     #[serde(default)]
     pub environment_id: Option<EnvironmentId>,
-    /// Where its backups go, one each; the default repository when empty.
+    /// Where its backups go, each from one read of the server; the default repository when empty.
     pub repository_ids: Vec<RepositoryId>,
     /// Those repositories' names.
     pub repositories: Vec<String>,
@@ -305,6 +305,15 @@ pub struct RetentionRequest {
     /// The policy to try; the job's own when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Policy>,
+}
+
+/// Asks to carry a job's retention out now.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionRun {
+    /// The job's name, typed by a person; needed where more would go than `max_delete_percent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<String>,
 }
 
 /// What a retention makes of a job's backups.

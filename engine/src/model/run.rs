@@ -144,6 +144,21 @@ pub struct Progress {
     pub eta_ms: Option<u64>,
 }
 
+/// One of several repositories that a backup goes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Destination {
+    /// Which.
+    pub repository_id: RepositoryId,
+    /// Its name.
+    pub repository: String,
+    /// The backup made there.
+    pub backup_id: BackupId,
+    /// Where that backup stands.
+    pub status: RunStatus,
+    /// Why it was not made.
+    pub error: Option<Problem>,
+}
+
 /// One execution of anything.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Run {
@@ -173,6 +188,10 @@ pub struct Run {
     pub repository: Option<String>,
     /// The backup it makes, restores or proves.
     pub backup_id: Option<BackupId>,
+    /// Where the backup goes, when that is more than one repository; `repository` and `backup_id` name the
+    /// first.
+    #[serde(default)]
+    pub destinations: Vec<Destination>,
     /// The restore it carries out.
     pub restore_id: Option<RestoreId>,
     /// When it was asked for.
@@ -198,6 +217,32 @@ pub struct Run {
 }
 
 impl Run {
+    /// The backups it makes, each with its repository.
+    pub fn makes(&self) -> Vec<(RepositoryId, BackupId)> {
+        if self.kind != RunKind::Backup {
+            return Vec::new();
+        }
+        if self.destinations.is_empty() {
+            return self.repository_id.zip(self.backup_id).into_iter().collect();
+        }
+        let all = self.destinations.iter();
+        all.map(|own| (own.repository_id, own.backup_id)).collect()
+    }
+
+    /// The repositories that did not get their backup, once it has ended.
+    pub fn lacks(&self) -> Vec<RepositoryId> {
+        let made = |status: RunStatus| status.is_restorable();
+        if self.destinations.is_empty() {
+            return self
+                .repository_id
+                .filter(|_| !made(self.status))
+                .into_iter()
+                .collect();
+        }
+        let all = self.destinations.iter().filter(|own| !made(own.status));
+        all.map(|own| own.repository_id).collect()
+    }
+
     /// A run that waits and works on nothing yet, to be filled in.
     pub(crate) fn pending(
         id: RunId,
@@ -220,6 +265,7 @@ impl Run {
             repository_id: None,
             repository: None,
             backup_id: None,
+            destinations: Vec::new(),
             restore_id: None,
             created_at,
             started_at: None,

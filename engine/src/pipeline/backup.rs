@@ -5,6 +5,7 @@
 //! Rows a worker cannot read cost their table and make the backup partial; whatever breaks the
 //! snapshot or the repository fails it. Nothing is visible before the commit at the end.
 
+mod lanes;
 mod large_objects;
 mod rows;
 mod tree;
@@ -19,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use super::gathering::Gathering;
 use crate::error::{Code, Error, Result};
 use crate::ids::BackupId;
-use crate::monitor::{Level, Loss, Task};
-use crate::repository::{Repository, Snapshot, SnapshotDraft, Tally, Writer};
+use crate::monitor::{Loss, Task};
+use crate::repository::{Repository, Snapshot, SnapshotDraft, StreamRef, Tally, Writer};
 use crate::source::postgres::logical::contents::DatabaseFacts;
 use crate::source::postgres::logical::database;
 use crate::source::postgres::logical::foreign_text;
@@ -29,7 +30,8 @@ use crate::source::postgres::logical::schema::Schema;
 use crate::source::postgres::logical::selection::Selection;
 use crate::source::postgres::logical::snapshot::{Leader, LeaderOptions};
 use crate::source::postgres::target::Target;
-use crate::source::postgres::wire::RowSecret;
+use crate::source::postgres::wire::RowTally;
+use lanes::{Lane, Lanes};
 
 /// What to back up and how.
 #[derive(Clone, Debug)]
@@ -40,10 +42,6 @@ pub struct BackupRequest {
     pub database: String,
     /// What of it.
     pub selection: Selection,
-    /// The backup's id.
-    pub id: BackupId,
-    /// Who writes, for people who look at the repository.
-    pub writer_name: String,
     /// Sessions that copy rows; the leader is one more.
     pub workers: NonZeroUsize,
     /// Blocks of a table that one stream holds.
@@ -52,10 +50,6 @@ pub struct BackupRequest {
     pub lock_timeout: Duration,
     /// Give up when the snapshot is older than this: it keeps the server from cleaning up.
     pub snapshot_age_max: Option<Duration>,
-    /// The backup this one is compared with, for people.
-    pub base: Option<BackupId>,
-    /// What the caller keeps beside the source's facts, under `run`.
-    pub run_facts: serde_json::Value,
 }
 
 /// Whether everything is in the backup.
@@ -141,48 +135,88 @@ pub struct BackupOutcome {
     pub facts: BackupFacts,
 }
 
+/// One of the repositories that a backup goes to.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The repository.
+    pub repository: Repository,
+    /// What people call it.
+    pub name: String,
+    /// The backup's id there.
+    pub id: BackupId,
+    /// Who writes, for people who look at the repository.
+    pub writer_name: String,
+    /// The backup this one is compared with, for people.
+    pub base: Option<BackupId>,
+    /// What the caller keeps beside the source's facts, under `run`.
+    pub run_facts: serde_json::Value,
+}
+
 /// Backs a database up. An error means that nothing was committed.
-pub async fn run(
-    repository: &Repository,
+pub async fn run(place: Place, request: &BackupRequest, task: &Task) -> Result<BackupOutcome> {
+    let mut done = run_into(vec![place], request, None, task).await?;
+    let only = done.pop().map(|(_, outcome)| outcome);
+    only.unwrap_or_else(|| Err(Error::internal("The backup has no repository")))
+}
+
+/// Backs a database up into several repositories from one read of it. Each has an outcome of its own,
+/// where an error means that nothing was committed there; an error of all means the same everywhere. One
+/// that takes nothing for as long as `patience` is given up, so that the others go on.
+pub async fn run_into(
+    places: Vec<Place>,
     request: &BackupRequest,
+    patience: Option<Duration>,
     task: &Task,
-) -> Result<BackupOutcome> {
-    task.or_cancelled(Box::pin(run_uncancelled(repository, request, task)))
+) -> Result<Vec<(Place, Result<BackupOutcome>)>> {
+    task.or_cancelled(Box::pin(run_uncancelled(places, request, patience, task)))
         .await
 }
 
 async fn run_uncancelled(
-    repository: &Repository,
+    places: Vec<Place>,
     request: &BackupRequest,
+    patience: Option<Duration>,
     task: &Task,
-) -> Result<BackupOutcome> {
+) -> Result<Vec<(Place, Result<BackupOutcome>)>> {
     task.monitor.stage("taking the snapshot");
     let source = Source::open(request, task).await?;
-    let writer = repository.begin(&request.writer_name).await?;
-    if let Some(warning) = writer.warning() {
-        task.monitor.note(Level::Warning, warning);
+    let (lanes, refused) = Lanes::open(places, patience, task).await;
+    let mut outcomes: Vec<_> = refused
+        .into_iter()
+        .map(|(place, error)| (place, Err(error)))
+        .collect();
+    if lanes.all().is_empty() {
+        return Ok(outcomes);
     }
     let copied = tokio::select! {
-        copied = copy(&writer, repository, &source, request, task) => copied,
+        copied = copy(&lanes, &source, request, task) => copied,
         error = too_old(request.snapshot_age_max) => Err(error),
     };
-    let committed = match copied {
-        Ok((tree, facts)) => {
-            drop(source);
-            commit(&writer, request, tree, facts, task).await
+    let (trees, facts) = match copied {
+        Ok(copied) => copied,
+        Err(error) => {
+            lanes.abandon().await;
+            return Err(error);
         }
-        Err(error) => Err(error),
     };
-    if committed.is_err() {
-        // The first error is the one to report; chunks stay for the next try.
-        if let Err(error) = writer.abandon().await {
-            task.monitor.note(
-                Level::Warning,
-                &format!("The session was not closed: {}", error.report()),
-            );
-        }
+    drop(source);
+    if let Err(error) = task.check() {
+        lanes.abandon().await;
+        return Err(error);
     }
-    committed
+    task.monitor.stage("committing");
+    for (lane, tree) in trees.into_iter().enumerate() {
+        let place = lanes.all()[lane].place.clone();
+        let committed = match (tree, lanes.take_failure(lane)) {
+            (Some(tree), None) => commit(&lanes, lane, tree, &facts).await,
+            (_, failure) => Err(failure.unwrap_or_else(|| Error::internal("A tree is missing"))),
+        };
+        if committed.is_err() {
+            lanes.abandon_one(lane).await;
+        }
+        outcomes.push((place, committed));
+    }
+    Ok(outcomes)
 }
 
 /// Never returns without a limit.
@@ -256,44 +290,78 @@ impl Source {
     }
 }
 
+/// Reads the source, once; answers the root of each lane's tree, where the lane did not fail.
 async fn copy(
-    writer: &Writer,
-    repository: &Repository,
+    lanes: &Lanes,
     source: &Source,
     request: &BackupRequest,
     task: &Task,
-) -> Result<(crate::repository::StreamRef, BackupFacts)> {
-    let mut tree = tree::Tree::begin(writer, source).await?;
+) -> Result<(Vec<Option<StreamRef>>, BackupFacts)> {
     task.monitor.stage("copying rows");
     task.monitor
         .foresee(Some(source.schema.tables.len() as u64), None);
-    let secret = repository.row_hash_secret();
-    let rows_secret = Arc::new(RowSecret::new(secret));
-    let copied = rows::copy(rows::Work::plan(
-        writer,
-        source,
-        request,
-        &rows_secret,
-        task,
-    ))
-    .await?;
+    let copied = rows::copy(rows::Work::plan(lanes, source, request, task)).await?;
     let large = if request.selection.is_whole() {
         task.monitor.stage("copying large objects");
-        large_objects::copy(writer, source, &secret, task).await?
+        large_objects::copy(lanes, source, task).await?
     } else {
         large_objects::Copied::default()
     };
     source.leader.still_holds().await?;
     task.monitor.stage("finishing");
+    let mut trees = Vec::with_capacity(lanes.all().len());
+    for (number, lane) in lanes.all().iter().enumerate() {
+        if !lanes.is_live(number) {
+            trees.push(None);
+            continue;
+        }
+        let grown = grow(number, &lane.writer, source, &copied, &large);
+        match lanes.patiently(grown).await {
+            Ok(tree) => trees.push(Some(tree)),
+            Err(error) => {
+                trees.push(None);
+                lanes.fail(number, error);
+                lanes.check()?;
+            }
+        }
+    }
+    let facts = facts(source, request, &copied, &large);
+    Ok((trees, facts))
+}
+
+/// Writes one lane's tree.
+async fn grow(
+    lane: usize,
+    writer: &Writer,
+    source: &Source,
+    copied: &[rows::CopiedTable],
+    large: &large_objects::Copied,
+) -> Result<StreamRef> {
+    let mut tree = tree::Tree::begin(lane, writer, source).await?;
+    tree.add_tables(&source.schema.tables, copied, &source.database.encoding)
+        .await?;
+    tree.add_large_objects(large).await?;
+    tree.finish().await
+}
+
+fn facts(
+    source: &Source,
+    request: &BackupRequest,
+    copied: &[rows::CopiedTable],
+    large: &large_objects::Copied,
+) -> BackupFacts {
     let mut losses = source.losses.clone();
-    losses.extend(
-        tree.add_tables(&source.schema.tables, copied, &source.database.encoding)
-            .await?,
-    );
+    let mut totals = RowTally::default();
+    for (table, copied) in source.schema.tables.iter().zip(copied) {
+        totals = totals.plus(copied.sum(0));
+        losses.extend(copied.lost.as_ref().map(|reason| Loss {
+            object: format!("rows of {}.{}", table.schema, table.name),
+            reason: reason.clone(),
+        }));
+    }
     losses.extend(large.losses.iter().cloned());
-    tree.add_large_objects(&large).await?;
-    let totals = tree.totals();
-    let facts = BackupFacts {
+    let large = large.entry(0);
+    BackupFacts {
         source: "postgresql".to_owned(),
         kind: "logical".to_owned(),
         database: source.database.name.clone(),
@@ -306,34 +374,36 @@ async fn copy(
         objects: source.schema.objects.len() as u64,
         tables: source.schema.tables.len() as u64,
         rows: totals.rows,
-        data_bytes: totals.data_bytes + large.entry.data_bytes,
-        large_objects: large.entry.objects,
+        data_bytes: totals.data_bytes + large.data_bytes,
+        large_objects: large.objects,
         database_bytes: source.database.size_bytes,
         outcome: Outcome::of(&losses),
         losses,
-        run: request.run_facts.clone(),
-    };
-    Ok((tree.finish().await?, facts))
+        run: serde_json::Value::Null,
+    }
 }
 
 async fn commit(
-    writer: &Writer,
-    request: &BackupRequest,
-    tree: crate::repository::StreamRef,
-    mut facts: BackupFacts,
-    task: &Task,
+    lanes: &Lanes,
+    lane: usize,
+    tree: StreamRef,
+    facts: &BackupFacts,
 ) -> Result<BackupOutcome> {
-    task.check()?;
-    task.monitor.stage("committing");
+    let Lane { place, writer, .. } = &lanes.all()[lane];
     let losses = facts.losses.clone();
+    let mut facts = facts.clone();
+    facts.run.clone_from(&place.run_facts);
     facts.losses.truncate(LOSSES_KEPT_MAX);
     let kept = serde_json::to_value(&facts)
         .map_err(|error| Error::internal("The backup's facts cannot be written").because(error))?;
+    // A place that does not take the last packs must not keep the others from their commit; once a
+    // snapshot is on its way nobody knows whether it arrived.
+    lanes.patiently(writer.settle()).await?;
     let snapshot = writer
         .commit(SnapshotDraft {
-            id: request.id,
+            id: place.id,
             tree,
-            base: request.base,
+            base: place.base,
             facts: kept,
         })
         .await?;

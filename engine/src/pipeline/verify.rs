@@ -36,8 +36,12 @@ pub enum Rung {
 /// What a verification found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VerifyReport {
-    /// The highest rung that was reached; `None` when even the lowest was not.
+    /// The highest rung that was reached; `None` when even the lowest was not. Those below it were
+    /// climbed on the way.
     pub reached: Option<Rung>,
+    /// The lowest rung that failed.
+    #[serde(default)]
+    pub failed: Option<Rung>,
     /// Streams read.
     pub streams: u64,
     /// Bytes read.
@@ -85,6 +89,7 @@ pub async fn run(
     task.monitor.stage("reading the backup's tree");
     let mut report = VerifyReport {
         reached: None,
+        failed: None,
         streams: 0,
         read_bytes: 0,
         rows: 0,
@@ -95,6 +100,7 @@ pub async fn run(
         Ok(archive) => archive,
         Err(error) if is_damage(&error) => {
             lost(&mut report, task, "tree of the backup", &error.report());
+            report.failed = Some(Rung::Present);
             return Ok(report);
         }
         Err(error) => return Err(error),
@@ -106,10 +112,9 @@ pub async fn run(
     }
     task.monitor.stage("looking whether all objects are there");
     let absent = repository.absent_parts(id, task).await?;
-    if absent.is_empty() {
-        report.reached = Some(Rung::Present);
-    }
+    report.failed = (!absent.is_empty()).then_some(Rung::Present);
     if rung == Rung::Present {
+        report.climb(rung);
         for part in absent {
             lost(&mut report, task, &part, "A pack that it needs is missing");
         }
@@ -144,10 +149,23 @@ pub async fn run(
     };
     task.or_cancelled(all).await?;
     let mut report = shared.report.lock().clone();
-    if report.losses.is_empty() {
-        report.reached = Some(rung);
-    }
+    report.climb(rung);
     Ok(report)
+}
+
+impl VerifyReport {
+    /// Every rung up to `wanted` was tried: those below the one that failed are reached.
+    fn climb(&mut self, wanted: Rung) {
+        let tried = [Rung::Present, Rung::Checked, Rung::Decoded];
+        self.reached = tried
+            .into_iter()
+            .filter(|rung| *rung <= wanted && self.failed.is_none_or(|failed| *rung < failed))
+            .max();
+    }
+
+    fn fails(&mut self, rung: Rung) {
+        self.failed = Some(self.failed.map_or(rung, |failed| failed.min(rung)));
+    }
 }
 
 fn items(archive: &Archive) -> Vec<Item> {
@@ -181,28 +199,37 @@ async fn worker(shared: Arc<Verifying>) -> Result<()> {
                 report.rows += rows;
                 report.read_bytes += item.stream.length_bytes;
             }
-            Err(error) if is_damage(&error) => {
-                lost(
-                    &mut shared.report.lock(),
-                    &shared.task,
-                    &item.name,
-                    &error.report(),
-                );
+            Err((rung, error)) if is_damage(&error) => {
+                let mut report = shared.report.lock();
+                report.fails(rung);
+                lost(&mut report, &shared.task, &item.name, &error.report());
             }
-            Err(error) => return Err(error.context(&item.name)),
+            Err((_, error)) => return Err(error.context(&item.name)),
         }
         shared.task.monitor.advance(1, 0, 0);
     }
 }
 
-async fn read(shared: &Verifying, item: &Item) -> Result<u64> {
+/// Reads a stream to its end; an error comes with the rung that it breaks.
+async fn read(shared: &Verifying, item: &Item) -> Result<u64, (Rung, Error)> {
     let mut reader = shared.repository.read(&item.stream);
     let mut decoding = Decoding::of(shared, &item.expected);
-    while let Some(block) = reader.next().await? {
-        decoding.feed(&block)?;
+    let mut differs = None;
+    while let Some(block) = reader
+        .next()
+        .await
+        .map_err(|error| (Rung::Checked, error))?
+    {
+        // What does not parse is read on: the rung below is about every chunk.
+        if differs.is_none() {
+            differs = decoding.feed(&block).err();
+        }
         shared.task.monitor.advance(0, block.len() as u64, 0);
     }
-    decoding.finish()
+    match differs {
+        Some(error) => Err((Rung::Decoded, error)),
+        None => decoding.finish().map_err(|error| (Rung::Decoded, error)),
+    }
 }
 
 /// What a stream is compared with while it is read.

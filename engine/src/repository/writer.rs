@@ -64,7 +64,18 @@ pub(crate) struct Shared {
 
 impl Writer {
     pub(crate) async fn begin(inner: &Arc<Inner>, name: &str) -> Result<Self> {
-        Self::begin_avoiding(inner, name, &[]).await
+        Self::open(inner, name, &[], core::PACKS_WAITING_MAX).await
+    }
+
+    /// Begins one of `writers` sessions that are fed side by side: each holds fewer packs, so that
+    /// all of them take about as much memory as one may.
+    pub(crate) async fn begin_beside(
+        inner: &Arc<Inner>,
+        name: &str,
+        writers: usize,
+    ) -> Result<Self> {
+        let packs = (core::PACKS_WAITING_MAX + 1).saturating_sub(writers.max(1));
+        Self::open(inner, name, &[], packs).await
     }
 
     /// Begins a session that stores again what only `packs` hold.
@@ -73,10 +84,24 @@ impl Writer {
         name: &str,
         packs: &[Digest],
     ) -> Result<Self> {
+        Self::open(inner, name, packs, core::PACKS_WAITING_MAX).await
+    }
+
+    async fn open(
+        inner: &Arc<Inner>,
+        name: &str,
+        packs: &[Digest],
+        waiting_max: usize,
+    ) -> Result<Self> {
         let mut own = inner.begin_session(name).await?;
         own.absent.extend(packs);
         let (uploader, uploads) = upload::channel();
-        let core = Arc::new(Core::new(Arc::clone(inner), own, uploader.queue()));
+        let core = Arc::new(Core::new(
+            Arc::clone(inner),
+            own,
+            uploader.queue(),
+            waiting_max,
+        ));
         tokio::spawn(upload::run(Arc::clone(&core), uploads));
         let heartbeat = tokio::spawn(beat(Arc::clone(&core)));
         let shared = Shared {
@@ -123,6 +148,12 @@ impl Writer {
     /// What was read and stored so far.
     pub fn tally(&self) -> Tally {
         self.shared.core.tally()
+    }
+
+    /// Makes everything durable that streams have stored; no stream can be written afterwards. The commit
+    /// that follows has little left to do.
+    pub async fn settle(&self) -> Result<()> {
+        self.shared.uploader.settle(&self.shared.core).await
     }
 
     /// Makes everything durable, then creates the snapshot: the only commit point.

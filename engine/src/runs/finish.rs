@@ -1,10 +1,11 @@
 //! How runs begin and end in the catalog: run, backup and restore change in one transaction.
 
 use crate::catalog::Tx;
-use crate::catalog::records::{BackupRecord, RestoreRecord, RunRecord};
+use crate::catalog::records::{BackupRecord, DrillReportRecord, RestoreRecord, RunRecord};
 use crate::error::Result;
 use crate::ids::BackupId;
-use crate::model::{Problem, Run, RunKind, RunStatus, Rung, Time, VerifyLevel};
+use crate::model::{FailedRung, Loss, Problem, Run, RunKind, RunStatus, Time, VerifyLevel};
+use crate::runs::live::KEPT_LOSSES;
 
 /// What a run leaves when it ends well.
 #[derive(Clone, Debug, Default)]
@@ -15,12 +16,38 @@ pub struct Finish {
     pub partial: bool,
     /// Why it counts as failed although it came to its end: a check that found damage.
     pub error: Option<Problem>,
-    /// The backup it made.
-    pub backup: Option<BackupDone>,
+    /// Why it is partial, where losses do not say so.
+    pub shortfall: Option<Problem>,
+    /// The backups it made or failed to make.
+    pub backups: Vec<BackupEnd>,
     /// The restore it carried out.
     pub restore: Option<RestoreDone>,
-    /// The rung it climbed.
-    pub verified: Option<(BackupId, VerifyLevel)>,
+    /// What it proved of backups.
+    pub proofs: Vec<Proof>,
+}
+
+/// What a run proved of a backup.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Which.
+    pub backup: BackupId,
+    /// The rungs it climbed.
+    pub climbed: Vec<VerifyLevel>,
+    /// The rung that failed, and what is damaged or differs.
+    pub failed: Option<(VerifyLevel, Vec<Loss>)>,
+}
+
+/// How a backup in one repository ended.
+#[derive(Clone, Debug)]
+pub struct BackupEnd {
+    /// Which.
+    pub backup: BackupId,
+    /// Whether it was committed whole.
+    pub status: RunStatus,
+    /// What it holds, where it was committed.
+    pub done: Option<BackupDone>,
+    /// Why it was not.
+    pub error: Option<Problem>,
 }
 
 /// What is known of a backup once it is committed.
@@ -66,6 +93,7 @@ pub(super) fn begun(tx: &Tx<'_>, run: u128, now: Time) -> Result<Option<RunRecor
     let record = tx.change::<RunRecord>(run, |record| {
         record.run.status = RunStatus::Running;
         record.run.started_at = Some(now);
+        settle_destinations(&mut record.run, None);
         Ok(())
     })?;
     if let Some(record) = &record {
@@ -81,26 +109,29 @@ pub(super) fn ended(tx: &Tx<'_>, ended: &Run, finish: Option<&Finish>) -> Result
         let serial = record.run.serial;
         record.run = ended.clone();
         record.run.serial = serial;
+        settle_destinations(&mut record.run, finish);
         Ok(())
     })?;
     let run = record.map_or_else(|| ended.clone(), |record| record.run);
     follow(tx, &run, finish)?;
-    if let Some((backup, level)) = finish.and_then(|finish| finish.verified) {
+    for proof in finish.iter().flat_map(|finish| &finish.proofs) {
         let at = run.finished_at.unwrap_or_default();
-        tx.change::<BackupRecord>(backup.bits(), |record| {
-            climbed(&mut record.0, level, at);
+        tx.change::<BackupRecord>(proof.backup.bits(), |record| {
+            for level in &proof.climbed {
+                record.0.climbed(*level, at);
+            }
+            if let Some((level, losses)) = &proof.failed {
+                record.0.broke(FailedRung {
+                    level: *level,
+                    at,
+                    run_id: Some(run.id),
+                    losses: losses.iter().take(KEPT_LOSSES).cloned().collect(),
+                });
+            }
             Ok(())
         })?;
     }
     Ok(run)
-}
-
-/// Notes that a backup has reached a rung.
-pub(crate) fn climbed(backup: &mut crate::model::Backup, level: VerifyLevel, at: Time) {
-    backup.verified.retain(|rung| rung.level != level);
-    backup.verified.push(Rung { level, at });
-    backup.verified.sort_by_key(|rung| rung.level);
-    backup.verify_level = backup.verify_level.max(level);
 }
 
 /// A crash cut the run off.
@@ -134,6 +165,7 @@ fn end_with(
         let begun = run.started_at.unwrap_or(now);
         run.duration_ms = Some((now - begun).num_milliseconds().max(0).unsigned_abs());
         run.error = Some(why.clone());
+        settle_destinations(run, None);
         Ok(())
     })?;
     if let Some(record) = &record {
@@ -142,20 +174,62 @@ fn end_with(
     Ok(record.map(|record| record.run))
 }
 
+/// What became of each repository's backup.
+fn settle_destinations(run: &mut Run, finish: Option<&Finish>) {
+    let (status, error) = (run.status, run.error.clone());
+    for own in &mut run.destinations {
+        let ends = finish.iter().flat_map(|finish| &finish.backups);
+        let mut ends = ends.filter(|_| status.is_restorable());
+        match ends.find(|end| end.backup == own.backup_id) {
+            Some(end) => {
+                own.status = end.status;
+                own.error.clone_from(&end.error);
+            }
+            None => {
+                own.status = status;
+                own.error.clone_from(&error);
+            }
+        }
+    }
+}
+
 /// Backup and restore show what their run does.
 fn follow(tx: &Tx<'_>, run: &Run, finish: Option<&Finish>) -> Result<()> {
-    if let (RunKind::Backup, Some(backup)) = (run.kind, run.backup_id) {
-        tx.change::<BackupRecord>(backup.bits(), |record| {
+    for (_, id) in run.makes() {
+        let ends = finish.iter().flat_map(|finish| &finish.backups);
+        let end = ends
+            .filter(|_| run.status.is_restorable())
+            .find(|end| end.backup == id);
+        tx.change::<BackupRecord>(id.bits(), |record| {
             let backup = &mut record.0;
-            backup.status = run.status;
             backup.started_at = run.started_at;
             backup.finished_at = run.finished_at;
             backup.duration_ms = run.duration_ms;
             backup.losses.clone_from(&run.losses);
-            backup.error.clone_from(&run.error);
-            if let Some(done) = finish.and_then(|finish| finish.backup.as_ref()) {
+            match end {
+                Some(end) => {
+                    backup.status = end.status;
+                    backup.error.clone_from(&end.error);
+                }
+                None => {
+                    backup.status = run.status;
+                    backup.error.clone_from(&run.error);
+                }
+            }
+            if let Some(done) = end.and_then(|end| end.done.as_ref()) {
                 done.apply(backup);
             }
+            Ok(())
+        })?;
+    }
+    if run.kind == RunKind::Drill {
+        tx.change::<DrillReportRecord>(run.id.bits(), |record| {
+            let report = &mut record.0;
+            report.status = run.status;
+            report.started_at = run.started_at;
+            report.finished_at = run.finished_at;
+            report.duration_ms = run.duration_ms;
+            report.error.clone_from(&run.error);
             Ok(())
         })?;
     }

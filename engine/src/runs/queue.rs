@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::catalog::records::{RunRecord, Work};
-use crate::ids::{ConnectionId, RunId};
+use crate::ids::{ConnectionId, DrillId, RunId};
 
 /// What a run has to itself while it works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub enum BusyKey {
     Database(ConnectionId, String),
     /// The maintenance of a repository (backups go on beside it).
     Maintenance(String),
+    /// A restore drill.
+    Drill(DrillId),
     /// Nothing but itself.
     Own(RunId),
 }
@@ -29,6 +31,7 @@ impl BusyKey {
                 let place = run.repository_id.map(|id| id.to_string());
                 Self::Maintenance(place.unwrap_or_else(|| run.title.clone()))
             }
+            Work::Drill { drill, .. } => Self::Drill(*drill),
             Work::Verify(_) => Self::Own(run.id),
         }
     }

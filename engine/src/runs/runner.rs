@@ -10,6 +10,7 @@ use super::finish::{self, Finish};
 use super::live::{Live, Stop};
 use super::{Executor, Runs};
 use crate::catalog::LogSink;
+use crate::catalog::records::BackupRecord;
 use crate::error::{Code, Error, Result};
 use crate::ids::RunId;
 use crate::model::{Level, Problem, Run, RunKind, RunStatus};
@@ -55,8 +56,7 @@ async fn begin_and_end(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId
         cancel: live.token(),
         clock: Arc::clone(&runs.clock),
     };
-    let longest = record.job.as_ref().and_then(|job| job.max_runtime_seconds);
-    let longest = longest.map(Duration::from_secs);
+    let longest = record.max_runtime_seconds().map(Duration::from_secs);
     let executing = {
         let executor = Arc::clone(executor);
         tokio::spawn(async move { executor.execute(record, credentials, task).await })
@@ -125,7 +125,7 @@ async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
     run.duration_ms = Some((now - begun).num_milliseconds().max(0).unsigned_abs());
     let finish = match outcome {
         Ok(finish) => {
-            run.error.clone_from(&finish.error);
+            run.error = finish.error.clone().or(finish.shortfall.clone());
             run.status = if finish.error.is_some() {
                 RunStatus::Failed
             } else if finish.partial || run.losses_total > 0 {
@@ -152,6 +152,12 @@ async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
     live.note(level, &text);
     live.log().flush().await;
     let ended = run.clone();
+    let damaged: Vec<_> = finish
+        .iter()
+        .flat_map(|finish| &finish.proofs)
+        .filter(|proof| proof.failed.is_some())
+        .map(|proof| proof.backup)
+        .collect();
     let saved = runs
         .write_run(move |tx| finish::ended(tx, &ended, finish.as_ref()))
         .await;
@@ -164,6 +170,13 @@ async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
     runs.announce("run.finished", &run);
     if run.kind == RunKind::Backup && run.status.is_restorable() {
         runs.announce("backup.committed", &run);
+    }
+    for id in damaged {
+        if let Some(BackupRecord(backup)) = runs.catalog.get(id.bits())? {
+            let data = serde_json::to_value(&backup).unwrap_or_default();
+            runs.events
+                .publish("backup.damaged", Some(id.to_string()), data);
+        }
     }
     saved
 }
@@ -182,9 +195,9 @@ fn failure(error: Error, stopped: Option<Stop>, stall: Duration) -> (RunStatus, 
             RunStatus::Cancelled,
             Error::new(
                 Code::Cancelled,
-                "The run took longer than its job allows and was cancelled",
+                "The run took longer than it may and was cancelled",
             )
-            .hint("See in its log what took the time, or raise the job's max_runtime_seconds"),
+            .hint("See in its log what took the time, or raise max_runtime_seconds of its job or drill"),
         ),
         Some(Stop::Engine) => (
             RunStatus::Interrupted,

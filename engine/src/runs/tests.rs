@@ -37,7 +37,11 @@ impl Executor for Actor {
             .lock()
             .push(record.run.database.clone().unwrap_or_default());
         let done = self
-            .act(work.label.as_deref().unwrap_or_default(), &task)
+            .act(
+                work.label.as_deref().unwrap_or_default(),
+                &record.run,
+                &task,
+            )
             .await;
         self.working.fetch_sub(1, Ordering::SeqCst);
         done
@@ -47,7 +51,7 @@ impl Executor for Actor {
 }
 
 impl Actor {
-    async fn act(&self, what: &str, task: &Task) -> Result<Finish> {
+    async fn act(&self, what: &str, run: &Run, task: &Task) -> Result<Finish> {
         task.monitor.stage("acting");
         match what {
             "wait" => task
@@ -70,10 +74,15 @@ impl Actor {
             _ => {
                 task.monitor.advance(1, 100, 10);
                 Ok(Finish {
-                    backup: Some(BackupDone {
-                        rows: 42,
-                        ..BackupDone::default()
-                    }),
+                    backups: vec![BackupEnd {
+                        backup: run.backup_id.unwrap(),
+                        status: RunStatus::Success,
+                        done: Some(BackupDone {
+                            rows: 42,
+                            ..BackupDone::default()
+                        }),
+                        error: None,
+                    }],
                     ..Finish::default()
                 })
             }
@@ -214,6 +223,7 @@ fn backup_run(database: &str, label: &str) -> NewRun {
         checksum: None,
         verify_level: VerifyLevel::None,
         verified: Vec::new(),
+        failed_rung: None,
         losses: Vec::new(),
         error: None,
     };
@@ -226,7 +236,7 @@ fn backup_run(database: &str, label: &str) -> NewRun {
             }),
             job: None,
         },
-        backup: Some(BackupRecord(backup)),
+        backups: vec![BackupRecord(backup)],
         restore: None,
         credentials: None,
     }

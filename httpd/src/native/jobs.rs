@@ -3,7 +3,7 @@
 use axum::extract::State;
 use backstay_engine::model::{
     CronPreset, CronPreview, CronPreviewRequest, Job, JobClone, JobCreate, JobEdit, JobList, Page,
-    RetentionPreview, RetentionRequest,
+    RetentionPreview, RetentionRequest, RetentionRun,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -23,6 +23,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(clone))
         .routes(routes!(pause))
         .routes(routes!(resume))
+        .routes(routes!(apply_retention))
         .routes(routes!(preview_retention))
 }
 
@@ -107,6 +108,16 @@ async fn pause(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Ans
 #[utoipa::path(post, path = "/jobs/{id}/resume")]
 async fn resume(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Reply<Job>> {
     Ok(Reply(app.engine.resume_job(&key).await?))
+}
+
+/// Deletes now what a job's retention says.
+#[utoipa::path(post, path = "/jobs/{id}/retention")]
+async fn apply_retention(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Json(request): Json<RetentionRun>,
+) -> Answer<Reply<RetentionPreview>> {
+    Ok(Reply(app.engine.apply_retention(&key, request).await?))
 }
 
 /// Says which of a job's backups a retention would keep and which it would delete.

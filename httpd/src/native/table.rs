@@ -219,6 +219,14 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/runs/{id}/log", W("runs:read")),
     ("GET", "/runs/{id}/events", W("runs:read")),
     ("POST", "/runs/{id}/cancel", W("runs:cancel")),
+    ("GET", "/drills", P("drills:read")),
+    ("POST", "/drills", P("drills:create")),
+    ("GET", "/drills/{id}", P("drills:read")),
+    ("PATCH", "/drills/{id}", P("drills:update")),
+    ("PUT", "/drills/{id}", P("drills:update")),
+    ("DELETE", "/drills/{id}", P("drills:delete")),
+    ("POST", "/drills/{id}/run", P("drills:run")),
+    ("GET", "/drills/{id}/reports", P("drills:read")),
     ("GET", "/jobs", W("jobs:read")),
     ("POST", "/jobs", W("jobs:create")),
     ("GET", "/jobs/cron-presets", Shared("jobs:read")),
@@ -231,6 +239,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/jobs/{id}/clone", W("jobs:create")),
     ("POST", "/jobs/{id}/pause", W("jobs:update")),
     ("POST", "/jobs/{id}/resume", W("jobs:update")),
+    ("POST", "/jobs/{id}/retention", W("backups:delete")),
     ("POST", "/jobs/{id}/retention-preview", W("jobs:read")),
 ];
 

@@ -65,6 +65,7 @@ fn path_example(path: &str, name: &Value) -> Value {
         ("repositories", _) => "main",
         ("jobs", _) => "nightly",
         ("environments", _) => "env_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
+        ("drills", _) => "weekly",
         ("connections", _) if path.contains("/databases/{id}") => "dbs_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
         _ => "shop",
     };

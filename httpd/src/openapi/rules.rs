@@ -24,6 +24,7 @@ const REFERENCES: &[&str] = &[
     "job",
     "project",
     "repository",
+    "scratch_connection",
     "to",
 ];
 

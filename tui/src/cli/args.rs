@@ -2,6 +2,7 @@
 
 mod backup;
 mod connection;
+mod drill;
 mod job;
 mod project;
 mod repository;
@@ -22,8 +23,11 @@ pub(crate) use connection::{
     ConnectionAdd, ConnectionCommand, ConnectionDatabases, ConnectionEdit, ConnectionList,
     ConnectionTest, ReadonlyUser, SshArgs,
 };
+pub(crate) use drill::{
+    DrillAdd, DrillCommand, DrillEdit, DrillList, DrillOptions, DrillReports, DrillRun,
+};
 pub(crate) use job::{
-    JobAdd, JobCommand, JobEdit, JobKeep, JobList, JobOptions, JobPreview, JobRun,
+    JobAdd, JobCommand, JobEdit, JobKeep, JobList, JobOptions, JobPreview, JobRun, When,
 };
 pub(crate) use project::{
     EnvironmentBackup, EnvironmentCommand, EnvironmentSchedule, ProjectCommand,
@@ -202,6 +206,10 @@ Exits 0 only when every row was back. Without a server at hand, assets/demo star
     /// Backups that are made again and again
     #[command(subcommand)]
     Job(JobCommand),
+
+    /// Restores into a scratch database that prove backups
+    #[command(subcommand)]
+    Drill(DrillCommand),
 
     /// Groups of connections that users and keys can be limited to
     #[command(subcommand)]

@@ -56,7 +56,7 @@ async fn run_backup(session: &Session, args: BackupRun) -> Done {
     let create = BackupCreate {
         connection,
         database,
-        repository: args.repository,
+        repositories: args.repository,
         backup_type: args.r#type.map(|text| text.parse()).transpose()?,
         label: args.label,
         note: args.note,
@@ -94,7 +94,7 @@ pub(crate) async fn follow_backups(session: &Session, started: &Started, detach:
 
 /// The records of the backups that the runs made or tried to make.
 async fn made(session: &Session, runs: &[Run], started: &Started) -> Result<Vec<Backup>> {
-    let mut ids: Vec<_> = runs.iter().filter_map(|run| run.backup_id).collect();
+    let mut ids: Vec<_> = runs.iter().flat_map(Run::makes).map(|(_, id)| id).collect();
     if ids.is_empty() {
         ids.clone_from(&started.backup_ids);
     }
@@ -154,10 +154,11 @@ fn warn_of_what_lacks(session: &Session, backup: &Backup) {
 /// One line about a backup that was just made.
 fn summary(paint: Paint, backup: &Backup) -> String {
     let head = format!(
-        "{}  {}  {}",
+        "{}  {}  {} in {}",
         clean(&source(backup)),
         paint.status(backup.status),
-        backup.id
+        backup.id,
+        backup.repository
     );
     if !backup.status.is_restorable() {
         return head;

@@ -2,7 +2,7 @@
 
 mod show;
 
-pub(super) use show::rules;
+pub(super) use show::{rules, when};
 
 use backstay_engine::model::{
     self, CronPreview, CronPreviewRequest, Job, JobSchedule, Policy, RetentionPreview, Retries,
@@ -11,7 +11,7 @@ use backstay_engine::model::{
 use backstay_engine::{Error, Result};
 use serde_json::json;
 
-use super::args::{JobAdd, JobCommand, JobEdit, JobKeep, JobOptions, JobPreview, JobRun};
+use super::args::{JobAdd, JobCommand, JobEdit, JobKeep, JobOptions, JobPreview, JobRun, When};
 use super::failure::Done;
 use super::session::Session;
 use super::{backup, confirm};
@@ -31,6 +31,7 @@ pub(crate) async fn job(session: &Session, command: JobCommand) -> Done {
         JobCommand::Pause(name) => switch(session, &name.job, "pause").await,
         JobCommand::Resume(name) => switch(session, &name.job, "resume").await,
         JobCommand::Preview(args) => preview(session, &args).await,
+        JobCommand::Retain(name) => retain(session, &name.job).await,
         JobCommand::Clone(args) => {
             let target = path(&["jobs", &args.job.job, "clone"]);
             let clone = model::JobClone { name: args.name };
@@ -58,7 +59,7 @@ async fn add(session: &Session, args: JobAdd) -> Done {
         connection: args.target.connection,
         enabled: args.paused.then_some(false),
         databases: databases.collect(),
-        schedule: schedule(&options, None)?,
+        schedule: schedule(&options.when, None)?,
         retention: policy(&options.keep),
         retries: retries(&options, Retries::default()),
         max_runtime_seconds: options.max_runtime,
@@ -87,7 +88,7 @@ async fn edit(session: &Session, args: JobEdit) -> Done {
         } else {
             given(args.database)
         },
-        schedule: schedule(&options, before.schedule.as_ref())?,
+        schedule: schedule(&options.when, before.schedule.as_ref())?,
         unschedule: args.no_schedule.then_some(true),
         retention: if args.keep_all {
             Some(Policy::default())
@@ -110,12 +111,12 @@ async fn edit(session: &Session, args: JobEdit) -> Done {
 }
 
 /// The schedule that the flags say; what they leave open stays as it was.
-fn schedule(options: &JobOptions, before: Option<&JobSchedule>) -> Result<Option<JobSchedule>> {
-    let Some(cron) = options.cron.clone() else {
+pub(super) fn schedule(when: &When, before: Option<&JobSchedule>) -> Result<Option<JobSchedule>> {
+    let Some(cron) = when.cron.clone() else {
         return Ok(None);
     };
-    let catch_up = options.catch_up.as_deref().map(str::parse).transpose()?;
-    let windows = options.blackout.iter().map(|(from, to)| Window {
+    let catch_up = when.catch_up.as_deref().map(str::parse).transpose()?;
+    let windows = when.blackout.iter().map(|(from, to)| Window {
         from: from.clone(),
         to: to.clone(),
         days: Vec::new(),
@@ -126,13 +127,13 @@ fn schedule(options: &JobOptions, before: Option<&JobSchedule>) -> Result<Option
     }
     Ok(Some(JobSchedule {
         cron,
-        time_zone: options
+        time_zone: when
             .zone
             .clone()
             .or(before.map(|own| own.time_zone.clone()))
             .unwrap_or_else(|| "UTC".to_owned()),
         windows,
-        jitter_seconds: options
+        jitter_seconds: when
             .jitter
             .or(before.map(|own| own.jitter_seconds))
             .unwrap_or_default(),
@@ -211,6 +212,26 @@ async fn preview(session: &Session, args: &JobPreview) -> Done {
     let target = path(&["jobs", "cron-preview"]);
     let preview: CronPreview = session.client().post(&target, &request).await?;
     session.output.record(&preview, show::starts)
+}
+
+async fn retain(session: &Session, name: &str) -> Done {
+    let job = find(session, name).await?;
+    let id = job.id.to_string();
+    let target = path(&["jobs", &id, "retention-preview"]);
+    let preview: RetentionPreview = session.client().post(&target, &json!({})).await?;
+    let confirm = match preview.over_limit.first_key_value() {
+        None => None,
+        Some((source, percent)) => {
+            let what = format!("{percent} % of the backups of {source} would be deleted");
+            Some(confirm::typed(&session.global, &what, &job.name)?)
+        }
+    };
+    let target = path(&["jobs", &id, "retention"]);
+    let request = model::RetentionRun { confirm };
+    let done: RetentionPreview = session.client().post(&target, &request).await?;
+    session.output.record(&done, |_, done| {
+        format!("Deleted {} of {} backups", done.deleted, done.backups.len())
+    })
 }
 
 async fn remove(session: &Session, name: &str) -> Done {

@@ -1,17 +1,17 @@
 //! What a finished run found or did, in words; `--json` has the same as numbers under fixed names.
 
 use backstay_engine::model::{
-    CheckReport, Damage, PruneReport, RebuildReport, RepairReport, Run, RunKind,
+    CheckReport, Damage, DrillReport, PruneReport, RebuildReport, RepairReport, Run, RunKind,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::output::{Paint, Table, bytes, clean, count};
+use super::output::{Paint, Table, bytes, clean, count, duration_ms};
 
 /// Lines of one kind that are shown; the record has all.
 const LINES_SHOWN: usize = 50;
 
-/// The outcome of a check, prune, repair, rebuild, proof or restore; `None` where there is nothing to say.
+/// The outcome of a check, prune, repair, rebuild, proof, restore or drill; `None` where there is nothing to say.
 pub(crate) fn outcome(run: &Run) -> Option<String> {
     let text = match run.kind {
         RunKind::Check => check(&report(run)?),
@@ -20,6 +20,7 @@ pub(crate) fn outcome(run: &Run) -> Option<String> {
         RunKind::Rebuild => rebuild(&report(run)?),
         RunKind::Verify => verify(&run.result)?,
         RunKind::Restore => restore(&run.result)?,
+        RunKind::Drill => drill(&report(run)?),
         _ => return None,
     };
     Some(text).filter(|text| !text.is_empty())
@@ -169,6 +170,19 @@ fn restore(result: &Value) -> Option<String> {
         )
     });
     Some(lines(&table, &differing.collect::<Vec<_>>()))
+}
+
+fn drill(report: &DrillReport) -> String {
+    let mut table = Table::facts();
+    let (equal, compared) = (count(report.tables_equal), count(report.tables_compared));
+    table
+        .maybe("restored in", report.restore_ms.map(duration_ms))
+        .fact("tables proved equal", format!("{equal} of {compared}"));
+    let differing = report.differences.iter().map(|loss| {
+        let text = format!("{}: {}", loss.object, loss.reason);
+        clean(&text).into_owned()
+    });
+    lines(&table, &differing.collect::<Vec<_>>())
 }
 
 fn cleaned(messages: &[String]) -> Vec<String> {

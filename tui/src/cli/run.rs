@@ -100,9 +100,27 @@ pub(crate) fn view(paint: Paint, run: &Run) -> String {
         .maybe("began", run.started_at.map(time))
         .maybe("ended", run.finished_at.map(time))
         .maybe("took", run.duration_ms.map(duration_ms))
-        .maybe("backup", run.backup_id.map(|id| id.to_string()))
+        .maybe(
+            "backup",
+            run.backup_id
+                .filter(|_| run.destinations.is_empty())
+                .map(|id| id.to_string()),
+        )
         .maybe("restore", run.restore_id.map(|id| id.to_string()))
-        .maybe("repository", run.repository.clone());
+        .maybe(
+            "repository",
+            run.repository
+                .clone()
+                .filter(|_| run.destinations.is_empty()),
+        );
+    for own in &run.destinations {
+        table
+            .fact(
+                "into",
+                format!("{}: {}, {}", own.repository, own.status, own.backup_id),
+            )
+            .tone(1, Tone::of(own.status));
+    }
     let progress = &run.progress;
     if !run.status.is_final() {
         table.maybe("stage", progress.stage.clone());

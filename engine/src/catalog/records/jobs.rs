@@ -33,8 +33,8 @@ pub struct JobRecord {
 pub struct Retry {
     /// Of which database.
     pub database: String,
-    /// Into which repository.
-    pub repository_id: RepositoryId,
+    /// Into which repositories.
+    pub repository_ids: Vec<RepositoryId>,
     /// Which try it will be; the first run is number 1.
     pub attempt: u32,
     /// When.
@@ -54,7 +54,8 @@ pub struct OfJob {
 
 impl Record for JobRecord {
     const TABLE: Table = Table::Jobs;
-    const VERSION: u8 = 1;
+    /// 1: a retry had one repository.
+    const VERSION: u8 = 2;
     fn id(&self) -> u128 {
         self.job.id.bits()
     }
@@ -69,6 +70,13 @@ impl Record for JobRecord {
     }
     fn name(&self) -> Option<String> {
         Some(self.job.name.clone())
+    }
+    fn upgrade(_: u8, mut document: serde_json::Value) -> serde_json::Value {
+        let retries = document["retries"].as_array_mut();
+        for retry in retries.into_iter().flatten() {
+            retry["repository_ids"] = serde_json::json!([retry["repository_id"]]);
+        }
+        document
     }
     fn facets(&self) -> Vec<Facet> {
         let mut facets = vec![

@@ -47,7 +47,7 @@ pub(in super::super) fn remarks_on_types(
     let Some(wanted) = wanted.filter(|wanted| *wanted != BackupType::Full) else {
         return Vec::new();
     };
-    let backups = runs.iter().filter_map(|new| new.backup.as_ref());
+    let backups = runs.iter().flat_map(|new| &new.backups);
     let remarks = backups.map(|record| {
         let own = &record.0;
         let source = super::source_of(own);

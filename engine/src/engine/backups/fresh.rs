@@ -172,8 +172,8 @@ fn rank(state: FreshnessState) -> (u8, FreshnessState) {
 /// that one (after the job was made or last changed, where there is none).
 fn judged(job: &Job, last: Option<Time>, now: Time) -> Result<JobFreshness> {
     let since = last.unwrap_or(job.updated_at);
-    let times = match timetable(job)? {
-        Some(timetable) => timetable.preview(since, 2),
+    let times = match &job.schedule {
+        Some(schedule) => timetable(schedule, job.id.bits())?.preview(since, 2),
         None => Vec::new(),
     };
     let expected_at = times.first().copied();

@@ -136,9 +136,9 @@ impl Engine {
         let asked = match spelling.rsplit_once('@') {
             Some((source, point)) => self.asked(source, Some(point))?,
             None if spelling.contains('/') => self.asked(spelling, None)?,
-            None => return Ok(Vec::new()),
+            None => return Ok(damage(taken).into_iter().collect()),
         };
-        let mut remarks = Vec::new();
+        let mut remarks: Vec<String> = damage(taken).into_iter().collect();
         let newest = self.first_restorable(asked.clone())?;
         if let Some(newest) =
             newest.filter(|newest| newest.id != taken.id && !newest.is_of_the_database())
@@ -174,6 +174,20 @@ impl Engine {
         }
         Ok(remarks)
     }
+}
+
+/// What the last proof of a backup found wrong.
+fn damage(backup: &Backup) -> Option<String> {
+    let failed = backup.failed_rung.as_ref()?;
+    let first = failed.losses.first();
+    let first = first.map_or_else(String::new, |loss| format!(", the first: {}", loss.object));
+    Some(format!(
+        "{} was found damaged on {}: it is not \"{}\"; {} losses{first}",
+        backup.id,
+        failed.at.format("%Y-%m-%d"),
+        failed.level,
+        failed.losses.len()
+    ))
 }
 
 /// The moment whose state a backup holds.

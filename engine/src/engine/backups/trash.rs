@@ -176,7 +176,7 @@ impl Engine {
         if doomed.pinned_until.is_some_and(|until| until > self.now()) {
             return refused(format!("Backup {} is pinned", doomed.id));
         }
-        if doomed.status != RunStatus::Success {
+        if !doomed.is_good() {
             return Ok(());
         }
         let query = Query::newest(1)
@@ -185,7 +185,9 @@ impl Engine {
             .only(backup::STATUS, Some(RunStatus::Success));
         // What somebody chose of it does not stand in for the database.
         let other = self.newest_where(query, |other| {
-            other.id != doomed.id && (other.is_of_the_database() || !doomed.is_of_the_database())
+            other.id != doomed.id
+                && other.is_good()
+                && (other.is_of_the_database() || !doomed.is_of_the_database())
         })?;
         if other.is_some() {
             return Ok(());

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Engine;
 use crate::catalog::records::{BackupRecord, RepositoryRecord, RunRecord, Work};
 use crate::error::{Error, Result};
-use crate::ids::{BackupId, ConnectionId, RunId};
+use crate::ids::{BackupId, ConnectionId, RepositoryId, RunId};
 use crate::model::{
-    Backup, BackupKind, BackupType, RunStatus, ServerKind, Time, Trigger, VerifyLevel,
+    Backup, BackupKind, BackupType, Loss, Run, RunStatus, ServerKind, Time, Trigger, VerifyLevel,
 };
 use crate::pipeline::backup::{BackupFacts, Outcome};
 use crate::repository::format::digest::hex;
@@ -128,6 +128,7 @@ pub(super) async fn backup_of_snapshot(
         checksum: None,
         verify_level: VerifyLevel::None,
         verified: Vec::new(),
+        failed_rung: None,
         losses: facts.losses.clone(),
         error: None,
     };
@@ -162,43 +163,97 @@ impl Engine {
     }
 
     async fn adopt(&self, cut_off: &RunRecord) -> Result<()> {
-        let Some(id) = cut_off.run.backup_id else {
-            return Ok(());
-        };
-        let record = self.repository_of(&cut_off.run)?;
-        let repository = self.open_repository(&record).await?;
-        // Only one engine at a time has this catalog, so whoever wrote for it before is dead.
-        repository
-            .end_sessions_of(&[self.writer_name(&cut_off.run)])
-            .await?;
-        if !repository.snapshots().await?.contains(&id) {
+        let mut adopted = Vec::new();
+        for (repository, id) in cut_off.run.makes() {
+            match self.committed(&cut_off.run, repository, id).await {
+                Ok(None) => {}
+                Ok(Some(found)) => adopted.push((id, found)),
+                Err(error) => tracing::warn!(
+                    backup = %id, error = error.report(), "a repository was not looked into"
+                ),
+            }
+        }
+        if adopted.is_empty() {
             return Ok(());
         }
-        let snapshot = repository.snapshot(id).await?;
-        let facts = read_facts(&snapshot)?;
-        let done = done(&repository, &snapshot, &facts).await;
-        let (run, status) = (cut_off.run.id.bits(), status(&facts));
-        let finished = snapshot.committed_at;
+        let run = cut_off.run.id.bits();
         self.0
             .catalog
             .write(move |tx| {
+                for (id, found) in &adopted {
+                    tx.change::<BackupRecord>(id.bits(), |record| {
+                        record.0.status = found.status;
+                        record.0.error = None;
+                        record.0.losses.clone_from(&found.losses);
+                        record.0.finished_at = Some(found.finished_at);
+                        found.done.apply(&mut record.0);
+                        Ok(())
+                    })?;
+                }
                 tx.change::<RunRecord>(run, |record| {
-                    record.run.status = status;
-                    record.run.error = None;
-                    record.run.losses.clone_from(&facts.losses);
-                    record.run.finished_at = Some(finished);
-                    Ok(())
-                })?;
-                tx.change::<BackupRecord>(id.bits(), |record| {
-                    record.0.status = status;
-                    record.0.error = None;
-                    record.0.losses.clone_from(&facts.losses);
-                    record.0.finished_at = Some(finished);
-                    done.apply(&mut record.0);
+                    take_in(&mut record.run, &adopted);
                     Ok(())
                 })
             })
             .await?;
         Ok(())
+    }
+
+    /// The backup that a run which was cut off has committed in a repository, if it did.
+    async fn committed(
+        &self,
+        run: &Run,
+        repository: RepositoryId,
+        id: BackupId,
+    ) -> Result<Option<Committed>> {
+        let record = self.find_repository(&repository.to_string())?;
+        let repository = self.open_repository(&record).await?;
+        // Only one engine at a time has this catalog, so whoever wrote for it before is dead.
+        repository.end_sessions_of(&[self.writer_name(run)]).await?;
+        if !repository.snapshots().await?.contains(&id) {
+            return Ok(None);
+        }
+        let snapshot = repository.snapshot(id).await?;
+        let facts = read_facts(&snapshot)?;
+        Ok(Some(Committed {
+            done: done(&repository, &snapshot, &facts).await,
+            status: status(&facts),
+            finished_at: snapshot.committed_at,
+            losses: facts.losses,
+        }))
+    }
+}
+
+/// A backup that was found in its repository after a crash.
+struct Committed {
+    done: BackupDone,
+    status: RunStatus,
+    finished_at: Time,
+    losses: Vec<Loss>,
+}
+
+/// The run has made those backups. Without one in every repository it is partial, and says so.
+fn take_in(run: &mut Run, adopted: &[(BackupId, Committed)]) {
+    for own in &mut run.destinations {
+        if let Some((_, found)) = adopted.iter().find(|(id, _)| *id == own.backup_id) {
+            own.status = found.status;
+            own.error = None;
+        }
+    }
+    let complete = adopted.len() == run.makes().len();
+    let whole = adopted
+        .iter()
+        .all(|(_, found)| found.status == RunStatus::Success);
+    if complete {
+        run.error = None;
+    }
+    run.status = if complete && whole {
+        RunStatus::Success
+    } else {
+        RunStatus::Partial
+    };
+    if let Some((_, found)) = adopted.first() {
+        run.losses.clone_from(&found.losses);
+        run.finished_at = Some(found.finished_at);
     }
 }

@@ -7,13 +7,14 @@ use crate::catalog::records::{RepositoryRecord, TrashRecord};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RepositoryId};
 use crate::model::{
-    CheckReport, Damage, DamageKind, Level, Problem, PruneReport, RepairReport, Run,
+    CheckReport, Damage, DamageKind, Level, Loss, Problem, PruneReport, RepairReport, Run,
+    VerifyLevel,
 };
 use crate::monitor::Task;
 use crate::repository::Repository;
 use crate::repository::check::{self, CheckOptions};
 use crate::repository::collect::PruneOptions;
-use crate::runs::Finish;
+use crate::runs::{Finish, Proof};
 
 /// Damages a run keeps.
 const KEPT: usize = 1000;
@@ -51,9 +52,15 @@ impl Engine {
             })
             .await?;
         }
+        let marked = found.affected.iter().map(|affected| Proof {
+            backup: affected.backup,
+            climbed: Vec::new(),
+            failed: Some((VerifyLevel::Checked, losses_of(&affected.parts))),
+        });
         Ok(Finish {
             result: serde_json::to_value(&report).unwrap_or_default(),
             error,
+            proofs: marked.collect(),
             ..Finish::default()
         })
     }
@@ -200,6 +207,14 @@ impl Engine {
             .await?;
         Ok(())
     }
+}
+
+fn losses_of(parts: &[String]) -> Vec<Loss> {
+    let loss = |part: &String| Loss {
+        object: part.clone(),
+        reason: "It needs data that is missing or damaged".to_owned(),
+    };
+    parts.iter().map(loss).collect()
 }
 
 fn check_report(found: &check::CheckReport, percent: u8) -> CheckReport {

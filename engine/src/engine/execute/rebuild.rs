@@ -19,7 +19,7 @@ use crate::monitor::Task;
 use crate::repository::format::digest::hex;
 
 use crate::repository::{Credential, NoteState, Repository};
-use crate::runs::{Credentials, Finish, climbed};
+use crate::runs::{Credentials, Finish};
 use crate::secret::{SecretKey, SecretText};
 use crate::vault::{Sealed, create_private, parse_key};
 
@@ -310,7 +310,10 @@ fn remember(backup: &mut Backup, note: Option<&NoteState>, remark: Option<&Remar
         backup.pinned_until = remark.pinned_until;
         backup.job_id.clone_from(&remark.job);
         for rung in &remark.verified {
-            climbed(backup, rung.level, rung.at);
+            backup.climbed(rung.level, rung.at);
+        }
+        if let Some(failed) = remark.failed_rung.clone() {
+            backup.broke(failed);
         }
     }
 }

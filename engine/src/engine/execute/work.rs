@@ -8,19 +8,19 @@ use super::{Engine, selection};
 use crate::catalog::Query;
 use crate::catalog::records::{BackupRecord, ConnectionRecord, backup as facet};
 use crate::error::{Code, Error, Result};
-use crate::ids::BackupId;
+use crate::ids::{BackupId, RepositoryId};
 use crate::model::{
     Backup, BackupCreate, PlanAction, PlanItem, Problem, RestoreCreate, RestorePlan, Run,
     RunStatus, VerifyLevel,
 };
 use crate::monitor::{Level, Task};
 use crate::pipeline::archive::Archive;
-use crate::pipeline::backup::{self, BackupRequest, Outcome};
+use crate::pipeline::backup::{self, BackupRequest, Outcome, Place};
 use crate::pipeline::plan::{self, Action, Destination, Plan, RestoreOptions};
-use crate::pipeline::restore;
+use crate::pipeline::restore::{self, RestoreOutcome};
 use crate::pipeline::verify::{self, Rung};
 use crate::repository::Repository;
-use crate::runs::{Finish, RestoreDone};
+use crate::runs::{BackupDone, BackupEnd, Finish, Proof, RestoreDone};
 use crate::source::postgres::Target;
 use crate::source::postgres::logical::ranges::RANGE_BLOCKS;
 use crate::source::postgres::logical::restore::choose::Choice;
@@ -48,12 +48,61 @@ impl Engine {
         task: &Task,
     ) -> Result<Finish> {
         let connection = self.connection_of(run)?;
-        let record = self.repository_of(run)?;
-        let repository = task.or_cancelled(self.open_repository(&record)).await?;
-        let id = run
-            .backup_id
-            .ok_or_else(|| Error::internal("The run makes no backup"))?;
         let database = run.database.clone().unwrap_or_default();
+        let mut ends = Vec::new();
+        let mut places = Vec::new();
+        for (repository, id) in run.makes() {
+            let place = self.place((run, work), &connection, (repository, id), task);
+            match place.await {
+                Ok(place) => places.push(place),
+                Err(error) => ends.push((repository, id, Err(error))),
+            }
+        }
+        task.check()?;
+        let config = &self.0.config;
+        let request = BackupRequest {
+            target: self.target(&connection)?,
+            database,
+            selection: selection(work),
+            workers: self.workers(),
+            range_blocks: config.range_blocks.unwrap_or(RANGE_BLOCKS),
+            lock_timeout: config.lock_timeout,
+            snapshot_age_max: (!config.max_snapshot_age.is_zero())
+                .then_some(config.max_snapshot_age),
+        };
+        // Before all of them count as stalled, the one that holds the others up is given up.
+        let stall = config.stall_timeout;
+        let patience = (!stall.is_zero()).then_some(stall / 2);
+        if !places.is_empty() {
+            let done = backup::run_into(places, &request, patience, task).await?;
+            for (place, outcome) in done {
+                let committed = match outcome {
+                    Ok(outcome) => {
+                        let done =
+                            adopt::done(&place.repository, &outcome.snapshot, &outcome.facts);
+                        Ok((outcome.status, done.await))
+                    }
+                    Err(error) => Err(error),
+                };
+                let makes = run.makes();
+                let own = makes.iter().find(|(_, id)| *id == place.id);
+                if let Some((repository, id)) = own {
+                    ends.push((*repository, *id, committed));
+                }
+            }
+        }
+        self.finish_of(run, ends)
+    }
+
+    /// One of the repositories that a run's backup goes to, opened.
+    async fn place(
+        &self,
+        (run, work): (&Run, &BackupCreate),
+        connection: &ConnectionRecord,
+        (repository, id): (RepositoryId, BackupId),
+        task: &Task,
+    ) -> Result<Place> {
+        let record = self.find_repository(&repository.to_string())?;
         let made = self.0.catalog.get::<BackupRecord>(id.bits())?;
         let made = made.map(|record| record.0);
         let base = made.as_ref().and_then(|made| made.base_backup_id);
@@ -68,30 +117,79 @@ impl Engine {
             note: work.note.clone(),
             created_at: run.created_at,
         };
-        let config = &self.0.config;
-        let request = BackupRequest {
-            target: self.target(&connection)?,
+        let database = run.database.as_deref().unwrap_or_default();
+        Ok(Place {
+            repository: task.or_cancelled(self.open_repository(&record)).await?,
             base: match base {
                 Some(base) => Some(base),
-                None => self.last_good(&connection, &database)?,
+                None => self.last_good(connection, database, repository)?,
             },
-            database,
-            selection: selection(work),
+            name: record.repository.name,
             id,
             writer_name: self.writer_name(run),
-            workers: self.workers(),
-            range_blocks: config.range_blocks.unwrap_or(RANGE_BLOCKS),
-            lock_timeout: config.lock_timeout,
-            snapshot_age_max: (!config.max_snapshot_age.is_zero())
-                .then_some(config.max_snapshot_age),
             run_facts: serde_json::to_value(&facts).unwrap_or_default(),
-        };
-        let outcome = backup::run(&repository, &request, task).await?;
-        Ok(Finish {
-            partial: outcome.status == Outcome::Partial,
-            backup: Some(adopt::done(&repository, &outcome.snapshot, &outcome.facts).await),
-            ..Finish::default()
         })
+    }
+
+    /// How a backup ends that went to these repositories: it failed when none has it.
+    fn finish_of(
+        &self,
+        run: &Run,
+        mut ends: Vec<(RepositoryId, BackupId, Result<(Outcome, BackupDone)>)>,
+    ) -> Result<Finish> {
+        if ends.iter().all(|(_, _, end)| end.is_err()) {
+            let first = ends.drain(..).find_map(|(_, _, end)| end.err());
+            return Err(first.unwrap_or_else(|| Error::internal("The run makes no backup")));
+        }
+        let name = |id: RepositoryId| {
+            let own = run.destinations.iter().find(|own| own.repository_id == id);
+            own.map_or_else(|| id.to_string(), |own| own.repository.clone())
+        };
+        let mut finish = Finish::default();
+        let mut lacking = Vec::new();
+        for (repository, backup, end) in ends {
+            let end = match end {
+                Ok((outcome, done)) => {
+                    let partial = outcome == Outcome::Partial;
+                    finish.partial |= partial;
+                    let status = if partial {
+                        RunStatus::Partial
+                    } else {
+                        RunStatus::Success
+                    };
+                    BackupEnd {
+                        backup,
+                        status,
+                        done: Some(done),
+                        error: None,
+                    }
+                }
+                Err(error) => {
+                    let text = format!("\"{}\": {}", name(repository), error.report());
+                    lacking.push(text);
+                    BackupEnd {
+                        backup,
+                        status: RunStatus::Failed,
+                        done: None,
+                        error: Some(Problem::from(&error)),
+                    }
+                }
+            };
+            finish.backups.push(end);
+        }
+        if !lacking.is_empty() {
+            finish.partial = true;
+            let error = Error::new(
+                Code::Partial,
+                format!(
+                    "The backup was made, but not in the repository {}",
+                    lacking.join("; nor in ")
+                ),
+            )
+            .hint("See to that repository, then back up into it again");
+            finish.shortfall = Some(Problem::from(&error));
+        }
+        Ok(finish)
     }
 
     pub(super) async fn do_restore(
@@ -102,25 +200,8 @@ impl Engine {
     ) -> Result<Finish> {
         let backup = self.backup_of(run)?;
         let connection = self.connection_of(run)?;
-        task.monitor.stage("planning");
-        let planned = task
-            .or_cancelled(self.planned(&backup, &connection, work))
-            .await?;
-        planned.plan.refuse()?;
         // The target may have changed since the restore was asked for.
-        confirmed(&planned.plan, work)?;
-        for warning in &planned.plan.warnings {
-            task.monitor.note(Level::Warning, warning);
-        }
-        let outcome = restore::run(
-            &planned.repository,
-            &planned.archive,
-            &planned.plan,
-            &planned.target,
-            self.workers(),
-            task,
-        )
-        .await?;
+        let outcome = self.restored(&backup, &connection, work, task).await?;
         let proofs = &outcome.tables[..outcome.tables.len().min(PROOFS)];
         Ok(Finish {
             result: serde_json::json!({
@@ -140,6 +221,33 @@ impl Engine {
         })
     }
 
+    /// Restores a backup for whoever looks at the outcome, such as a drill.
+    pub(in super::super) async fn restored(
+        &self,
+        backup: &Backup,
+        connection: &ConnectionRecord,
+        create: &RestoreCreate,
+        task: &Task,
+    ) -> Result<RestoreOutcome> {
+        task.monitor.stage("planning");
+        let planning = self.planned(backup, connection, create);
+        let planned = task.or_cancelled(planning).await?;
+        planned.plan.refuse()?;
+        confirmed(&planned.plan, create)?;
+        for warning in &planned.plan.warnings {
+            task.monitor.note(Level::Warning, warning);
+        }
+        restore::run(
+            &planned.repository,
+            &planned.archive,
+            &planned.plan,
+            &planned.target,
+            self.workers(),
+            task,
+        )
+        .await
+    }
+
     pub(super) async fn do_verify(
         &self,
         run: &Run,
@@ -149,18 +257,20 @@ impl Engine {
         let backup = self.backup_of(run)?;
         let record = self.find_repository(&backup.repository_id.to_string())?;
         let repository = task.or_cancelled(self.open_repository(&record)).await?;
-        let wanted = match level {
-            VerifyLevel::Present => Rung::Present,
-            VerifyLevel::Checked => Rung::Checked,
-            _ => Rung::Decoded,
-        };
+        let rungs = LADDER.iter().filter(|(_, own)| *own <= level);
+        let wanted = rungs.map(|(rung, _)| *rung).max().unwrap_or(Rung::Present);
         let report =
             verify::run(&repository, backup.id, wanted, self.workers().get(), task).await?;
-        let reached = report.reached.map(|rung| match rung {
-            Rung::Present => VerifyLevel::Present,
-            Rung::Checked => VerifyLevel::Checked,
-            Rung::Decoded => VerifyLevel::Decoded,
-        });
+        let climbed = LADDER
+            .iter()
+            .filter(|(rung, _)| report.reached >= Some(*rung));
+        let proof = Proof {
+            backup: backup.id,
+            climbed: climbed.map(|(_, level)| *level).collect(),
+            failed: report
+                .failed
+                .map(|rung| (level_of(rung), report.losses.clone())),
+        };
         let error = (report.reached < Some(wanted)).then(|| {
             let damage = report.losses.len();
             let error = Error::new(
@@ -172,7 +282,7 @@ impl Engine {
         });
         Ok(Finish {
             result: serde_json::to_value(&report).unwrap_or_default(),
-            verified: reached.map(|level| (backup.id, level)),
+            proofs: vec![proof],
             error,
             ..Finish::default()
         })
@@ -248,11 +358,17 @@ impl Engine {
         self.restorable_backup(&id.to_string())
     }
 
-    /// The newest good backup of the database, for people who compare.
-    fn last_good(&self, connection: &ConnectionRecord, database: &str) -> Result<Option<BackupId>> {
+    /// The newest good backup of the database in that repository, for people who compare.
+    fn last_good(
+        &self,
+        connection: &ConnectionRecord,
+        database: &str,
+        repository: RepositoryId,
+    ) -> Result<Option<BackupId>> {
         let query = Query::newest(1)
             .only(facet::CONNECTION, Some(connection.connection.id))
             .only(facet::DATABASE, Some(database))
+            .only(facet::REPOSITORY, Some(repository))
             .only(facet::STATUS, Some(RunStatus::Success));
         let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
         Ok(found.map(|record| record.0.id))
@@ -271,6 +387,18 @@ impl Engine {
     pub(in super::super) fn quiet_task(&self) -> Task {
         Task::unwatched(Arc::clone(&self.0.clock))
     }
+}
+
+/// The rungs that need no server, as the pipeline and as records call them.
+const LADDER: [(Rung, VerifyLevel); 3] = [
+    (Rung::Present, VerifyLevel::Present),
+    (Rung::Checked, VerifyLevel::Checked),
+    (Rung::Decoded, VerifyLevel::Decoded),
+];
+
+fn level_of(rung: Rung) -> VerifyLevel {
+    let found = LADDER.iter().find(|(own, _)| *own == rung);
+    found.map_or(VerifyLevel::None, |(_, level)| *level)
 }
 
 /// An error when the plan destroys something that was not confirmed by name.

@@ -1,5 +1,5 @@
-//! Records that an export holds as they are in the catalog, with their secrets opened: jobs, who may do
-//! what, settings.
+//! Records that an export holds as they are in the catalog, with their secrets opened: jobs, drills, who
+//! may do what, settings.
 
 use std::collections::BTreeMap;
 
@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::catalog::records::{
-    ApiKeyRecord, EnvironmentRecord, GroupRecord, JobRecord, ProjectRecord, SettingsRecord,
-    UserRecord,
+    ApiKeyRecord, DrillRecord, EnvironmentRecord, GroupRecord, JobRecord, ProjectRecord,
+    SettingsRecord, UserRecord,
 };
 use crate::catalog::{Catalog, Record};
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ impl Portable for ApiKeyRecord {}
 impl Portable for ProjectRecord {}
 impl Portable for EnvironmentRecord {}
 impl Portable for JobRecord {}
+impl Portable for DrillRecord {}
 impl Portable for SettingsRecord {}
 
 /// A record as an export holds it.
@@ -109,6 +110,7 @@ pub(super) fn all(catalog: &Catalog) -> Result<Vec<Kept>> {
     gather::<ProjectRecord>(catalog, &mut all)?;
     gather::<EnvironmentRecord>(catalog, &mut all)?;
     gather::<JobRecord>(catalog, &mut all)?;
+    gather::<DrillRecord>(catalog, &mut all)?;
     gather::<SettingsRecord>(catalog, &mut all)?;
     Ok(all)
 }

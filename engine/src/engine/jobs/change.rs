@@ -1,7 +1,8 @@
 //! What a job may be.
 
+use super::super::backups::refuse_too_many;
 use super::super::{Engine, names};
-use super::timetable;
+use super::{DAY_SECONDS, check_schedule};
 use crate::error::{Error, Result};
 use crate::ids::{JobId, RepositoryId};
 use crate::model::{Job, JobCreate, JobEdit, JobWork, Time, VerifyLevel};
@@ -9,8 +10,6 @@ use crate::source::postgres::logical::selection::Selection;
 
 /// More tries than this help nobody.
 const ATTEMPTS_MAX: u32 = 20;
-/// Longest wait before a try, and longest spread of starts.
-const DAY_SECONDS: u32 = 24 * 60 * 60;
 
 impl Engine {
     pub(in super::super) fn new_job(&self, create: JobCreate, now: Time) -> Result<Job> {
@@ -87,6 +86,7 @@ impl Engine {
     }
 
     pub(in super::super) fn repository_ids(&self, keys: &[String]) -> Result<Vec<RepositoryId>> {
+        refuse_too_many(keys.len())?;
         let mut ids = Vec::with_capacity(keys.len());
         for key in keys {
             let id = self.find_repository(key)?.repository.id;
@@ -133,16 +133,6 @@ fn checked(mut job: Job) -> Result<Job> {
         return Err(Error::invalid("A verification cannot reach \"restored\"")
             .field("verify", "must be none, present, checked or decoded"));
     }
-    if let Some(schedule) = &job.schedule
-        && schedule.jitter_seconds > DAY_SECONDS
-    {
-        return Err(
-            Error::invalid("Starts cannot be spread over more than a day").field(
-                "schedule.jitter_seconds",
-                format!("must be 0 to {DAY_SECONDS}"),
-            ),
-        );
-    }
-    timetable(&job)?;
+    check_schedule(job.schedule.as_ref(), job.id.bits())?;
     Ok(job)
 }

@@ -6,10 +6,11 @@ use super::super::Engine;
 use super::runs::group_of;
 use crate::catalog::Query;
 use crate::catalog::records::{BackupRecord, backup};
-use crate::error::{Code, Result};
-use crate::ids::BackupId;
+use crate::error::{Code, Error, Result};
+use crate::ids::{BackupId, RepositoryId};
 use crate::model::{
-    Backup, Job, Level, Policy, RetentionPreview, RetentionRequest, Run, RunStatus,
+    Backup, BackupFate, Job, Level, Policy, RetentionPreview, RetentionRequest, RetentionRun, Run,
+    RunStatus,
 };
 use crate::retention::Candidate;
 
@@ -50,7 +51,7 @@ impl Engine {
                 kind: backup.kind,
                 backup_type: backup.backup_type,
                 at: backup.created_at,
-                complete: backup.status == RunStatus::Success,
+                complete: backup.is_good(),
                 pinned_until: backup.pinned_until,
                 needs: None,
             })
@@ -62,18 +63,63 @@ impl Engine {
         }))
     }
 
-    /// Deletes what the retention says, of the database and repository that the run backed up.
-    pub(super) async fn retain(&self, job: &Job, run: &Run) -> Result<()> {
+    /// Carries the job's retention out now, on all its backups. Where more would go than the policy
+    /// allows, a person has to confirm it with the job's name.
+    pub async fn apply_retention(
+        &self,
+        key: &str,
+        request: RetentionRun,
+    ) -> Result<RetentionPreview> {
+        let job = self.find_job(key)?.job;
+        let fates = self.fates(&job, job.work.retention.clone(), |_| true)?;
+        if let Some((source, percent)) = fates.over_limit.first_key_value()
+            && request.confirm.as_deref() != Some(job.name.as_str())
+        {
+            return Err(Error::new(
+                Code::Unconfirmed,
+                format!("The retention would delete {percent} % of the backups of {source}"),
+            )
+            .hint(format!("Confirm it with --confirm {}", job.name))
+            .field("confirm", "must be the name of the job"));
+        }
+        for fate in fates.backups.iter().filter(|fate| !fate.keep) {
+            self.delete_fated(&job, fate).await?;
+        }
+        self.audit("job.retain", job.id, None::<&()>, Some(&fates))
+            .await?;
+        Ok(fates)
+    }
+
+    /// Deletes a backup as its fate says; whether it was there.
+    async fn delete_fated(&self, job: &Job, fate: &BackupFate) -> Result<bool> {
+        let remark = format!("retention of job {}: {}", job.name, fate.reasons.join(", "));
+        let deleted = match self.resolve_backup(&fate.backup_id.to_string()) {
+            Ok(backup) => self.delete_one(backup, false, &remark).await.map(|_| true),
+            Err(error) => Err(error),
+        };
+        match deleted {
+            Err(error) if error.code() == Code::BackupNotFound => Ok(false),
+            other => other,
+        }
+    }
+
+    /// Deletes what the retention says, of the database that the run backed up, in that repository.
+    pub(super) async fn retain(
+        &self,
+        job: &Job,
+        run: &Run,
+        repository: RepositoryId,
+    ) -> Result<()> {
         let fates = self.fates(job, job.work.retention.clone(), |backup| {
-            Some(&backup.database) == run.database.as_ref()
-                && Some(backup.repository_id) == run.repository_id
+            Some(&backup.database) == run.database.as_ref() && backup.repository_id == repository
         })?;
         let mut lines = Vec::new();
         for (source, percent) in &fates.over_limit {
             let text = format!(
                 "Retention deleted nothing of {source}: {percent} % of its backups would go. See \
-                 `backstay job preview {} --retention`, and raise max_delete_percent if that is meant",
-                job.name
+                 `backstay job preview {name} --retention`; if that is meant, `backstay job retain {name} \
+                 --confirm {name}` does it once, and a higher max_delete_percent always",
+                name = job.name
             );
             tracing::warn!(job = job.name, "{text}");
             lines.push((Level::Warning, text));
@@ -87,20 +133,12 @@ impl Engine {
                 continue;
             }
             let (id, why) = (fate.backup_id, fate.reasons.join(", "));
-            let backup = self.resolve_backup(&id.to_string());
-            let deleted = match backup {
-                Ok(backup) => {
-                    let remark = format!("retention of job {}: {why}", job.name);
-                    self.delete_one(backup, false, &remark).await.map(|_| ())
-                }
-                Err(error) => Err(error),
-            };
-            match deleted {
-                Ok(()) => lines.push((
+            match self.delete_fated(job, fate).await {
+                Ok(true) => lines.push((
                     Level::Info,
                     format!("Retention deleted backup {id} of {}: {why}", fate.source),
                 )),
-                Err(error) if error.code() == Code::BackupNotFound => {}
+                Ok(false) => {}
                 Err(error) => lines.push((
                     Level::Warning,
                     format!("Retention could not delete backup {id}: {}", error.report()),

@@ -5,7 +5,8 @@ use chrono::TimeDelta;
 use super::super::Engine;
 use super::super::backups::{remarks_on_types, source_of};
 use crate::catalog::records::{
-    ConnectionRecord, DatabaseRecord, JobRecord, OfJob, RepositoryRecord, Retry, RunRecord,
+    BackupRecord, ConnectionRecord, DatabaseRecord, JobRecord, OfJob, RepositoryRecord, Retry,
+    RunRecord,
 };
 use crate::catalog::{LogSink, MAX_LINES};
 use crate::error::{Error, Result};
@@ -13,7 +14,7 @@ use crate::model::{BackupCreate, Job, Level, Run, RunKind, RunStatus, Started, T
 use crate::runs::NewRun;
 
 impl Engine {
-    /// Runs a job now: one run for each of its databases and repositories.
+    /// Runs a job now: one run for each of its databases, which goes to all its repositories.
     pub async fn run_job(&self, key: &str, trigger: Trigger) -> Result<Started> {
         let job = self.find_job(key)?.job;
         let runs = self.runs_of(&job, trigger).await?;
@@ -39,10 +40,8 @@ impl Engine {
         }
         let mut runs = Vec::new();
         for database in self.databases_of_job(job, &connection).await? {
-            for repository in &repositories {
-                let run = self.new_job_run(job, &connection, repository, &database, 1, trigger);
-                runs.push(run?);
-            }
+            let run = self.new_job_run(job, &connection, &repositories, &database, 1, trigger);
+            runs.push(run?);
         }
         Ok(runs)
     }
@@ -50,12 +49,15 @@ impl Engine {
     /// The run that tries again what failed.
     pub(super) fn run_again(&self, job: &Job, retry: &Retry) -> Result<NewRun> {
         let connection = self.find_connection(&job.connection_id.to_string())?;
-        let repository = self.find_repository(&retry.repository_id.to_string())?;
+        let mut repositories = Vec::new();
+        for id in &retry.repository_ids {
+            repositories.push(self.find_repository(&id.to_string())?);
+        }
         let (database, attempt) = (&retry.database, retry.attempt);
         self.new_job_run(
             job,
             &connection,
-            &repository,
+            &repositories,
             database,
             attempt,
             Trigger::Schedule,
@@ -66,7 +68,7 @@ impl Engine {
         &self,
         job: &Job,
         connection: &ConnectionRecord,
-        repository: &RepositoryRecord,
+        repositories: &[RepositoryRecord],
         database: &str,
         attempt: u32,
         trigger: Trigger,
@@ -74,7 +76,10 @@ impl Engine {
         let work = BackupCreate {
             connection: connection.connection.name.clone(),
             database: Some(database.to_owned()),
-            repository: Some(repository.repository.name.clone()),
+            repositories: repositories
+                .iter()
+                .map(|own| own.repository.name.clone())
+                .collect(),
             label: job.work.label.clone(),
             backup_type: job.work.backup_type,
             schemas: job.work.schemas.clone(),
@@ -82,14 +87,14 @@ impl Engine {
             exclude_tables: job.work.exclude_tables.clone(),
             ..BackupCreate::default()
         };
-        let mut new = self.new_backup(connection, repository, database, work, trigger)?;
+        let mut new = self.new_backup(connection, repositories, database, work, trigger)?;
         new.record.run.job_id = Some(job.id.to_string());
         new.record.job = Some(OfJob {
             id: job.id,
             attempt,
             max_runtime_seconds: job.work.max_runtime_seconds,
         });
-        if let Some(backup) = &mut new.backup {
+        for backup in &mut new.backups {
             backup.0.job_id = Some(job.id.to_string());
         }
         Ok(new)
@@ -137,7 +142,8 @@ impl Engine {
     pub(in super::super) async fn job_run_ended(&self, run: &Run) {
         let done = match run.status {
             _ if run.kind != RunKind::Backup || run.job_id.is_none() => return,
-            RunStatus::Success | RunStatus::Partial => self.after_backup(run).await,
+            RunStatus::Success => self.after_backup(run).await,
+            RunStatus::Partial => self.after_partial_backup(run).await,
             RunStatus::Failed | RunStatus::Interrupted => self.try_again(run).await,
             _ => return,
         };
@@ -162,9 +168,13 @@ impl Engine {
     async fn try_again(&self, run: &Run) -> Result<()> {
         let record = self.0.catalog.get::<RunRecord>(run.id.bits())?;
         let of_job = record.and_then(|record| record.job);
-        let (Some(of_job), Some(repository_id), Some(database), Trigger::Schedule) =
-            (of_job, run.repository_id, run.database.clone(), run.trigger)
-        else {
+        let lacking = run.lacks();
+        let (Some(of_job), Some(database), Trigger::Schedule, false) = (
+            of_job,
+            run.database.clone(),
+            run.trigger,
+            lacking.is_empty(),
+        ) else {
             return Ok(());
         };
         let (id, attempt, now) = (of_job.id.bits(), of_job.attempt, self.now());
@@ -181,13 +191,11 @@ impl Engine {
                     let doubled = i64::from(retries.backoff_seconds) << (attempt - 1).min(20);
                     let retry = Retry {
                         database: database.clone(),
-                        repository_id,
+                        repository_ids: lacking.clone(),
                         attempt: attempt + 1,
                         at: now + TimeDelta::seconds(doubled),
                     };
-                    record.retries.retain(|other| {
-                        (&other.database, other.repository_id) != (&database, repository_id)
-                    });
+                    record.retries.retain(|other| other.database != database);
                     record.retries.push(retry.clone());
                     planned = Some(retry);
                     Ok(())
@@ -208,19 +216,35 @@ impl Engine {
         Ok(())
     }
 
+    /// What follows where some of it is there, and another try of the repositories that lack it.
+    async fn after_partial_backup(&self, run: &Run) -> Result<()> {
+        self.after_backup(run).await?;
+        if run.destinations.is_empty() {
+            return Ok(());
+        }
+        self.try_again(run).await
+    }
+
     async fn after_backup(&self, run: &Run) -> Result<()> {
         let key = run.job_id.clone().unwrap_or_default();
         let Some(JobRecord { job, .. }) = self.find_job(&key).ok() else {
             return Ok(());
         };
-        if let (Some(level), Some(backup)) = (job.work.verify, run.backup_id) {
-            let backup = self.restorable_backup(&backup.to_string())?;
-            let mut proof = self.new_verification(&backup, level, run.trigger);
-            proof.record.run.job_id = Some(key);
-            self.queue(vec![proof]).await?;
-        }
-        if run.status == RunStatus::Success && !job.work.retention.is_empty() {
-            self.retain(&job, run).await?;
+        for (repository, id) in run.makes() {
+            let Some(BackupRecord(backup)) = self.0.catalog.get(id.bits())? else {
+                continue;
+            };
+            if !backup.status.is_restorable() {
+                continue;
+            }
+            if let Some(level) = job.work.verify {
+                let mut proof = self.new_verification(&backup, level, run.trigger);
+                proof.record.run.job_id = Some(key.clone());
+                self.queue(vec![proof]).await?;
+            }
+            if backup.status == RunStatus::Success && !job.work.retention.is_empty() {
+                self.retain(&job, run, repository).await?;
+            }
         }
         Ok(())
     }
@@ -250,7 +274,7 @@ pub(super) fn group_of(backup: &crate::model::Backup) -> String {
 }
 
 /// Whether trying the same thing a little later may help.
-pub(super) fn is_temporary(error: &Error) -> bool {
+pub(in super::super) fn is_temporary(error: &Error) -> bool {
     use crate::error::Code;
     matches!(
         error.code(),

@@ -1,4 +1,4 @@
-//! Runs jobs when their time has come.
+//! Runs jobs and drills when their time has come.
 //!
 //! How far a schedule is dealt with is written together with the runs it asked for, in one transaction:
 //! whenever the engine ends, a scheduled time has its runs in the queue, or it is still to be dealt with.
@@ -10,25 +10,32 @@ use chrono::TimeDelta;
 use tokio::task::{Id, JoinSet};
 
 use super::super::Engine;
+use super::decision;
 use super::runs::is_temporary;
-use super::timetable;
 use crate::catalog::records::{JobRecord, RunRecord, job, run};
 use crate::catalog::{Query, Tx};
 use crate::error::Result;
-use crate::ids::JobId;
+use crate::ids::{DrillId, JobId};
 use crate::model::{RunKind, RunStatus, Time, Trigger};
 use crate::schedule::Decision;
 
-/// The clock is looked at this often while a job waits, since it may be set, and machines sleep.
+/// The clock is looked at this often while something waits, since it may be set, and machines sleep.
 const LOOK: TimeDelta = TimeDelta::seconds(30);
 /// Wait before what failed for a passing reason is looked at again.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// What has a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Scheduled {
+    Job(JobId),
+    Drill(DrillId),
+}
+
 impl Engine {
-    /// Runs jobs until the engine stops.
+    /// Runs jobs and drills until the engine stops.
     pub(in super::super) async fn keep_schedule(self) {
         let mut firing = JoinSet::new();
-        let mut busy: HashMap<Id, JobId> = HashMap::new();
+        let mut busy: HashMap<Id, Scheduled> = HashMap::new();
         loop {
             let wait = match self.due(&busy) {
                 Ok((due, wait)) => {
@@ -56,33 +63,43 @@ impl Engine {
         firing.shutdown().await;
     }
 
-    /// The jobs to look after now, and how long nothing will be due.
+    /// What to look after now, and how long nothing else will be due.
     pub(in super::super) fn due(
         &self,
-        busy: &HashMap<Id, JobId>,
-    ) -> Result<(Vec<JobId>, TimeDelta)> {
+        busy: &HashMap<Id, Scheduled>,
+    ) -> Result<(Vec<Scheduled>, TimeDelta)> {
         let now = self.now();
         let enabled = Query::newest(usize::MAX).only(job::ENABLED, Some(true));
         let (mut due, mut wait) = (Vec::new(), LOOK);
-        for record in self.0.catalog.list::<JobRecord>(&enabled)?.records {
-            let id = record.job.id;
-            if busy.values().any(|other| *other == id) {
-                continue;
+        let mut weigh = |what: Scheduled, decision: &Decision, retry: Option<Time>| {
+            if busy.values().any(|other| *other == what) {
+                return;
             }
-            let decision = decision(&record, now)?;
-            let retry = record.retries.iter().map(|retry| retry.at).min();
             if decision.run.is_some() || decision.missed > 0 || retry.is_some_and(|at| at <= now) {
-                due.push(id);
+                due.push(what);
             } else if let Some(next) = [retry, decision.next].into_iter().flatten().min() {
                 wait = wait.min(next - now);
             }
+        };
+        for record in self.0.catalog.list::<JobRecord>(&enabled)?.records {
+            let retry = record.retries.iter().map(|retry| retry.at).min();
+            weigh(Scheduled::Job(record.job.id), &of_job(&record, now)?, retry);
+        }
+        for record in self.enabled_drills()? {
+            let (schedule, seed) = (record.drill.schedule.as_ref(), record.drill.id.bits());
+            let decision = decision(schedule, seed, record.handled, now)?;
+            weigh(Scheduled::Drill(record.drill.id), &decision, None);
         }
         Ok((due, wait))
     }
 
-    async fn fire_or_wait(self, id: JobId) {
-        if let Err(error) = self.fire(id).await {
-            tracing::warn!(job = %id, error = error.report(), "a job waits");
+    async fn fire_or_wait(self, what: Scheduled) {
+        let done = match what {
+            Scheduled::Job(id) => self.fire(id).await,
+            Scheduled::Drill(id) => self.fire_drill(id).await,
+        };
+        if let Err(error) = done {
+            tracing::warn!(?what, error = error.report(), "what is due waits");
             tokio::time::sleep(AGAIN).await;
         }
     }
@@ -96,7 +113,7 @@ impl Engine {
             return Ok(());
         }
         let now = self.now();
-        let decision = decision(&record, now)?;
+        let decision = of_job(&record, now)?;
         match decision.run {
             Some(_) if self.goes_on(id)? => {
                 self.handled(id, decision.handled).await?;
@@ -193,16 +210,9 @@ impl Engine {
     }
 }
 
-fn decision(record: &JobRecord, now: Time) -> Result<Decision> {
-    Ok(match timetable(&record.job)? {
-        Some(timetable) => timetable.decide(record.handled, now),
-        None => Decision {
-            run: None,
-            missed: 0,
-            handled: record.handled,
-            next: None,
-        },
-    })
+fn of_job(record: &JobRecord, now: Time) -> Result<Decision> {
+    let schedule = record.job.schedule.as_ref();
+    decision(schedule, record.job.id.bits(), record.handled, now)
 }
 
 /// Scheduled times up to `handled` are dealt with; what was to be tried again is part of the new runs.

@@ -65,7 +65,13 @@ impl Engine {
                     note: note.clone(),
                     ..BackupCreate::default()
                 };
-                runs.push(self.new_backup(&connection, &repository, &database, work, trigger)?);
+                runs.push(self.new_backup(
+                    &connection,
+                    std::slice::from_ref(&repository),
+                    &database,
+                    work,
+                    trigger,
+                )?);
             }
         }
         if runs.is_empty() {

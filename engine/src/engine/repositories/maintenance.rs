@@ -105,7 +105,7 @@ impl Engine {
                 work: Work::Rebuild,
                 job: None,
             },
-            backup: None,
+            backups: Vec::new(),
             restore: None,
             credentials: Some(credentials),
         }])
@@ -169,7 +169,7 @@ impl Engine {
                 work,
                 job: None,
             },
-            backup: None,
+            backups: Vec::new(),
             restore: None,
             credentials: None,
         }])

@@ -9,11 +9,11 @@ use crate::catalog::records::{JobRecord, RunRecord, Work};
 use crate::clock::ManualClock;
 use crate::ids::RunId;
 
-fn at(text: &str) -> DateTime<Utc> {
+pub(super) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-async fn opened_at(home: &std::path::Path, clock: &Arc<ManualClock>) -> Engine {
+pub(super) async fn opened_at(home: &std::path::Path, clock: &Arc<ManualClock>) -> Engine {
     loop {
         let clock: SharedClock = clock.clone();
         match Engine::open(Config::in_home(home), clock).await {
@@ -23,7 +23,7 @@ async fn opened_at(home: &std::path::Path, clock: &Arc<ManualClock>) -> Engine {
     }
 }
 
-fn nightly(name: &str, catch_up: CatchUp) -> JobCreate {
+pub(super) fn nightly(name: &str, catch_up: CatchUp) -> JobCreate {
     JobCreate {
         name: name.to_owned(),
         connection: "shop".to_owned(),
@@ -52,7 +52,7 @@ async fn runs_of(engine: &Engine, job: &Job) -> Vec<Run> {
 }
 
 /// Waits until the job has so many runs, all of which have ended and been looked after.
-async fn ended(engine: &Engine, job: &Job, count: usize) -> Vec<Run> {
+pub(super) async fn ended(engine: &Engine, job: &Job, count: usize) -> Vec<Run> {
     loop {
         let runs = runs_of(engine, job).await;
         assert!(runs.len() <= count, "{runs:?}");
@@ -71,7 +71,7 @@ fn move_on(engine: &Engine, clock: &ManualClock, by: Duration) {
     engine.0.schedule.notify_one();
 }
 
-fn idle(engine: &Engine) -> bool {
+pub(super) fn idle(engine: &Engine) -> bool {
     engine.due(&HashMap::new()).unwrap().0.is_empty()
 }
 

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use xxhash_rust::xxh3::{Xxh3, Xxh3Builder};
 
+use super::lanes::{Lanes, Streams};
 use crate::error::{Code, Error, Result};
 use crate::monitor::{Level, Loss, Task};
-use crate::repository::{Content, StreamRef, StreamWriter, Writer};
+use crate::repository::{Content, StreamRef};
 use crate::source::postgres::Sql;
 use crate::source::postgres::logical::contents::LargeObjectsEntry;
 use crate::source::postgres::logical::large_objects::{self, PIECE_BYTES_MAX, put_piece};
@@ -30,10 +31,29 @@ const BLOCK_BYTES: usize = 1 << 20;
 /// What came of the large objects.
 #[derive(Debug, Default)]
 pub(super) struct Copied {
-    pub(super) entry: LargeObjectsEntry,
-    /// None when there are no large objects.
-    pub(super) stream: Option<StreamRef>,
+    /// As the first lane hashes them.
+    first: LargeObjectsEntry,
+    /// The sums of hashes of the other lanes.
+    hashes: Vec<u128>,
+    /// None when there are no large objects, and in lanes that failed.
+    streams: Vec<Option<StreamRef>>,
     pub(super) losses: Vec<Loss>,
+}
+
+impl Copied {
+    /// How one lane keeps them.
+    pub(super) fn entry(&self, lane: usize) -> LargeObjectsEntry {
+        let mut entry = self.first.clone();
+        if let Some(hash) = lane.checked_sub(1).and_then(|other| self.hashes.get(other)) {
+            entry.hash = *hash;
+        }
+        entry
+    }
+
+    /// Their bytes there.
+    pub(super) fn stream(&self, lane: usize) -> Option<&StreamRef> {
+        self.streams.get(lane).and_then(Option::as_ref)
+    }
 }
 
 /// The large objects that the role may not read. Says so, before any row moves.
@@ -56,23 +76,20 @@ pub(super) async fn unreadable(sql: &Sql, role: &str, task: &Task) -> Result<BTr
 }
 
 /// Copies every large object of the database but those that may not be read.
-pub(super) async fn copy(
-    writer: &Writer,
-    source: &super::Source,
-    secret: &[u8; 192],
-    task: &Task,
-) -> Result<Copied> {
+pub(super) async fn copy(lanes: &Lanes, source: &super::Source, task: &Task) -> Result<Copied> {
     let leader = &source.leader;
     let mut copying = Copying {
         leader,
-        secret,
         task,
         session: None,
         stream: None,
-        writer,
+        lanes,
         block: BytesMut::new(),
         done: HashSet::new(),
-        copied: Copied::default(),
+        copied: Copied {
+            hashes: vec![0; lanes.all().len() - 1],
+            ..Copied::default()
+        },
     };
     let mut after: Option<u32> = None;
     loop {
@@ -106,11 +123,10 @@ pub(super) async fn copy(
 
 struct Copying<'a> {
     leader: &'a Arc<Leader>,
-    secret: &'a [u8; 192],
     task: &'a Task,
     session: Option<Connection>,
-    stream: Option<StreamWriter>,
-    writer: &'a Writer,
+    stream: Option<Streams>,
+    lanes: &'a Lanes,
     block: BytesMut,
     /// Objects of the current batch that are in the stream.
     done: HashSet<u32>,
@@ -155,7 +171,7 @@ impl Copying<'_> {
             reason,
         };
         self.task.monitor.lost(loss.clone());
-        self.copied.entry.lost.push(oid);
+        self.copied.first.lost.push(oid);
         self.copied.losses.push(loss);
     }
 
@@ -179,10 +195,10 @@ impl Copying<'_> {
                     large.push(oid);
                     continue;
                 }
-                let mut hash = self.hasher(oid);
-                hash.update(&bytes);
+                let mut hashes = self.hashers(oid);
+                update(&mut hashes, &bytes);
                 self.piece(oid, &bytes).await?;
-                self.end(oid, &hash).await?;
+                self.end(oid, &hashes).await?;
             }
         }
         drop(out);
@@ -194,7 +210,7 @@ impl Copying<'_> {
     }
 
     async fn copy_large(&mut self, session: &mut Connection, oid: u32) -> Result<()> {
-        let mut hash = self.hasher(oid);
+        let mut hashes = self.hashers(oid);
         let mut offset: u64 = 0;
         loop {
             self.task.check()?;
@@ -218,9 +234,9 @@ impl Copying<'_> {
                 }
             };
             if bytes.is_empty() {
-                return self.end(oid, &hash).await;
+                return self.end(oid, &hashes).await;
             }
-            hash.update(&bytes);
+            update(&mut hashes, &bytes);
             offset += bytes.len() as u64;
             self.piece(oid, &bytes).await?;
         }
@@ -233,10 +249,16 @@ impl Copying<'_> {
         }
     }
 
-    fn hasher(&self, oid: u32) -> Xxh3 {
-        let mut hash = Xxh3Builder::new().with_secret(*self.secret).build();
-        hash.update(&oid.to_be_bytes());
-        hash
+    /// One for each lane.
+    fn hashers(&self, oid: u32) -> Vec<Xxh3> {
+        let lanes = self.lanes.all().iter();
+        lanes
+            .map(|lane| {
+                let mut hash = Xxh3Builder::new().with_secret(lane.secret_bytes).build();
+                hash.update(&oid.to_be_bytes());
+                hash
+            })
+            .collect()
     }
 
     async fn piece(&mut self, oid: u32, bytes: &[u8]) -> Result<()> {
@@ -244,7 +266,7 @@ impl Copying<'_> {
             return Ok(());
         }
         put_piece(&mut self.block, oid, bytes);
-        self.copied.entry.data_bytes += bytes.len() as u64;
+        self.copied.first.data_bytes += bytes.len() as u64;
         self.task.monitor.advance(0, bytes.len() as u64, 0);
         if self.block.len() >= BLOCK_BYTES {
             self.flush().await?;
@@ -252,11 +274,15 @@ impl Copying<'_> {
         Ok(())
     }
 
-    async fn end(&mut self, oid: u32, hash: &Xxh3) -> Result<()> {
+    async fn end(&mut self, oid: u32, hashes: &[Xxh3]) -> Result<()> {
         put_piece(&mut self.block, oid, &[]);
         self.done.insert(oid);
-        self.copied.entry.objects += 1;
-        self.copied.entry.hash = self.copied.entry.hash.wrapping_add(hash.digest128());
+        self.copied.first.objects += 1;
+        let copied = &mut self.copied;
+        let sums = std::iter::once(&mut copied.first.hash).chain(&mut copied.hashes);
+        for (sum, hash) in sums.zip(hashes) {
+            *sum = sum.wrapping_add(hash.digest128());
+        }
         if self.block.len() >= BLOCK_BYTES {
             self.flush().await?;
         }
@@ -264,9 +290,9 @@ impl Copying<'_> {
     }
 
     async fn flush(&mut self) -> Result<()> {
-        let writer = self.writer;
+        let lanes = self.lanes;
         self.stream
-            .get_or_insert_with(|| writer.stream(Content::File))
+            .get_or_insert_with(|| lanes.stream(Content::File))
             .write(self.block.split().freeze())
             .await
     }
@@ -275,14 +301,20 @@ impl Copying<'_> {
         if !self.block.is_empty() {
             self.flush().await?;
         }
-        if self.stream.is_none() && !self.copied.entry.lost.is_empty() {
+        if self.stream.is_none() && !self.copied.first.lost.is_empty() {
             // Nothing could be read, and every restore has to say so: that needs an entry.
-            self.stream = Some(self.writer.stream(Content::File));
+            self.stream = Some(self.lanes.stream(Content::File));
         }
         if let Some(stream) = self.stream {
-            self.copied.stream = Some(stream.finish().await?);
+            self.copied.streams = stream.finish().await?;
         }
         Ok(self.copied)
+    }
+}
+
+fn update(hashes: &mut [Xxh3], bytes: &[u8]) {
+    for hash in hashes {
+        hash.update(bytes);
     }
 }
 

@@ -7,21 +7,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
+use super::lanes::{self, Lanes};
 use super::{BackupRequest, Source};
 use crate::error::{Code, Error, Result};
 use crate::monitor::{Loss, Task};
-use crate::repository::{Content, StreamRef, Writer};
+use crate::repository::{Content, StreamRef};
 use crate::source::postgres::logical::contents::RangeEntry;
 use crate::source::postgres::logical::copy;
 use crate::source::postgres::logical::ranges;
 use crate::source::postgres::logical::snapshot::Leader;
-use crate::source::postgres::wire::{Connection, RowSecret};
+use crate::source::postgres::wire::{Connection, RowSecret, RowTally};
 
-/// A range that was copied.
+/// A range that was copied, with what each lane has of it.
 #[derive(Clone, Debug)]
 pub(super) struct CopiedRange {
-    pub(super) entry: RangeEntry,
-    pub(super) stream: StreamRef,
+    first_block: u32,
+    end_block: Option<u32>,
+    sums: Vec<RowTally>,
+    streams: Vec<Option<StreamRef>>,
+}
+
+impl CopiedRange {
+    /// How one lane keeps it.
+    pub(super) fn entry(&self, lane: usize) -> RangeEntry {
+        RangeEntry {
+            first_block: self.first_block,
+            end_block: self.end_block,
+            sum: self.sums.get(lane).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Its rows there.
+    pub(super) fn stream(&self, lane: usize) -> Option<&StreamRef> {
+        self.streams.get(lane).and_then(Option::as_ref)
+    }
 }
 
 /// What came of a table.
@@ -31,6 +50,14 @@ pub(super) struct CopiedTable {
     pub(super) ranges: Vec<CopiedRange>,
     /// Why some are missing.
     pub(super) lost: Option<String>,
+}
+
+impl CopiedTable {
+    /// All its rows, hashed as one lane does.
+    pub(super) fn sum(&self, lane: usize) -> RowTally {
+        let sums = self.ranges.iter().map(|range| range.entry(lane).sum);
+        sums.fold(RowTally::default(), RowTally::plus)
+    }
 }
 
 /// One range to copy.
@@ -47,8 +74,8 @@ struct Job {
 #[derive(Debug)]
 pub(super) struct Work {
     leader: Arc<Leader>,
-    writer: Writer,
-    secret: Arc<RowSecret>,
+    lanes: Lanes,
+    secret: RowSecret,
     task: Task,
     workers: usize,
     names: Vec<String>,
@@ -63,10 +90,9 @@ pub(super) struct Work {
 impl Work {
     /// Cuts the tables into ranges and puts the largest first.
     pub(super) fn plan(
-        writer: &Writer,
+        lanes: &Lanes,
         source: &Source,
         request: &BackupRequest,
-        secret: &Arc<RowSecret>,
         task: &Task,
     ) -> Self {
         let tables = &source.schema.tables;
@@ -87,8 +113,8 @@ impl Work {
         jobs.sort_by_key(|job| (std::cmp::Reverse(job.pages), job.table, job.first_block));
         Self {
             leader: Arc::clone(&source.leader),
-            writer: writer.clone(),
-            secret: Arc::clone(secret),
+            lanes: lanes.clone(),
+            secret: RowSecret::new(lanes.all()[0].secret_bytes),
             task: task.clone(),
             workers: request.workers.get().min(jobs.len()),
             names: tables
@@ -119,7 +145,7 @@ pub(super) async fn copy(work: Work) -> Result<Vec<CopiedTable>> {
     drop(workers);
     let mut tables = std::mem::take(&mut *work.tables.lock());
     for table in &mut tables {
-        table.ranges.sort_by_key(|range| range.entry.first_block);
+        table.ranges.sort_by_key(|range| range.first_block);
     }
     Ok(tables)
 }
@@ -155,27 +181,28 @@ async fn worker(work: Arc<Work>) -> Result<()> {
 }
 
 async fn copy_range(work: &Work, job: &Job, session: &mut Connection) -> Result<CopiedRange> {
-    let mut stream = work.writer.stream(Content::TableData);
+    let mut streams = work.lanes.stream(Content::TableData);
+    let mut others = work.lanes.counters();
     let mut out = session.copy_out(&job.statement, Some(&work.secret)).await?;
     while let Some(block) = out.next().await? {
         let read_bytes = block.len() as u64;
-        stream.write(block).await?;
+        for counter in &mut others {
+            counter.update(&block);
+        }
+        streams.write(block).await?;
         work.task.monitor.advance(0, read_bytes, newly_stored(work));
     }
     let tally = out.tally()?.unwrap_or_default();
-    let stream = stream.finish().await?;
     Ok(CopiedRange {
-        entry: RangeEntry {
-            first_block: job.first_block,
-            end_block: job.end_block,
-            sum: tally,
-        },
-        stream,
+        first_block: job.first_block,
+        end_block: job.end_block,
+        sums: lanes::sums(tally, &others)?,
+        streams: streams.finish().await?,
     })
 }
 
 fn newly_stored(work: &Work) -> u64 {
-    let now = work.writer.tally().stored_bytes;
+    let now = work.lanes.stored_bytes();
     let mut known = work.stored_bytes.lock();
     let delta = now.saturating_sub(*known);
     *known += delta;

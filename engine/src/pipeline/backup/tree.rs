@@ -7,10 +7,9 @@ use super::Source;
 use super::large_objects;
 use super::rows::CopiedTable;
 use crate::error::{Error, Result};
-use crate::monitor::Loss;
 use crate::repository::{Content, StreamRef, TreeEntry, TreeWriter, Writer};
 use crate::source::postgres::logical::contents::{
-    DATABASE, GLOBALS, LARGE_OBJECTS, OBJECTS, RANGE, RowTally, TABLE, TABLES, TableEntry,
+    DATABASE, GLOBALS, LARGE_OBJECTS, OBJECTS, RANGE, TABLE, TABLES, TableEntry,
 };
 use crate::source::postgres::logical::copy;
 use crate::source::postgres::logical::draft::TableFacts;
@@ -18,15 +17,15 @@ use crate::source::postgres::logical::draft::TableFacts;
 /// Bytes gathered before they are handed to a stream.
 const BLOCK_BYTES: usize = 256 << 10;
 
-/// A tree under way.
+/// A tree of one lane under way.
 pub(super) struct Tree {
     tree: TreeWriter,
-    totals: RowTally,
+    lane: usize,
 }
 
 impl Tree {
     /// Begins with what is known before the rows.
-    pub(super) async fn begin(writer: &Writer, source: &Source) -> Result<Self> {
+    pub(super) async fn begin(lane: usize, writer: &Writer, source: &Source) -> Result<Self> {
         let mut tree = TreeWriter::new(writer);
         tree.add(&entry(&[DATABASE], DATABASE, &source.database, None)?)
             .await?;
@@ -38,33 +37,17 @@ impl Tree {
         let count = serde_json::json!({ "objects": source.schema.objects.len() });
         tree.add(&entry(&[OBJECTS], OBJECTS, &count, Some(objects))?)
             .await?;
-        Ok(Self {
-            tree,
-            totals: RowTally::default(),
-        })
+        Ok(Self { tree, lane })
     }
 
-    /// Adds the tables and returns what is missing of them.
+    /// Adds the tables.
     pub(super) async fn add_tables(
         &mut self,
         tables: &[TableFacts],
-        copied: Vec<CopiedTable>,
+        copied: &[CopiedTable],
         encoding: &str,
-    ) -> Result<Vec<Loss>> {
-        let mut losses = Vec::new();
+    ) -> Result<()> {
         for (table, copied) in tables.iter().zip(copied) {
-            let mut sum = RowTally::default();
-            for range in &copied.ranges {
-                sum = sum.plus(range.entry.sum);
-            }
-            self.totals.rows += sum.rows;
-            self.totals.data_bytes += sum.data_bytes;
-            if let Some(reason) = &copied.lost {
-                losses.push(Loss {
-                    object: format!("rows of {}.{}", table.schema, table.name),
-                    reason: reason.clone(),
-                });
-            }
             let facts = TableEntry {
                 number: table.number,
                 columns: table.columns.clone(),
@@ -73,34 +56,33 @@ impl Tree {
                 through: table.load_through.clone(),
                 after: table.after.clone(),
                 oid: table.oid,
-                sum,
-                lost: copied.lost,
+                sum: copied.sum(self.lane),
+                lost: copied.lost.clone(),
             };
             let path = [TABLES, &table.schema, &table.name];
             self.tree.add(&entry(&path, TABLE, &facts, None)?).await?;
-            for (place, range) in copied.ranges.into_iter().enumerate() {
+            for (place, range) in copied.ranges.iter().enumerate() {
                 let place = place.to_string();
                 let path = [TABLES, &table.schema, &table.name, &place];
-                let range = entry(&path, RANGE, &range.entry, Some(range.stream))?;
+                let stream = range.stream(self.lane).cloned().ok_or_else(|| {
+                    Error::internal("A range of rows is missing in this repository")
+                })?;
+                let range = entry(&path, RANGE, &range.entry(self.lane), Some(stream))?;
                 self.tree.add(&range).await?;
             }
-        }
-        Ok(losses)
-    }
-
-    /// Adds the large objects, if there are any.
-    pub(super) async fn add_large_objects(&mut self, copied: &large_objects::Copied) -> Result<()> {
-        if let Some(stream) = &copied.stream {
-            let path = [LARGE_OBJECTS, "0"];
-            let facts = entry(&path, LARGE_OBJECTS, &copied.entry, Some(stream.clone()))?;
-            self.tree.add(&facts).await?;
         }
         Ok(())
     }
 
-    /// Rows and bytes of all tables.
-    pub(super) fn totals(&self) -> RowTally {
-        self.totals
+    /// Adds the large objects, if there are any.
+    pub(super) async fn add_large_objects(&mut self, copied: &large_objects::Copied) -> Result<()> {
+        if let Some(stream) = copied.stream(self.lane) {
+            let path = [LARGE_OBJECTS, "0"];
+            let entry_there = copied.entry(self.lane);
+            let facts = entry(&path, LARGE_OBJECTS, &entry_there, Some(stream.clone()))?;
+            self.tree.add(&facts).await?;
+        }
+        Ok(())
     }
 
     /// Ends the tree.

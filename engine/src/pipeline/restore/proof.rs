@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Job;
 use crate::error::Result;
@@ -12,7 +13,7 @@ use crate::source::postgres::logical::object::ObjectNumber;
 use crate::source::postgres::wire::{Connection, RowSecret};
 
 /// One table, compared.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TableProof {
     /// Its schema in the backup.
     pub schema: String,

@@ -20,7 +20,7 @@ use crate::repository::format::pack::Entry;
 use crate::repository::session::OwnSession;
 
 /// Full packs that may wait or be on their way before streams are held back.
-const PACKS_WAITING_MAX: usize = 2;
+pub(super) const PACKS_WAITING_MAX: usize = 2;
 /// Locks over the ids that are being stored.
 const SHARDS: usize = 16;
 
@@ -55,6 +55,8 @@ pub(crate) struct Core {
     queue: Queue,
     /// Full packs that are not stored yet.
     waiting: AtomicUsize,
+    /// More of them hold streams back.
+    waiting_max: usize,
     moved: Notify,
     /// One permit for each block in work.
     blocks: Arc<Semaphore>,
@@ -78,7 +80,12 @@ fn add(counter: &AtomicU64, by: u64) {
 }
 
 impl Core {
-    pub(crate) fn new(inner: Arc<Inner>, own: OwnSession, queue: Queue) -> Self {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        own: OwnSession,
+        queue: Queue,
+        waiting_max: usize,
+    ) -> Self {
         let blocks = inner.cpu_workers * 2 + 2;
         Self {
             key: SessionKey::new(&own.key),
@@ -88,6 +95,7 @@ impl Core {
             open: std::array::from_fn(|_| Mutex::default()),
             queue,
             waiting: AtomicUsize::new(0),
+            waiting_max,
             moved: Notify::new(),
             blocks: Arc::new(Semaphore::new(blocks)),
             failure: Mutex::default(),
@@ -139,7 +147,7 @@ impl Core {
             tokio::pin!(moved);
             moved.as_mut().enable();
             self.check()?;
-            if self.waiting.load(Ordering::Acquire) <= PACKS_WAITING_MAX {
+            if self.waiting.load(Ordering::Acquire) <= self.waiting_max {
                 break;
             }
             moved.await;

@@ -62,9 +62,10 @@ impl Surface {
 }
 
 /// Routes that answer a page of records.
-const LISTS: [&str; 9] = [
+const LISTS: [&str; 10] = [
     "/api/v1/backups",
     "/api/v1/connections",
+    "/api/v1/drills",
     "/api/v1/jobs",
     "/api/v1/repositories",
     "/api/v1/restores",
@@ -107,7 +108,7 @@ async fn lists_and_documents_are_json() {
 #[tokio::test]
 async fn odd_queries_are_refused_with_the_parameter_named() {
     let surface = Surface::new().await;
-    for path in &LISTS[..6] {
+    for path in &LISTS[..7] {
         for (query, field) in [
             ("limit=0", "limit"),
             ("limit=201", "limit"),

@@ -19,6 +19,7 @@ Examples:
   backstay backup run shop/orders --schema public --exclude-table 'public.log_*'
   backstay backup run shop --label before-upgrade --detach
   backstay backup run shop/orders --type incr
+  backstay backup run shop --repository local --repository offsite
 
 In patterns * stands for any text and ? for one character; other letters are compared as they are.
 One that matches nothing is an error, with --exclude-table a warning in the log.
@@ -161,9 +162,10 @@ pub(crate) struct BackupRun {
     #[arg(value_name = "CONNECTION[/DATABASE]", value_parser = types::source)]
     pub(crate) target: Source,
 
-    /// Store it here instead of in the default repository
+    /// Store it here instead of in the default repository; may be given several times, for a backup in
+    /// each from one read of the server
     #[arg(long, value_name = "R")]
-    pub(crate) repository: Option<String>,
+    pub(crate) repository: Vec<String>,
 
     /// full, diff (against the last full one) or incr (against the last one)
     #[arg(long, value_name = "TYPE", value_parser = ["full", "diff", "incr"])]

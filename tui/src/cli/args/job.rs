@@ -54,7 +54,8 @@ Examples:
   backstay job run nightly
   backstay job run nightly --detach
 
-Shows progress until it ended; Ctrl-C cancels it. One run is made for each database and repository.")]
+Shows progress until it ended; Ctrl-C cancels it. One run is made for each
+database; it reads once and stores into every repository of the job. Exits 5 when one lacks it.")]
     Run(JobRun),
 
     /// Let a job run only when it is asked to
@@ -76,6 +77,16 @@ Examples:
   backstay job preview nightly --count 30
   backstay job preview nightly --retention")]
     Preview(JobPreview),
+
+    /// Delete now what a job's retention says; it does so by itself after each backup that succeeded
+    #[command(after_help = "\
+Examples:
+  backstay job retain nightly
+  backstay job retain nightly --confirm nightly
+
+Where more would go than --max-delete allows, the job's name has to be typed or given with
+--confirm. What is deleted can be brought back for a while, see `repository trash`.")]
+    Retain(JobName),
 
     /// Add a paused job like another one
     #[command(after_help = "\
@@ -101,9 +112,9 @@ pub(crate) struct JobName {
     pub(crate) job: String,
 }
 
-/// What `job add` and `job edit` both take.
+/// When something runs by itself.
 #[derive(Debug, Args)]
-pub(crate) struct JobOptions {
+pub(crate) struct When {
     /// When it runs by itself: five fields, or a name such as daily
     #[arg(long, value_name = "CRON")]
     pub(crate) cron: Option<String>,
@@ -123,6 +134,13 @@ pub(crate) struct JobOptions {
     /// What becomes of times that passed while no engine ran: one run for all, or none
     #[arg(long, value_name = "HOW", requires = "cron", value_parser = ["once", "skip"])]
     pub(crate) catch_up: Option<String>,
+}
+
+/// What `job add` and `job edit` both take.
+#[derive(Debug, Args)]
+pub(crate) struct JobOptions {
+    #[command(flatten)]
+    pub(crate) when: When,
 
     /// Store backups here instead of in the default repository; may be given several times
     #[arg(long, value_name = "R")]

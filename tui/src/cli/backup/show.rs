@@ -1,6 +1,6 @@
 //! `backup list`, `backup show`, `backup objects`.
 
-use backstay_engine::model::{self, Backup, BackupObject, Page};
+use backstay_engine::model::{self, Backup, BackupObject, Page, VerifyLevel};
 
 use super::remarks::pinned;
 use super::{holds, source};
@@ -70,12 +70,18 @@ pub(super) async fn list(session: &Session, args: BackupList) -> Done {
                         time(item.point_at.unwrap_or(item.created_at)),
                         item.status.to_string(),
                         short(holds(item)),
-                        item.verify_level.to_string(),
+                        item.failed_rung.as_ref().map_or_else(
+                            || item.verify_level.to_string(),
+                            |failed| format!("not {}", failed.level),
+                        ),
                         bytes(item.source_bytes),
                         bytes(item.stored_bytes),
                         remarks.join(", "),
                     ])
                     .tone(3, Tone::of(item.status));
+                if item.failed_rung.is_some() {
+                    table.tone(5, Tone::Bad);
+                }
             }
             table
         },
@@ -131,12 +137,7 @@ pub(super) fn view(paint: Paint, backup: &Backup) -> String {
         .maybe("kept", backup.pinned_until.map(pinned))
         .maybe("run", backup.run_id.map(|id| id.to_string()))
         .maybe("checksum", backup.checksum.clone());
-    for rung in &backup.verified {
-        table.fact("verified", format!("{} at {}", rung.level, time(rung.at)));
-    }
-    if backup.verified.is_empty() {
-        table.fact("verified", backup.verify_level.to_string());
-    }
+    ladder(&mut table, backup);
     run::problem(&mut table, backup.error.as_ref());
     let mut text = table.render(paint);
     text.push_str(&run::losses(
@@ -145,6 +146,37 @@ pub(super) fn view(paint: Paint, backup: &Backup) -> String {
         backup.losses.len() as u64,
     ));
     text
+}
+
+/// The four rungs of proof, each with the date it was last climbed.
+fn ladder(table: &mut Table, backup: &Backup) {
+    let levels = VerifyLevel::ALL
+        .iter()
+        .filter(|level| **level != VerifyLevel::None);
+    for level in levels {
+        let climbed = backup.verified.iter().find(|rung| rung.level == *level);
+        let climbed = climbed.map(|rung| time(rung.at));
+        match backup
+            .failed_rung
+            .as_ref()
+            .filter(|own| own.level == *level)
+        {
+            Some(failed) => {
+                let mut text = format!("FAILED {}", time(failed.at));
+                if let Some(climbed) = climbed {
+                    text.push_str(&format!(", last climbed {climbed}"));
+                }
+                if let Some(run) = failed.run_id {
+                    text.push_str(&format!("; see `backstay run show {run}`"));
+                }
+                table.fact(level.as_str(), text).tone(1, Tone::Bad);
+            }
+            None => {
+                let text = climbed.unwrap_or_else(|| "never".to_owned());
+                table.fact(level.as_str(), text);
+            }
+        }
+    }
 }
 
 pub(super) async fn objects(session: &Session, args: BackupObjects) -> Done {

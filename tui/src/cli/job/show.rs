@@ -52,7 +52,8 @@ fn what(job: &Job) -> String {
     }
 }
 
-fn when(schedule: &JobSchedule) -> String {
+/// A schedule in a line.
+pub(in crate::cli) fn when(schedule: &JobSchedule) -> String {
     let mut text = format!("{} ({})", schedule.cron, schedule.time_zone);
     for window in &schedule.windows {
         text.push_str(&format!(", not {}-{}", window.from, window.to));

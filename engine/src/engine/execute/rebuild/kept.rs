@@ -1,12 +1,13 @@
-//! What a rebuild takes in besides connections and what was done with them: jobs, people, settings.
+//! What a rebuild takes in besides connections and what was done with them: jobs, drills, people,
+//! settings.
 
 use std::collections::HashMap;
 
 use super::{Engine, Put};
 use crate::catalog::Record as _;
 use crate::catalog::records::{
-    ApiKeyRecord, ConnectionRecord, EnvironmentRecord, GroupRecord, JobRecord, ProjectRecord,
-    SettingsRecord, UserRecord, environment_key,
+    ApiKeyRecord, ConnectionRecord, DrillRecord, EnvironmentRecord, GroupRecord, JobRecord,
+    ProjectRecord, SettingsRecord, UserRecord, environment_key,
 };
 use crate::engine::exports::{CatalogExport, Portable};
 use crate::error::Result;
@@ -48,7 +49,10 @@ impl Engine {
             }
         }
         let environments = self.take_in_environments(export, task).await?;
-        self.take_in_jobs(export, &environments, report, task).await
+        let left_out = self
+            .take_in_jobs(export, &environments, report, task)
+            .await?;
+        Ok(left_out + self.take_in_drills(export, task).await?)
     }
 
     /// Answers which environment here each of the exported catalog is.
@@ -93,6 +97,26 @@ impl Engine {
             here.insert(exported, own);
         }
         Ok(here)
+    }
+
+    /// Drills come back paused, as jobs do.
+    async fn take_in_drills(&self, export: &CatalogExport, task: &Task) -> Result<u64> {
+        let mut left_out = 0;
+        for mut record in self.kept::<DrillRecord>(export)? {
+            let drill = &mut record.drill;
+            drill.enabled = false;
+            let mut known = true;
+            for id in [drill.connection_id, drill.scratch_connection_id] {
+                known &= self.0.catalog.get::<ConnectionRecord>(id.bits())?.is_some();
+            }
+            let put = if known {
+                self.put_if_new(record, task).await?
+            } else {
+                Put::LeftOut
+            };
+            left_out += u64::from(put == Put::LeftOut);
+        }
+        Ok(left_out)
     }
 
     async fn take_in_jobs(
