@@ -4,8 +4,10 @@
 //! reads the process environment; the caller hands it in.
 
 mod file;
+mod listen;
 mod paths;
 
+pub use listen::{Listen, TlsFiles, parse_address};
 pub use paths::Paths;
 
 use std::collections::BTreeMap;
@@ -30,6 +32,8 @@ pub struct Config {
     pub socket_mode: u32,
     /// Group of the socket, by name or number.
     pub socket_group: Option<String>,
+    /// Where else the API is served, and what its clients may take.
+    pub listen: Listen,
     /// The file that holds the master key, made at the first start.
     pub master_key_file: PathBuf,
     /// The master key itself in hex, from `BACKSTAY_MASTER_KEY` only.
@@ -116,6 +120,15 @@ impl Config {
                 .unwrap_or_else(|| paths.runtime.join("backstay.sock")),
             socket_mode: settings.socket_mode.map_or(0o600, |mode| mode.0),
             socket_group: settings.socket_group,
+            listen: Listen {
+                addresses: settings.listen.map(|list| list.0).unwrap_or_default(),
+                tls_cert: settings.tls_cert,
+                tls_key: settings.tls_key,
+                tls_client_ca: settings.tls_client_ca,
+                plain_http: settings.plain_http.unwrap_or(false),
+                max_clients: settings.max_clients.map_or(512, |n| n.0),
+                client_timeout: settings.client_timeout.map_or(seconds(30), |time| time.0),
+            },
             master_key_file: settings
                 .master_key_file
                 .unwrap_or_else(|| paths.data.join("keys/master.key")),
@@ -148,6 +161,10 @@ fn workers_within(memory_bytes: u64) -> usize {
     const WORKER_BYTES: u64 = 32 << 20;
     let shares = (memory_bytes.saturating_sub(file::MEMORY_LEAST) / WORKER_BYTES) + 1;
     usize::try_from(shares).unwrap_or(usize::MAX)
+}
+
+fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
 }
 
 fn minutes(count: u64) -> Duration {

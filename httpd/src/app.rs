@@ -11,16 +11,18 @@ use backstay_engine::access::scope::{self, acting_as};
 use backstay_engine::model::StopRequest;
 use backstay_engine::{Engine, Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::idempotency::{self, Answers};
 use crate::identity::{self, Gate};
-use crate::limits::Limits;
-use crate::listener::{SocketOptions, bind_unix};
+use crate::limits;
 use crate::native::{self, App};
 use crate::problem::{Problem, no_such_method, no_such_path};
-use crate::{request_id, server};
+use crate::server::{self, Limits};
+use crate::surface::{self, Surface};
+use crate::{request_id, systemd};
 
 /// How long connections may take to finish once the engine has stopped.
 const GRACE: Duration = Duration::from_secs(5);
@@ -31,7 +33,7 @@ pub fn app(engine: Engine, stop: CancellationToken) -> Router {
     let gate = Gate {
         own_uid: rustix::process::geteuid().as_raw(),
         engine: engine.clone(),
-        limits: Limits::default(),
+        limits: limits::Limits::default(),
     };
     shell(
         native::routes(&engine).with_state(App { engine, stop }),
@@ -76,32 +78,40 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     Problem::from(Error::internal(format!("A handler panicked: {text}"))).into_response()
 }
 
-/// Serves the engine on its Unix socket until it has stopped, which `SIGTERM`, `SIGINT` and
-/// `POST /api/v1/stop` bring about; a second signal cancels what still runs.
-pub async fn serve(engine: Engine) -> Result<()> {
+/// Serves the engine on its Unix socket, and wherever else the configuration says, until it has
+/// stopped, which `SIGTERM`, `SIGINT` and `POST /api/v1/stop` bring about; a second signal cancels
+/// what still runs.
+pub async fn serve(engine: Engine, surface: Surface) -> Result<()> {
     let config = engine.config();
-    let socket = bind_unix(&SocketOptions {
-        path: config.socket.clone(),
-        mode: config.socket_mode,
-        group: config.socket_group.clone(),
-    })?;
-    tracing::info!(socket = %socket.path().display(), "serving");
+    let limits = Limits {
+        clients: config.listen.max_clients,
+        patience: Some(config.listen.client_timeout).filter(|limit| !limit.is_zero()),
+        grace: GRACE,
+    };
+    let endpoints = surface.bind(config).await?;
     let stop = CancellationToken::new();
     let router = app(engine.clone(), stop.clone());
     // The API answers until the very end, so that whoever follows a run sees how it ended.
-    let serving = tokio::spawn(server::serve_connections(
-        socket,
-        router,
-        stop.clone(),
-        GRACE,
-    ));
+    let mut serving = JoinSet::new();
+    for endpoint in endpoints {
+        let router = surface::wrapped(router.clone(), &endpoint);
+        serving.spawn(server::serve_connections(
+            endpoint,
+            router,
+            limits,
+            stop.clone(),
+        ));
+    }
     let signals = tokio::spawn(stop_on_signals(engine.clone()));
+    systemd::notify("READY=1");
     engine.stopped().await;
+    systemd::notify("STOPPING=1");
     signals.abort();
     stop.cancel();
-    serving
-        .await
-        .map_err(|error| Error::internal("The listener failed").because(error))
+    while let Some(ended) = serving.join_next().await {
+        ended.map_err(|error| Error::internal("A listener failed").because(error))?;
+    }
+    Ok(())
 }
 
 async fn stop_on_signals(engine: Engine) {
@@ -119,6 +129,7 @@ async fn stop_on_signals(engine: Engine) {
             _ = interrupt.recv() => {}
         }
         tracing::info!(now, "told to stop");
+        systemd::notify("STOPPING=1");
         engine.stop(&StopRequest { now });
         now = true;
     }

@@ -10,6 +10,7 @@ use backstay_engine::error::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::patient::was_too_slow;
 use crate::problem::Problem;
 
 /// The largest body any native endpoint reads.
@@ -32,7 +33,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
         }
         let bytes = to_bytes(request.into_body(), BODY_MAX_BYTES)
             .await
-            .map_err(|_| too_large())?;
+            .map_err(|error| unread(&error))?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return decode(Value::Object(serde_json::Map::new())).map(Self);
         }
@@ -72,6 +73,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 /// Whether the body says of itself that it is larger than what is read; such a one is not waited for.
 pub(crate) fn announces_too_much(body: &axum::body::Body) -> bool {
     axum::body::HttpBody::size_hint(body).lower() > BODY_MAX_BYTES as u64
+}
+
+/// What to answer when a body could not be read.
+pub(crate) fn unread(error: &axum::Error) -> Problem {
+    if was_too_slow(error) {
+        return Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request.timeout",
+            "The body did not arrive in time",
+        );
+    }
+    too_large()
 }
 
 pub(crate) fn too_large() -> Problem {

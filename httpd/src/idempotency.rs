@@ -14,7 +14,7 @@ use backstay_engine::access::Caller;
 use backstay_engine::clock::SharedClock;
 use parking_lot::Mutex;
 
-use crate::extract::{BODY_MAX_BYTES, announces_too_much, too_large};
+use crate::extract::{BODY_MAX_BYTES, announces_too_much, too_large, unread};
 use crate::problem::Problem;
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
@@ -163,8 +163,9 @@ pub(crate) async fn layer(
     if announces_too_much(&body) {
         return too_large().into_response();
     }
-    let Ok(body) = to_bytes(body, BODY_MAX_BYTES).await else {
-        return too_large().into_response();
+    let body = match to_bytes(body, BODY_MAX_BYTES).await {
+        Ok(body) => body,
+        Err(error) => return unread(&error).into_response(),
     };
     let body_hash = *blake3::hash(&body).as_bytes();
     match answers.begin(&key, body_hash) {

@@ -3,6 +3,7 @@
 //! No business rule lives here and no job runs inside a request: a handler reads its request, calls
 //! one method of the engine's façade and writes the answer. `native/` mirrors the URL tree.
 
+mod access_log;
 mod app;
 mod docs;
 mod extract;
@@ -12,10 +13,15 @@ mod limits;
 mod listener;
 mod native;
 mod openapi;
+mod patient;
 mod problem;
 mod request_id;
 mod server;
+mod surface;
+mod systemd;
+mod tls;
 mod torso;
 
 pub use app::{app, serve};
 pub use identity::Origin;
+pub use surface::Surface;

@@ -23,15 +23,26 @@ pub(crate) struct SocketOptions {
     pub(crate) group: Option<String>,
 }
 
-/// A bound socket; its file goes away with it.
+/// A bound socket; the file goes away with it if it was made here.
 #[derive(Debug)]
 pub(crate) struct UnixSocket {
     listener: UnixListener,
     path: PathBuf,
-    identity: (u64, u64),
+    identity: Option<(u64, u64)>,
 }
 
 impl UnixSocket {
+    /// One that somebody else bound and keeps.
+    pub(crate) fn inherited(listener: UnixListener) -> Self {
+        let address = listener.local_addr().ok();
+        let path = address.and_then(|address| address.as_pathname().map(Path::to_path_buf));
+        Self {
+            listener,
+            path: path.unwrap_or_default(),
+            identity: None,
+        }
+    }
+
     /// The file.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -46,7 +57,7 @@ impl UnixSocket {
 impl Drop for UnixSocket {
     fn drop(&mut self) {
         // Another engine may have taken the name meanwhile.
-        if file_identity(&self.path).is_some_and(|now| now == self.identity) {
+        if self.identity.is_some() && file_identity(&self.path) == self.identity {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -88,7 +99,7 @@ pub(crate) fn bind_unix(options: &SocketOptions) -> Result<UnixSocket> {
     Ok(UnixSocket {
         listener,
         path: path.clone(),
-        identity,
+        identity: Some(identity),
     })
 }
 

@@ -37,7 +37,6 @@ pub(crate) async fn layer(request: Request, next: Next) -> Response {
             written
         }
     };
-    tracing::debug!(request_id = %id, %method, path, status = response.status().as_u16(), "answered");
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(HEADER, value);
     }

@@ -5,6 +5,7 @@
 //! id, also when the test panics or is killed.
 
 pub mod backups;
+pub mod certificates;
 pub mod compare;
 pub mod engine;
 pub mod facade;

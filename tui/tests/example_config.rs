@@ -49,6 +49,9 @@ fn the_defaults_are_the_real_ones() {
         "workers",
         "socket_group",
         "master_passphrase_file",
+        "tls_cert",
+        "tls_key",
+        "tls_client_ca",
     ];
     let text: Vec<&str> = settings()
         .into_iter()

@@ -1,6 +1,7 @@
 //! The file and the variables as they are written: every key optional, every mistake named.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// What the process takes with one worker.
 pub(super) const MEMORY_LEAST: u64 = 128 << 20;
+
+/// The keys that are true or false.
+const SWITCHES: &[&str] = &["verify_writes", "plain_http"];
 
 macro_rules! settings {
     ($($(#[$doc:meta])* $key:ident: $type:ty,)*) => {
@@ -41,6 +45,13 @@ settings! {
     socket: PathBuf,
     socket_mode: Mode,
     socket_group: String,
+    listen: Addresses,
+    tls_cert: PathBuf,
+    tls_key: PathBuf,
+    tls_client_ca: PathBuf,
+    plain_http: bool,
+    max_clients: Count,
+    client_timeout: Time,
     master_key_file: PathBuf,
     master_passphrase_file: PathBuf,
     memory: Memory,
@@ -68,6 +79,10 @@ pub(super) struct Time(pub(super) Duration);
 /// A number of at least one.
 #[derive(Debug)]
 pub(super) struct Count(pub(super) usize);
+
+/// Addresses to listen on: a list, or text with commas between them.
+#[derive(Debug)]
+pub(super) struct Addresses(pub(super) Vec<SocketAddr>);
 
 /// Takes text and whole numbers alike.
 struct Text;
@@ -141,6 +156,29 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
+impl<'de> Deserialize<'de> for Addresses {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "expected an address with a port, or a list of them"
+        )]
+        enum Written {
+            One(String),
+            Many(Vec<String>),
+        }
+        let texts = match Written::deserialize(deserializer)? {
+            Written::One(text) => text.split(',').map(str::to_owned).collect(),
+            Written::Many(texts) => texts,
+        };
+        let addresses = texts.iter().map(|text| super::parse_address(text));
+        addresses
+            .collect::<Result<_>>()
+            .map(Self)
+            .map_err(|error| D::Error::custom(error.message()))
+    }
+}
+
 /// Reads a file; one that is not there sets nothing, unless it was asked for by name.
 pub(super) fn read(path: &Path, must_exist: bool) -> Result<Settings> {
     let failed = |error: std::io::Error| {
@@ -187,8 +225,8 @@ pub(super) fn from_environment(environment: &Environment) -> Result<Settings> {
             continue;
         };
         let value = match value.as_str() {
-            "true" | "1" if *key == "verify_writes" => toml::Value::Boolean(true),
-            "false" | "0" if *key == "verify_writes" => toml::Value::Boolean(false),
+            "true" | "1" if SWITCHES.contains(key) => toml::Value::Boolean(true),
+            "false" | "0" if SWITCHES.contains(key) => toml::Value::Boolean(false),
             text => toml::Value::String(text.to_owned()),
         };
         let table = toml::Table::from_iter([((*key).to_owned(), value)]);

@@ -24,6 +24,8 @@ fn variables_win_over_the_file_and_the_file_over_defaults() {
         ("BACKSTAY_WORKERS", "9"),
         ("BACKSTAY_RANGE_BLOCKS", "3"),
         ("BACKSTAY_VERIFY_WRITES", "0"),
+        ("BACKSTAY_LISTEN", "127.0.0.1:8080, [::1]:8080"),
+        ("BACKSTAY_PLAIN_HTTP", "1"),
         ("BACKSTAY_TOKEN", "not a key of the file"),
     ]);
     let config = Config::load(None, &environment, true).unwrap();
@@ -34,6 +36,8 @@ fn variables_win_over_the_file_and_the_file_over_defaults() {
     assert_eq!(config.range_blocks, std::num::NonZeroU32::new(3));
     assert!(!config.verify_writes);
     assert_eq!(config.drain_timeout, Duration::from_mins(1));
+    assert_eq!(config.listen.addresses.len(), 2);
+    assert!(config.listen.plain_http);
     assert_eq!(config.socket, home.path().join("backstay.sock"));
     assert_eq!(config.paths.data, home.path().join("data"));
 }
@@ -59,6 +63,10 @@ fn a_mistake_names_file_line_and_key() {
         (
             "socket_mode = \"rw\"\n",
             "line 1, socket_mode: \"rw\" is not a file mode",
+        ),
+        (
+            "listen = [\"127.0.0.1:1\", \"x\"]\n",
+            "line 1, listen: \"x\" is not an address with a port",
         ),
         ("workers = \n", "line 1, workers:"),
     ] {

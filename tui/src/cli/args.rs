@@ -141,6 +141,7 @@ pub(crate) enum Command {
 Examples:
   backstay serve                            until SIGTERM, SIGINT or `backstay stop`
   BACKSTAY_HOME=/srv/backup backstay serve  everything under one folder
+  backstay serve --listen 0.0.0.0:8443 --tls-cert host.crt --tls-key host.key
 
 The log goes to stderr; BACKSTAY_LOG=debug or -v tells more. A second engine on one home
 exits 6.")]
@@ -259,6 +260,26 @@ Examples:
 /// `serve`
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
+    /// Serve the API at this address and port too; repeatable
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Vec<String>,
+
+    /// The certificate chain for these addresses, a PEM file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_cert: Option<PathBuf>,
+
+    /// The certificate's key, a PEM file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_key: Option<PathBuf>,
+
+    /// Require client certificates signed by an authority in this PEM file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) tls_client_ca: Option<PathBuf>,
+
+    /// Allow HTTP without TLS on addresses that other machines reach
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+
     /// Log as JSON lines
     #[arg(long)]
     pub(crate) log_json: bool,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use backstay_engine::config::{Listen, parse_address};
 use backstay_engine::model::{CheckOutcome, DoctorReport, Health, Status, StopRequest};
 use backstay_engine::{Code, Result};
 use serde_json::json;
@@ -18,9 +19,29 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Runs the engine in the foreground.
 pub(crate) async fn serve(session: &Session, serve: &Serve) -> Done {
-    let config = session.config()?.clone();
+    let mut config = session.config()?.clone();
+    listening(&mut config.listen, serve)?;
     logging::start(session.global.verbose, serve.log_json);
     server::serve(config, serve.detached).await?;
+    Ok(())
+}
+
+/// What the command line says wins over file and variables.
+fn listening(listen: &mut Listen, serve: &Serve) -> Result<()> {
+    if !serve.listen.is_empty() {
+        let addresses = serve.listen.iter().map(|text| parse_address(text));
+        listen.addresses = addresses.collect::<Result<_>>()?;
+    }
+    for (setting, given) in [
+        (&mut listen.tls_cert, &serve.tls_cert),
+        (&mut listen.tls_key, &serve.tls_key),
+        (&mut listen.tls_client_ca, &serve.tls_client_ca),
+    ] {
+        if let Some(path) = given {
+            *setting = Some(path.clone());
+        }
+    }
+    listen.plain_http |= serve.plain_http;
     Ok(())
 }
 
