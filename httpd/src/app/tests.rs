@@ -46,7 +46,7 @@ async fn fixture() -> Router {
     let gate = Gate {
         own_uid: OWN,
         engine,
-        limits: Limits::default(),
+        limits: crate::limits::Limits::default(),
     };
     // The folder stays until the process ends, as the engine does.
     let _ = home.keep();
