@@ -31,6 +31,7 @@ mod status;
 mod upkeep;
 mod visible;
 
+pub use access::FirstAdministrator;
 pub use backups::Export;
 pub use doctor::offline as doctor_offline;
 pub use events::EventStream;

@@ -17,10 +17,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::idempotency::{self, Answers};
 use crate::identity::{self, Gate};
-use crate::limits;
 use crate::native::{self, App};
 use crate::problem::{Problem, no_such_method, no_such_path};
+use crate::quotas::Quotas;
 use crate::server::{self, Limits};
+use crate::streams::Streams;
 use crate::surface::{self, Surface};
 use crate::{request_id, systemd};
 
@@ -33,10 +34,14 @@ pub fn app(engine: Engine, stop: CancellationToken) -> Router {
     let gate = Gate {
         own_uid: rustix::process::geteuid().as_raw(),
         engine: engine.clone(),
-        limits: limits::Limits::default(),
+        quotas: Quotas::default(),
     };
     shell(
-        native::routes(&engine).with_state(App { engine, stop }),
+        native::routes(&engine).with_state(App {
+            streams: Streams::among(engine.config().listen.max_clients),
+            engine,
+            stop,
+        }),
         answers,
         gate,
     )

@@ -13,9 +13,9 @@ use backstay_engine::access::scope::acting_as;
 use backstay_engine::model::KeyTier;
 use backstay_engine::{Code, Engine, Error};
 
-use crate::limits::Limits;
 use crate::native::is_public;
 use crate::problem::Problem;
+use crate::quotas::Quotas;
 
 /// The cookie that holds a login's token.
 pub(crate) const COOKIE: &str = "session";
@@ -69,38 +69,59 @@ pub(crate) struct Gate {
     /// Knows keys and logins.
     pub(crate) engine: Engine,
     /// How often somebody may ask.
-    pub(crate) limits: Limits,
+    pub(crate) quotas: Quotas,
 }
 
 /// Finds out who asks and works in their name. Strangers get no further than what is public.
 pub(crate) async fn layer(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
     let origin = request.extensions().get::<Origin>().copied();
-    let (method, headers) = (request.method().clone(), request.headers().clone());
-    let known = match gate.known(origin, &method, &headers).await {
-        Ok(known) => known,
-        Err(problem) => return problem.into_response(),
+    let known = gate.known(origin, request.method(), request.headers());
+    let (known, refusal) = match known.await {
+        Ok(Some(known)) => (Some(known), None),
+        Ok(None) => (None, Some(stranger(origin))),
+        Err(Unknown::Nobody(problem)) => (None, Some(problem)),
+        Err(Unknown::Refused(response)) => return response,
     };
-    let public = is_public(request.method(), request.uri().path());
     let (caller, tier) = match known {
         Some((caller, tier)) => (caller, Some(tier)),
-        None if public => (Caller::nobody(origin.and_then(Origin::address)), None),
-        None => return stranger(origin).into_response(),
+        None => (Caller::nobody(origin.and_then(Origin::address)), None),
     };
     let settings = gate.engine.settings();
     let leave = gate
-        .limits
+        .quotas
         .ask(&settings.rate_limits, origin, &caller, tier, &request);
     let leave = match leave {
         Ok(leave) => leave,
-        Err(refusal) => return refusal.into_response(),
+        Err(too_often) => return too_often.into_response(),
     };
-    let caller = Arc::new(caller);
-    request.extensions_mut().insert(Arc::clone(&caller));
-    let mut response = acting_as(caller, next.run(request)).await;
+    let public = is_public(request.method(), request.uri().path());
+    let mut response = match refusal.filter(|_| !public) {
+        Some(problem) => problem.into_response(),
+        None => {
+            let caller = Arc::new(caller);
+            request.extensions_mut().insert(Arc::clone(&caller));
+            acting_as(caller, next.run(request)).await
+        }
+    };
     if let Some(leave) = leave {
         leave.tell(response.headers_mut());
     }
     response
+}
+
+/// Why nobody is known.
+enum Unknown {
+    /// The token does not count, which matters for what is not public only: a browser sends its cookie
+    /// along after the login has ended, and has to log in again.
+    Nobody(Problem),
+    /// That is the answer.
+    Refused(Response),
+}
+
+impl From<Error> for Unknown {
+    fn from(error: Error) -> Self {
+        Self::Refused(Problem::from(error).into_response())
+    }
 }
 
 impl Gate {
@@ -110,10 +131,19 @@ impl Gate {
         origin: Option<Origin>,
         method: &Method,
         headers: &HeaderMap,
-    ) -> Result<Option<(Caller, KeyTier)>, Problem> {
+    ) -> Result<Option<(Caller, KeyTier)>, Unknown> {
         let address = origin.and_then(Origin::address);
         if let Some(token) = bearer(headers) {
-            return self.by_token(token, address).await.map(Some);
+            let known = self.by_token(token, address).await;
+            // Guesses count as attempts to log in.
+            if let Err(Unknown::Nobody(_)) = &known
+                && let Err(refusal) = self
+                    .quotas
+                    .attempt(&self.engine.settings().rate_limits, address)
+            {
+                return Err(Unknown::Refused(refusal.into_response()));
+            }
+            return known.map(Some);
         }
         if let Some(Origin::Socket { uid }) = origin
             && (uid == self.own_uid || uid == 0)
@@ -128,7 +158,8 @@ impl Gate {
                 Code::Forbidden,
                 "A page of another site may not use this login",
             );
-            return Err(error.hint("Send the token as Authorization: Bearer").into());
+            let error = error.hint("Send the token as Authorization: Bearer");
+            return Err(Unknown::Nobody(error.into()));
         }
         self.by_token(token, address).await.map(Some)
     }
@@ -137,13 +168,10 @@ impl Gate {
         &self,
         token: &str,
         address: Option<IpAddr>,
-    ) -> Result<(Caller, KeyTier), Problem> {
+    ) -> Result<(Caller, KeyTier), Unknown> {
         match self.engine.caller_of_token(token, address).await {
             Err(error) if error.code() == Code::Unauthenticated => {
-                // Guesses count as attempts to log in.
-                let settings = self.engine.settings();
-                self.limits.attempt(&settings.rate_limits, address)?;
-                Err(error.into())
+                Err(Unknown::Nobody(error.into()))
             }
             other => Ok(other?),
         }

@@ -21,11 +21,13 @@ use axum::Router;
 use axum::http::{HeaderValue, Method};
 use axum::middleware::from_fn_with_state;
 use backstay_engine::Engine;
+use backstay_engine::access::scope;
 use backstay_engine::model::Trigger;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::openapi;
+use crate::streams::Streams;
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -33,10 +35,14 @@ pub(crate) struct App {
     pub(crate) engine: Engine,
     /// Ends streams that would go on for ever.
     pub(crate) stop: CancellationToken,
+    /// How many of those there are.
+    pub(crate) streams: Streams,
 }
 
-/// Who asked, as runs record it. Only the Unix socket is served so far.
-const TRIGGER: Trigger = Trigger::Socket;
+/// Who asked, as runs record it.
+fn trigger() -> Trigger {
+    scope::current().trigger()
+}
 
 pub(crate) fn routes(engine: &Engine) -> Router<App> {
     let (router, _) = described().split_for_parts();

@@ -1,16 +1,18 @@
 //! Accepts connections until told to stop, then lets what is under way finish.
 
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
@@ -18,6 +20,7 @@ use tower::ServiceExt as _;
 use crate::identity::Origin;
 use crate::listener::UnixSocket;
 use crate::patient::{Patient, Timely};
+use crate::places::{Busy, Place, Places};
 use crate::tls::Tls;
 
 /// The longest head of a request; a longer one is answered 431.
@@ -37,7 +40,7 @@ pub(crate) enum Endpoint {
 /// What clients may take, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Connections served at once; the next ones wait in the kernel's queue.
+    /// Connections served at once.
     pub(crate) clients: usize,
     /// How long a client may take for its part; for ever without one.
     pub(crate) patience: Option<Duration>,
@@ -59,13 +62,13 @@ pub(crate) async fn serve_connections(
 ) {
     let tracker = TaskTracker::new();
     let abort = CancellationToken::new();
-    let places = Arc::new(Semaphore::new(limits.clients));
+    let places = Places::new(limits.clients);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = accept(&endpoint, &places) => accepted,
+            accepted = accept(&endpoint) => accepted,
         };
-        let (stream, place) = match accepted {
+        let stream = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors: closing connections will free some.
@@ -74,14 +77,23 @@ pub(crate) async fn serve_connections(
                 continue;
             }
         };
-        let connection = open(stream, router.clone(), limits.patience, stop.clone());
+        let place = tokio::select! {
+            () = stop.cancelled() => break,
+            place = places.enter() => place,
+        };
+        let client = Client {
+            router: router.clone(),
+            patience: limits.patience,
+            place: Arc::clone(&place),
+            stop: stop.clone(),
+        };
         let abort = abort.clone();
         tracker.spawn(async move {
             tokio::select! {
                 () = abort.cancelled() => {}
-                () = connection => {}
+                () = place.given_up() => {}
+                () = client.open(stream) => {}
             }
-            drop(place);
         });
     }
     // New clients are refused at once rather than left waiting for the drain.
@@ -100,63 +112,97 @@ pub(crate) async fn serve_connections(
     }
 }
 
-async fn accept(
-    endpoint: &Endpoint,
-    places: &Arc<Semaphore>,
-) -> std::io::Result<(Accepted, Option<OwnedSemaphorePermit>)> {
-    let place = Arc::clone(places).acquire_owned().await.ok();
-    let accepted = match endpoint {
-        Endpoint::Unix(socket) => Accepted::Unix(socket.listener().accept().await?.0),
+async fn accept(endpoint: &Endpoint) -> std::io::Result<Accepted> {
+    match endpoint {
+        Endpoint::Unix(socket) => Ok(Accepted::Unix(socket.listener().accept().await?.0)),
         Endpoint::Tcp(listener, tls) => {
             let (stream, address) = listener.accept().await?;
             let origin = Origin::Network {
                 address: address.ip().to_canonical(),
                 tls: tls.is_some(),
             };
-            Accepted::Tcp(stream, origin, tls.clone())
+            Ok(Accepted::Tcp(stream, origin, tls.clone()))
         }
-    };
-    Ok((accepted, place))
+    }
 }
 
-/// Learns who connected, does the handshake where there is one, and serves.
-async fn open(
-    accepted: Accepted,
+/// What serves one connection.
+struct Client {
     router: Router,
     patience: Option<Duration>,
+    place: Arc<Place>,
     stop: CancellationToken,
-) {
-    match accepted {
-        Accepted::Unix(stream) => match stream.peer_cred() {
-            Ok(credentials) => {
-                let origin = Origin::Socket {
-                    uid: credentials.uid(),
-                };
-                connection(stream, origin, router, patience, stop).await;
-            }
-            Err(error) => tracing::warn!("Could not learn who connected: {error}"),
-        },
-        Accepted::Tcp(stream, origin, tls) => {
-            // Events are small and wanted at once.
-            let _ = stream.set_nodelay(true);
-            match tls {
-                None => connection(stream, origin, router, patience, stop).await,
-                Some(tls) => {
-                    let handshake = tls.acceptor().accept(Patient::new(stream, patience));
-                    let secured = tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = elapsed(patience) => {
-                            tracing::debug!(%origin, "A TLS handshake took too long");
-                            return;
-                        }
-                        secured = handshake => secured,
+}
+
+impl Client {
+    /// Learns who connected, does the handshake where there is one, and serves.
+    async fn open(self, accepted: Accepted) {
+        match accepted {
+            Accepted::Unix(stream) => match stream.peer_cred() {
+                Ok(credentials) => {
+                    let origin = Origin::Socket {
+                        uid: credentials.uid(),
                     };
-                    match secured {
-                        Ok(stream) => connection(stream, origin, router, patience, stop).await,
-                        Err(error) => tracing::info!(%origin, "A TLS handshake failed: {error}"),
+                    self.serve(stream, origin).await;
+                }
+                Err(error) => tracing::warn!("Could not learn who connected: {error}"),
+            },
+            Accepted::Tcp(stream, origin, tls) => {
+                // Events are small and wanted at once.
+                let _ = stream.set_nodelay(true);
+                let Some(tls) = tls else {
+                    return self.serve(stream, origin).await;
+                };
+                let handshake = tls.acceptor().accept(Patient::new(stream, self.patience));
+                let secured = tokio::select! {
+                    () = self.stop.cancelled() => return,
+                    () = elapsed(self.patience) => {
+                        tracing::info!(%origin, "A TLS handshake took too long");
+                        return;
                     }
+                    secured = handshake => secured,
+                };
+                match secured {
+                    Ok(stream) => self.serve(stream, origin).await,
+                    Err(error) => tracing::info!(%origin, "A TLS handshake failed: {error}"),
                 }
             }
+        }
+    }
+
+    async fn serve<S>(self, stream: S, origin: Origin)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (router, patience, place) = (self.router, self.patience, self.place);
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let busy = place.busy();
+            let mut request = request.map(|body| Body::new(Timely::new(body, patience)));
+            request.extensions_mut().insert(origin);
+            let answering = router.clone().oneshot(request);
+            async move {
+                let response = answering.await?;
+                Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
+            }
+        });
+        let mut builder = hyper::server::conn::http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .max_buf_size(HEAD_BYTES_MAX)
+            .max_headers(HEADERS_MAX)
+            .header_read_timeout(patience);
+        let io = TokioIo::new(Patient::new(stream, patience));
+        let serving = builder.serve_connection(io, service);
+        let mut serving = std::pin::pin!(serving);
+        let ended = tokio::select! {
+            ended = serving.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                serving.as_mut().graceful_shutdown();
+                serving.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%origin, "A connection ended early: {error}");
         }
     }
 }
@@ -168,35 +214,28 @@ async fn elapsed(limit: Option<Duration>) {
     }
 }
 
-async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    origin: Origin,
-    router: Router,
-    patience: Option<Duration>,
-    stop: CancellationToken,
-) {
-    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(|body| Body::new(Timely::new(body, patience)));
-        request.extensions_mut().insert(origin);
-        router.clone().oneshot(request)
-    });
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .max_buf_size(HEAD_BYTES_MAX)
-        .max_headers(HEADERS_MAX)
-        .header_read_timeout(patience);
-    let io = TokioIo::new(Patient::new(stream, patience));
-    let serving = builder.serve_connection(io, service);
-    let mut serving = std::pin::pin!(serving);
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = stop.cancelled() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%origin, "A connection ended early: {error}");
+/// An answer's body, whose connection is busy until it was sent or given up.
+struct Held {
+    body: Body,
+    _busy: Busy,
+}
+
+impl hyper::body::Body for Held {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }

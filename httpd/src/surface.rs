@@ -45,6 +45,11 @@ impl Surface {
         })
     }
 
+    /// Whether anything but the Unix socket will be served.
+    pub fn serves_network(&self, config: &Config) -> bool {
+        !(self.inherited.tcp.is_empty() && config.listen.addresses.is_empty())
+    }
+
     /// Opens what is not open yet.
     pub(crate) async fn bind(self, config: &Config) -> Result<Vec<Endpoint>> {
         let mut endpoints = Vec::new();

@@ -19,7 +19,7 @@ mod project;
 mod repository;
 mod restore;
 mod run;
-mod secrets;
+pub(crate) mod secrets;
 mod session;
 mod settings;
 

@@ -97,6 +97,16 @@ impl Caller {
         .hint("Ask an administrator for a group or a key with that permission"))
     }
 
+    /// Whether they may do all that `other` may.
+    pub fn covers(&self, other: &Self) -> bool {
+        let projects = match (&self.projects, &other.projects) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(own), Some(others)) => others.iter().all(|project| own.contains(project)),
+        };
+        projects && self.permissions.covers(&other.permissions)
+    }
+
     /// Whether records of that project are theirs to see.
     pub fn sees(&self, project: &str) -> bool {
         self.projects

@@ -7,6 +7,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params, Version};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
 
 use crate::error::{Error, Result};
 use crate::secret::{SecretText, random_bytes};
@@ -16,6 +17,17 @@ const PASSES: u32 = 2;
 /// NIST SP 800-63B asks for at least eight characters and no rules beyond.
 const LEAST_CHARACTERS: usize = 8;
 const MOST_BYTES: usize = 1024;
+
+/// Passwords that are hashed at once: each takes its memory, and a crowd at the login must not take all.
+static PLACES: Semaphore = Semaphore::const_new(2);
+
+/// Runs what hashes a password where blocking is fine, when it is its turn.
+pub async fn unhurried<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let _place = PLACES.acquire().await;
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Error::internal("A password could not be looked at").because(error))
+}
 
 /// What is kept of a password.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

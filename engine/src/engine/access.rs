@@ -7,6 +7,7 @@ mod logins;
 mod users;
 
 pub(super) use audit::Denials;
+pub use users::FirstAdministrator;
 
 use super::Engine;
 use crate::access::Caller;

@@ -46,7 +46,7 @@ async fn fixture() -> Router {
     let gate = Gate {
         own_uid: OWN,
         engine,
-        limits: crate::limits::Limits::default(),
+        quotas: crate::quotas::Quotas::default(),
     };
     // The folder stays until the process ends, as the engine does.
     let _ = home.keep();

@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Exported, Reply, Restoring};
-use super::{App, TRIGGER, attachment};
+use super::{App, trigger, attachment};
 use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 
@@ -43,7 +43,7 @@ async fn list(
 /// Makes backups now: of one database, or of every selected one of the server.
 #[utoipa::path(post, path = "/backups")]
 async fn run(State(app): State<App>, Json(create): Json<BackupCreate>) -> Answer<Accepted> {
-    Ok(Accepted(app.engine.run_backup(create, TRIGGER).await?))
+    Ok(Accepted(app.engine.run_backup(create, trigger()).await?))
 }
 
 /// Sums up all backups that can be restored.
@@ -122,7 +122,7 @@ async fn verify(
     Path(key): Path<String>,
     Json(request): Json<VerifyRequest>,
 ) -> Answer<Accepted> {
-    let started = app.engine.verify_backup(&key, &request, TRIGGER).await?;
+    let started = app.engine.verify_backup(&key, &request, trigger()).await?;
     Ok(Accepted(started))
 }
 
@@ -186,6 +186,6 @@ async fn restore(
         let plan = app.engine.plan_restore(&key, &create).await?;
         return Ok(Restoring::Planned(Box::new(plan)));
     }
-    let started = app.engine.run_restore(&key, create, TRIGGER).await?;
+    let started = app.engine.run_restore(&key, create, trigger()).await?;
     Ok(Restoring::Started(started))
 }

@@ -21,6 +21,7 @@ use super::App;
 use super::answers::EventStream;
 use crate::extract::Query;
 use crate::problem::Answer;
+use crate::streams::Stream;
 
 /// Proxies close what is silent for a minute.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -43,6 +44,7 @@ struct EventQuery {
     params(("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen")))]
 async fn events(
     State(app): State<App>,
+    leave: Stream,
     headers: HeaderMap,
     Query(query): Query<EventQuery>,
 ) -> Answer<EventStream> {
@@ -71,7 +73,7 @@ async fn events(
             .event(&event.kind);
         Some((document(sse, &*event), subscription))
     });
-    let events = events.take_until(app.stop.clone().cancelled_owned());
+    let events = events.take_until(Box::pin(leave.ended()));
     Ok(EventStream(
         Sse::new(events).keep_alive(keep_alive()).into_response(),
     ))

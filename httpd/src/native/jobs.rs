@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, NoContent, Reply};
-use super::{App, TRIGGER};
+use super::{App, trigger};
 use crate::extract::{Empty, Json, Path, Query};
 use crate::problem::Answer;
 
@@ -85,7 +85,7 @@ async fn remove(State(app): State<App>, Path(key): Path<String>) -> Answer<NoCon
 /// Runs a job now.
 #[utoipa::path(post, path = "/jobs/{id}/run")]
 async fn run(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Accepted> {
-    Ok(Accepted(app.engine.run_job(&key, TRIGGER).await?))
+    Ok(Accepted(app.engine.run_job(&key, trigger()).await?))
 }
 
 /// Adds a job like another one; it begins paused.

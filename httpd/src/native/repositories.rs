@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, NoContent, Reply, Zip};
-use super::{App, TRIGGER, attachment};
+use super::{App, trigger, attachment};
 use crate::extract::{Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
@@ -141,7 +141,7 @@ async fn check(
     Path(key): Path<String>,
     Json(request): Json<CheckRequest>,
 ) -> Answer<Accepted> {
-    let started = app.engine.check_repository(&key, &request, TRIGGER).await?;
+    let started = app.engine.check_repository(&key, &request, trigger()).await?;
     Ok(Accepted(started))
 }
 
@@ -152,21 +152,21 @@ async fn prune(
     Path(key): Path<String>,
     Json(request): Json<PruneRequest>,
 ) -> Answer<Accepted> {
-    let started = app.engine.prune_repository(&key, &request, TRIGGER).await?;
+    let started = app.engine.prune_repository(&key, &request, trigger()).await?;
     Ok(Accepted(started))
 }
 
 /// Writes a repository's index anew from its packs.
 #[utoipa::path(post, path = "/repositories/{id}/repair")]
 async fn repair(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Accepted> {
-    Ok(Accepted(app.engine.repair_repository(&key, TRIGGER).await?))
+    Ok(Accepted(app.engine.repair_repository(&key, trigger()).await?))
 }
 
 /// Brings the catalog back from a repository.
 #[utoipa::path(post, path = "/repositories/rebuild")]
 async fn rebuild(State(app): State<App>, Json(request): Json<RebuildRequest>) -> Answer<Accepted> {
     Ok(Accepted(
-        app.engine.rebuild_repository(request, TRIGGER).await?,
+        app.engine.rebuild_repository(request, trigger()).await?,
     ))
 }
 

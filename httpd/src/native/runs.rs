@@ -14,6 +14,7 @@ use super::answers::{EventStream, Reply};
 use super::events::{document, keep_alive};
 use crate::extract::{Empty, Path, Query};
 use crate::problem::Answer;
+use crate::streams::Stream;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -60,7 +61,7 @@ async fn events(State(app): State<App>, Path(key): Path<String>) -> Answer<Event
         let run = watch.next().await?;
         Some((document(SseEvent::default().event("run"), &run), watch))
     });
-    let runs = runs.take_until(app.stop.clone().cancelled_owned());
+    let runs = runs.take_until(Box::pin(leave.ended()));
     Ok(EventStream(
         Sse::new(runs).keep_alive(keep_alive()).into_response(),
     ))

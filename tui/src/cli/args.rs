@@ -280,6 +280,11 @@ pub(crate) struct Serve {
     #[arg(long)]
     pub(crate) plain_http: bool,
 
+    /// The password of the administrator `admin`, made where nobody could administer over the network;
+    /// without it one is made up and printed once
+    #[arg(long, value_name = "FILE", env = "BACKSTAY_ADMIN_PASSWORD_FILE", hide_env = true, value_hint = ValueHint::FilePath)]
+    pub(crate) admin_password_file: Option<PathBuf>,
+
     /// Log as JSON lines
     #[arg(long)]
     pub(crate) log_json: bool,

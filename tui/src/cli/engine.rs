@@ -21,8 +21,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) async fn serve(session: &Session, serve: &Serve) -> Done {
     let mut config = session.config()?.clone();
     listening(&mut config.listen, serve)?;
+    let start = server::Start {
+        detached: serve.detached,
+        password_file: serve.admin_password_file.clone(),
+    };
     logging::start(session.global.verbose, serve.log_json);
-    server::serve(config, serve.detached).await?;
+    server::serve(config, start).await?;
     Ok(())
 }
 

@@ -7,7 +7,9 @@ use crate::catalog::Query;
 use crate::catalog::records::{ApiKeyRecord, api_key};
 use crate::error::{Code, Error, Result};
 use crate::ids::{ApiKeyId, ApiKeyKind};
-use crate::model::{ApiKey, ApiKeyCreate, ApiKeyEdit, ApiKeyMade, KeyTier, Page, PageRequest};
+use crate::model::{
+    ApiKey, ApiKeyCreate, ApiKeyEdit, ApiKeyMade, KeyTier, Page, PageRequest, Time,
+};
 
 /// `last_used_at` is written no more often than this.
 const USE_NOTED_EVERY: chrono::TimeDelta = chrono::TimeDelta::minutes(1);
@@ -162,17 +164,31 @@ impl Engine {
             });
             noted.await?;
         }
-        let caller = Caller {
-            permissions: Permissions::read(&key.permissions)?,
-            projects: (!key.projects.is_empty()).then_some(key.projects),
-            actor: Actor::Key {
-                id: key.id,
-                name: key.name,
-            },
-            address: None,
-        };
-        Ok(Some((caller, key.tier)))
+        let tier = key.tier;
+        Ok(Some((caller_of(key)?, tier)))
     }
+
+    /// Who a key stands for that was let in at `since`; nothing when it would not be let in again.
+    pub(super) fn key_holds(&self, id: ApiKeyId, since: Time, now: Time) -> Result<Option<Caller>> {
+        let record = self.0.catalog.get::<ApiKeyRecord>(id.bits())?;
+        let key = record.map(|record| record.key).filter(|key| {
+            let rotated = key.rotated_at.is_some_and(|rotated| rotated > since);
+            key.enabled && !rotated && key.expires_at.is_none_or(|end| now < end)
+        });
+        key.map(caller_of).transpose()
+    }
+}
+
+fn caller_of(key: ApiKey) -> Result<Caller> {
+    Ok(Caller {
+        permissions: Permissions::read(&key.permissions)?,
+        projects: (!key.projects.is_empty()).then_some(key.projects),
+        actor: Actor::Key {
+            id: key.id,
+            name: key.name,
+        },
+        address: None,
+    })
 }
 
 /// The answer to a token that is nobody's.

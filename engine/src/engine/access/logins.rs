@@ -12,7 +12,7 @@ use crate::catalog::Query;
 use crate::catalog::records::{GroupRecord, LoginRecord, UserRecord, login};
 use crate::error::{Code, Error, Result};
 use crate::ids::{LoginId, UserId};
-use crate::model::{KeyTier, LoginMade, LoginRequest, PasswordChange, Session, User};
+use crate::model::{KeyTier, LoginMade, LoginRequest, PasswordChange, Session, Time, User};
 use crate::secret::SecretText;
 
 /// Logins that one user may have; the oldest end.
@@ -24,9 +24,7 @@ impl Engine {
         let record = self.0.catalog.by_name::<UserRecord>(&request.username)?;
         let known = record.as_ref().and_then(|record| record.password.clone());
         let given = request.password.unwrap_or_else(|| SecretText::new(""));
-        let right = tokio::task::spawn_blocking(move || password::verify(&given, known.as_ref()))
-            .await
-            .map_err(|error| Error::internal("A password was not verified").because(error))?;
+        let right = password::unhurried(move || password::verify(&given, known.as_ref())).await?;
         let Some(user) = record
             .map(|record| record.user)
             .filter(|user| right && user.enabled)
@@ -123,9 +121,7 @@ impl Engine {
         let given = change
             .current_password
             .unwrap_or_else(|| SecretText::new(""));
-        let right = tokio::task::spawn_blocking(move || password::verify(&given, known.as_ref()))
-            .await
-            .map_err(|error| Error::internal("A password was not verified").because(error))?;
+        let right = password::unhurried(move || password::verify(&given, known.as_ref())).await?;
         if !right {
             return Err(Error::new(Code::Forbidden, "The current password is wrong")
                 .field("current_password", "is not the one that holds"));
@@ -165,6 +161,31 @@ impl Engine {
             self.caller_of_user(&user, record.id, address)?,
             KeyTier::Enterprise,
         ))
+    }
+
+    /// Whether a caller who was let in at `since` would be let in again, with no less than they had.
+    pub async fn still_holds(&self, caller: &Caller, since: Time) -> bool {
+        let now = self.now();
+        let holds = match &caller.actor {
+            Actor::User { id, login, .. } => self.login_holds(*id, *login, now).map(|user| {
+                let again = user.and_then(|user| self.caller_of_user(&user, *login, None).ok());
+                again.is_some_and(|again| again.covers(caller))
+            }),
+            Actor::Key { id, .. } => self
+                .key_holds(*id, since, now)
+                .map(|again| again.is_some_and(|again| again.covers(caller))),
+            Actor::Process { .. } | Actor::Engine | Actor::Nobody => Ok(true),
+        };
+        holds.unwrap_or(false)
+    }
+
+    fn login_holds(&self, id: UserId, login: LoginId, now: Time) -> Result<Option<User>> {
+        let record = self.0.catalog.get::<LoginRecord>(login.bits())?;
+        if record.is_none_or(|record| record.expires_at <= now) {
+            return Ok(None);
+        }
+        let user = self.0.catalog.get::<UserRecord>(id.bits())?;
+        Ok(user.map(|record| record.user).filter(|user| user.enabled))
     }
 
     /// What a user's groups add up to. A group limited to projects gives nothing outside them, so the
@@ -244,11 +265,7 @@ impl Engine {
     }
 }
 
-fn session_of(
-    caller: &Caller,
-    user: Option<User>,
-    expires_at: Option<crate::model::Time>,
-) -> Session {
+fn session_of(caller: &Caller, user: Option<User>, expires_at: Option<Time>) -> Session {
     let id = match &caller.actor {
         Actor::User { login, .. } => Some(*login),
         _ => None,

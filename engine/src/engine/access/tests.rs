@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::access::{Actor, Permissions, scope};
 use crate::catalog::records::AuditRecord;
-use crate::clock::ManualClock;
+use crate::clock::{Clock as _, ManualClock};
 use crate::config::Config;
 use crate::model::{
     ApiKeyCreate, ApiKeyEdit, AuditList, GroupCreate, GroupEdit, LoginRequest, PageRequest,
@@ -69,20 +69,14 @@ fn code<T: std::fmt::Debug>(outcome: Result<T>) -> Code {
 #[tokio::test]
 async fn the_first_administrator_is_made_once() {
     let place = Place::new().await;
-    let (name, password) = place
-        .engine
-        .make_administrator(None)
-        .await
-        .unwrap()
-        .unwrap();
-    assert!(
-        place
-            .engine
-            .make_administrator(None)
-            .await
-            .unwrap()
-            .is_none()
-    );
+    place.user("ann", &["viewers"]).await;
+    let first = place.engine.make_administrator(None).await.unwrap();
+    let first = first.unwrap();
+    let (name, password) = (first.name, first.password.unwrap());
+    let again = SecretText::new("another password");
+    let again = place.engine.make_administrator(Some(again)).await.unwrap();
+    assert!(again.is_none());
+    assert!(place.engine.user(&name).await.unwrap().password_given);
     let token = place.login(&name, password.expose()).await.unwrap();
     let caller = place.caller(&token).await.unwrap();
     assert!(caller.permissions.covers(&Permissions::all()));
@@ -99,6 +93,74 @@ async fn the_first_administrator_is_made_once() {
         code(place.engine.edit_user("admin", lock).await),
         Code::Conflict
     );
+    place.end().await;
+}
+
+#[tokio::test]
+async fn nobody_is_made_where_a_key_can_do_everything() {
+    let place = Place::new().await;
+    let create = ApiKeyCreate {
+        name: "root".to_owned(),
+        permissions: vec!["*".to_owned()],
+        ..ApiKeyCreate::default()
+    };
+    place.engine.add_api_key(create).await.unwrap();
+    assert!(
+        place
+            .engine
+            .make_administrator(None)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    let lock = ApiKeyEdit {
+        enabled: Some(false),
+        ..ApiKeyEdit::default()
+    };
+    place.engine.edit_api_key("root", lock).await.unwrap();
+    let given = SecretText::new("from a file of theirs");
+    let made = place.engine.make_administrator(Some(given)).await.unwrap();
+    assert!(made.unwrap().password.is_none());
+    assert!(!place.engine.user("admin").await.unwrap().password_given);
+    place.login("admin", "from a file of theirs").await.unwrap();
+    place.end().await;
+}
+
+#[tokio::test]
+async fn what_was_let_in_is_looked_at_again() {
+    let place = Place::new().await;
+    place.user("ann", &["viewers"]).await;
+    let token = place.login("ann", "a password of theirs").await.unwrap();
+    let ann = place.caller(&token).await.unwrap();
+    let create = ApiKeyCreate {
+        name: "ci".to_owned(),
+        permissions: vec!["events:read".to_owned()],
+        ..ApiKeyCreate::default()
+    };
+    let made = place.engine.add_api_key(create).await.unwrap();
+    let key = place.caller(&made.key).await.unwrap();
+    let begun = place.clock.now();
+    let holds = async |caller: &Caller| place.engine.still_holds(caller, begun).await;
+    assert!(holds(&ann).await && holds(&key).await);
+    place.clock.advance(Duration::from_secs(1));
+    place.engine.rotate_api_key("ci").await.unwrap();
+    assert!(!holds(&key).await, "its secret is another");
+    let out = UserEdit {
+        groups: Some(vec![]),
+        ..UserEdit::default()
+    };
+    place.engine.edit_user("ann", out).await.unwrap();
+    assert!(!holds(&ann).await, "she may do less");
+    let back = UserEdit {
+        groups: Some(vec!["viewers".to_owned()]),
+        ..UserEdit::default()
+    };
+    place.engine.edit_user("ann", back).await.unwrap();
+    assert!(holds(&ann).await);
+    scope::acting_as(Arc::clone(&ann), place.engine.logout())
+        .await
+        .unwrap();
+    assert!(!holds(&ann).await);
     place.end().await;
 }
 

@@ -5,7 +5,7 @@ use super::{ADMINISTRATORS, must_cover};
 use crate::access::password::{self, PasswordRecord};
 use crate::access::{Permissions, scope};
 use crate::catalog::Query;
-use crate::catalog::records::UserRecord;
+use crate::catalog::records::{ApiKeyRecord, UserRecord};
 use crate::error::{Code, Error, Result};
 use crate::ids::{UserId, UserKind};
 use crate::model::{Page, PageRequest, User, UserCreate, UserEdit};
@@ -13,6 +13,15 @@ use crate::secret::SecretText;
 
 /// The user that the first start makes.
 const ADMIN: &str = "admin";
+
+/// The administrator of a first start.
+#[derive(Debug)]
+pub struct FirstAdministrator {
+    /// What they log in as.
+    pub name: String,
+    /// Their password where it was made: the only time anybody sees it.
+    pub password: Option<SecretText>,
+}
 
 impl Engine {
     /// Users, newest first.
@@ -98,31 +107,49 @@ impl Engine {
         Ok(())
     }
 
-    /// The administrator of a first start, with that password or a made one. Answers the password when it
-    /// was made: the only time anybody sees it.
+    /// Makes an administrator where nobody could administer the engine over a network, with that password
+    /// or a made one, which nobody sees again. Nothing when there is somebody already.
     pub async fn make_administrator(
         &self,
         given: Option<SecretText>,
-    ) -> Result<Option<(String, SecretText)>> {
-        if !self
-            .0
-            .catalog
-            .list::<UserRecord>(&Query::newest(1))?
-            .records
-            .is_empty()
-        {
+    ) -> Result<Option<FirstAdministrator>> {
+        if self.is_administered()? {
             return Ok(None);
         }
         let made = given.is_none().then(password::generate);
+        let mut name = ADMIN.to_owned();
+        while self.0.catalog.by_name::<UserRecord>(&name)?.is_some() {
+            name.push('1');
+        }
         let groups = vec![ADMINISTRATORS.to_owned()];
-        let record = UserRecord {
-            user: self.new_user(ADMIN, None, groups)?,
-            password: hashed(given.or_else(|| made.clone())).await?,
-        };
-        let user = self.0.catalog.put(record).await?.user;
+        let mut user = self.new_user(&name, None, groups)?;
+        user.password_given = made.is_some();
+        let password = hashed(given.or_else(|| made.clone())).await?;
+        let user = self.0.catalog.put(UserRecord { user, password }).await?;
+        let user = user.user;
         self.audit("user.add", user.id, None::<&()>, Some(&user))
             .await?;
-        Ok(made.map(|made| (ADMIN.to_owned(), made)))
+        Ok(Some(FirstAdministrator {
+            name: user.name,
+            password: made,
+        }))
+    }
+
+    /// Whether somebody could administer the engine over a network.
+    pub fn is_administered(&self) -> Result<bool> {
+        let users = self.0.catalog.all::<UserRecord>()?;
+        if users.iter().any(|record| administers(&record.user)) {
+            return Ok(true);
+        }
+        let now = self.now();
+        for ApiKeyRecord { key, .. } in self.0.catalog.all::<ApiKeyRecord>()? {
+            let works = key.enabled && key.expires_at.is_none_or(|end| now < end);
+            let permissions = Permissions::read(&key.permissions)?;
+            if works && key.projects.is_empty() && permissions.covers(&Permissions::all()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn new_user(&self, name: &str, email: Option<&str>, groups: Vec<String>) -> Result<User> {
@@ -162,8 +189,6 @@ impl Engine {
 
     /// Refuses a change after which nobody could administer the engine over the network.
     fn keep_an_administrator(&self, before: &User, after: Option<&User>) -> Result<()> {
-        let administers =
-            |user: &User| user.enabled && user.groups.iter().any(|group| group == ADMINISTRATORS);
         if !administers(before) || after.is_some_and(administers) {
             return Ok(());
         }
@@ -182,15 +207,18 @@ impl Engine {
     }
 }
 
+fn administers(user: &User) -> bool {
+    user.enabled && user.groups.iter().any(|group| group == ADMINISTRATORS)
+}
+
 /// The hash of a password, made where blocking is fine.
 pub(super) async fn hashed(password: Option<SecretText>) -> Result<Option<PasswordRecord>> {
     let Some(text) = password else {
         return Ok(None);
     };
     password::check(&text)?;
-    tokio::task::spawn_blocking(move || password::hash(&text))
-        .await
-        .map_err(|error| Error::internal("A password was not hashed").because(error))?
+    password::unhurried(move || password::hash(&text))
+        .await?
         .map(Some)
 }
 

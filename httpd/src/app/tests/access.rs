@@ -281,6 +281,10 @@ async fn a_login_is_a_cookie_that_other_sites_cannot_use() {
             .status(),
         401
     );
+    // The browser still sends the cookie, and its user logs in again.
+    let again = with("POST", "/api/v1/auth/login").header("content-type", "application/json");
+    let body = "{\"username\":\"admin\",\"password\":\"an administrator's\"}";
+    assert_eq!(surface.send(again, body).await.status(), 200);
     surface.end().await;
 }
 
@@ -307,6 +311,12 @@ async fn guessing_is_slowed_down_and_told_so() {
         .send(request("GET", "/api/v1/status", "bks_guess"), "")
         .await;
     assert_eq!(guess.status(), 429);
+    assert!(guess.headers().contains_key("retry-after"));
+    // Nor does a key let anybody try passwords.
+    let every = surface.key("every", &["*"]).await;
+    let login = request("POST", "/api/v1/auth/login", &every);
+    let login = surface.send(login, "{\"username\":\"admin\",\"password\":\"x\"}");
+    assert_eq!(login.await.status(), 429);
     let key = surface.key("right", &["status:read"]).await;
     let known = surface
         .send(request("GET", "/api/v1/status", &key), "")

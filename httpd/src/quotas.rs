@@ -3,7 +3,7 @@
 //! Requests with an API key count against the key's tier, all others against the address they come from.
 
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -26,13 +26,14 @@ use crate::problem::Problem;
 /// After so many questions, those who have not asked for long are forgotten.
 const SWEEP_EVERY: u32 = 4096;
 
-const LOGIN: &str = "/api/v1/auth/login";
+/// Where passwords are tried.
+const TRIALS: [&str; 2] = ["/api/v1/auth/login", "/api/v1/auth/password"];
 
 type Counter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
 /// All counters; clones share them. Other settings begin to count anew.
 #[derive(Clone, Default)]
-pub(crate) struct Limits(Arc<RwLock<Arc<Counters>>>);
+pub(crate) struct Quotas(Arc<RwLock<Arc<Counters>>>);
 
 struct Counters {
     settings: RateLimits,
@@ -44,9 +45,9 @@ struct Counters {
     asked: AtomicU32,
 }
 
-impl std::fmt::Debug for Limits {
+impl std::fmt::Debug for Quotas {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Limits")
+        f.write_str("Quotas")
     }
 }
 
@@ -109,7 +110,7 @@ fn number(count: u32) -> NonZeroU32 {
     NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
 }
 
-impl Limits {
+impl Quotas {
     /// Counts a request, or refuses it.
     pub(crate) fn ask(
         &self,
@@ -119,7 +120,7 @@ impl Limits {
         tier: Option<KeyTier>,
         request: &Request,
     ) -> Result<Option<Leave>, TooOften> {
-        let Some(address) = origin.and_then(Origin::address) else {
+        let Some(address) = origin.and_then(Origin::address).map(network) else {
             return Ok(None);
         };
         if !settings.enabled {
@@ -127,6 +128,10 @@ impl Limits {
         }
         let counters = self.counters(settings);
         counters.sweep();
+        // Whatever else somebody may do, nobody may try many passwords.
+        if TRIALS.contains(&request.uri().path()) {
+            return count(&counters.logins, &address).map(Some);
+        }
         if let Actor::Key { id, .. } = &caller.actor {
             return match tier {
                 Some(KeyTier::Free) => count(&counters.free, id).map(Some),
@@ -134,9 +139,7 @@ impl Limits {
                 _ => Ok(None),
             };
         }
-        let counter = if request.uri().path() == LOGIN {
-            &counters.logins
-        } else if request.method().is_safe() {
+        let counter = if request.method().is_safe() {
             &counters.reads
         } else {
             &counters.writes
@@ -149,11 +152,10 @@ impl Limits {
         &self,
         settings: &RateLimits,
         address: Option<IpAddr>,
-    ) -> Result<(), Problem> {
-        let address = address.filter(|_| settings.enabled);
-        match address.map(|address| count(&self.counters(settings).logins, &address)) {
-            Some(Err(refusal)) => Err(refusal.problem()),
-            _ => Ok(()),
+    ) -> Result<(), TooOften> {
+        match address.filter(|_| settings.enabled) {
+            Some(address) => count(&self.counters(settings).logins, &network(address)).map(|_| ()),
+            None => Ok(()),
         }
     }
 
@@ -168,6 +170,17 @@ impl Limits {
             *current = Arc::new(Counters::new(settings));
         }
         Arc::clone(&current)
+    }
+}
+
+/// Whom an address counts as: a subscriber of IPv6 has a network of them (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
     }
 }
 
@@ -216,9 +229,9 @@ impl Leave {
     }
 }
 
-impl TooOften {
-    fn problem(self) -> Problem {
-        Problem::new(
+impl IntoResponse for TooOften {
+    fn into_response(self) -> Response {
+        let problem = Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "request.too_often",
             format!(
@@ -226,13 +239,8 @@ impl TooOften {
                 self.retry
             ),
         )
-        .hint("Wait, or use an API key of a higher tier")
-    }
-}
-
-impl IntoResponse for TooOften {
-    fn into_response(self) -> Response {
-        let mut response = self.problem().into_response();
+        .hint("Wait, or use an API key of a higher tier");
+        let mut response = problem.into_response();
         self.leave.tell(response.headers_mut());
         let headers = response.headers_mut();
         headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry));
