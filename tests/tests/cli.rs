@@ -158,7 +158,7 @@ fn wrong_use_is_explained() {
         "/nowhere",
     );
     refused(&home, &["repository", "add", "x", "/proc/nowhere"], 1, "");
-    refused(&home, &["--host", "https://h", "status"], 2, "http");
+    refused(&home, &["--host", "ftp://h", "status"], 2, "https://");
     refused(&home, &["--host", "http://127.0.0.1:1", "status"], 7, "");
     refused(
         &home,

@@ -1,5 +1,6 @@
 //! The command line: reads arguments, calls the API, prints the answer.
 
+mod access;
 mod api;
 mod args;
 mod backup;
@@ -12,6 +13,7 @@ mod engine;
 mod events;
 mod failure;
 mod job;
+mod login;
 mod outcome;
 mod output;
 mod progress;
@@ -122,6 +124,12 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         Some(Command::Settings(command)) => settings::settings(&session, command).await,
         Some(Command::Events(events)) => events::events(&session, &events).await,
         Some(Command::Api(api)) => api::api(&session, api).await,
+        Some(Command::User(command)) => access::user(&session, command).await,
+        Some(Command::Group(command)) => access::group(&session, command).await,
+        Some(Command::ApiKey(command)) => access::api_key(&session, command).await,
+        Some(Command::Audit(command)) => access::audit(&session, command).await,
+        Some(Command::Login(args)) => login::login(&session, &args).await,
+        Some(Command::Logout) => login::logout(&session).await,
         Some(Command::Completions(completions)) => completions::completions(&session, &completions),
     }
 }

@@ -3,10 +3,12 @@
 pub(crate) mod connect;
 pub(crate) mod events;
 mod path;
+mod trust;
 
 use std::path::PathBuf;
 
 use backstay_engine::error::FieldError;
+use backstay_engine::secret::SecretText;
 use backstay_engine::{Code, Error, Result};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -17,6 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use path::{path, with_query};
+pub(crate) use trust::Trust;
 
 /// Answers that are read whole are not larger; exports and events are streamed.
 const ANSWER_MAX_BYTES: usize = 64 << 20;
@@ -26,12 +29,12 @@ const ANSWER_MAX_BYTES: usize = 64 << 20;
 pub(crate) enum Endpoint {
     /// On this machine.
     Unix(PathBuf),
-    /// Over the network, with a key.
+    /// Over the network.
     Tcp {
         /// `host:port`.
         authority: String,
-        /// The API key.
-        token: Option<backstay_engine::secret::SecretText>,
+        /// How to prove who answers, over `https`.
+        tls: Option<Trust>,
     },
 }
 
@@ -39,12 +42,18 @@ pub(crate) enum Endpoint {
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     endpoint: Endpoint,
+    token: Option<SecretText>,
 }
 
 impl Client {
-    /// A client of the engine there; nothing is contacted yet.
-    pub(crate) fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint }
+    /// A client of the engine there, with a key or a login's token; nothing is contacted yet.
+    pub(crate) fn new(endpoint: Endpoint, token: Option<SecretText>) -> Self {
+        Self { endpoint, token }
+    }
+
+    /// The same with another key, or none.
+    pub(crate) fn with(&self, token: Option<SecretText>) -> Self {
+        Self::new(self.endpoint.clone(), token)
     }
 
     /// Sends a request and answers what came back, whatever its status.
@@ -62,10 +71,7 @@ impl Client {
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");
         }
-        if let Endpoint::Tcp {
-            token: Some(token), ..
-        } = &self.endpoint
-        {
+        if let Some(token) = &self.token {
             request = request.header(
                 hyper::header::AUTHORIZATION,
                 format!("Bearer {}", token.expose()),

@@ -4,6 +4,7 @@ mod autostart;
 mod cli;
 mod client;
 mod logging;
+mod logins;
 mod serve;
 
 use std::process::ExitCode;

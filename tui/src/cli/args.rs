@@ -1,5 +1,6 @@
 //! The command line's grammar. Help text lives here and nowhere else; every command has examples.
 
+mod access;
 mod backup;
 mod connection;
 mod drill;
@@ -15,6 +16,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+pub(crate) use access::{
+    ApiKeyAdd, ApiKeyCommand, AuditCommand, AuditList, GroupAdd, GroupCommand, GroupEdit, Login,
+    UserAdd, UserCommand, UserEdit, UserPassword,
+};
 pub(crate) use backup::{
     BackupAnnotate, BackupCommand, BackupDays, BackupDelete, BackupDiff, BackupExport, BackupList,
     BackupObjects, BackupPin, BackupRun, BackupVerify,
@@ -82,9 +87,17 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "URL", env = "BACKSTAY_HOST", hide_env = true, value_hint = ValueHint::Url)]
     pub(crate) host: Option<String>,
 
-    /// File with the API key for --host
+    /// File with the API key to use; without one what `login` kept is used
     #[arg(long, global = true, value_name = "FILE", env = "BACKSTAY_TOKEN_FILE", hide_env = true, value_hint = ValueHint::FilePath)]
     pub(crate) token_file: Option<PathBuf>,
+
+    /// Trust only the authorities in this PEM file to vouch for an https --host
+    #[arg(long, global = true, value_name = "FILE", env = "BACKSTAY_CA_FILE", hide_env = true, value_hint = ValueHint::FilePath)]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// PEM file with the certificate, and its key, to show to an https --host that asks for one
+    #[arg(long, global = true, value_name = "FILE", env = "BACKSTAY_CLIENT_CERT", hide_env = true, value_hint = ValueHint::FilePath)]
+    pub(crate) client_cert: Option<PathBuf>,
 
     /// Configuration file; by default backstay.toml in the configuration folder
     #[arg(long, global = true, value_name = "FILE", env = "BACKSTAY_CONFIG", hide_env = true, value_hint = ValueHint::FilePath)]
@@ -142,6 +155,7 @@ Examples:
   backstay serve                            until SIGTERM, SIGINT or `backstay stop`
   BACKSTAY_HOME=/srv/backup backstay serve  everything under one folder
   backstay serve --listen 0.0.0.0:8443 --tls-cert host.crt --tls-key host.key
+  backstay serve --listen 127.0.0.1:8080 --admin-password-file secret.txt
 
 The log goes to stderr; BACKSTAY_LOG=debug or -v tells more. A second engine on one home
 exits 6.")]
@@ -247,6 +261,39 @@ Examples:
 Prints the answer's body. A path without a leading slash is taken below /api/v1/.
 Exits by the answer's status: 0 for 2xx, else as the command would.")]
     Api(Api),
+
+    /// People who can log in
+    #[command(subcommand)]
+    User(UserCommand),
+
+    /// What users may do
+    #[command(subcommand)]
+    Group(GroupCommand),
+
+    /// Keys for programs
+    #[command(subcommand, name = "api-key")]
+    ApiKey(ApiKeyCommand),
+
+    /// Who changed what
+    #[command(subcommand)]
+    Audit(AuditCommand),
+
+    /// Log in to an engine, for the commands that follow
+    #[command(after_help = "\
+Examples:
+  backstay login ann --host https://backup.example.com:8443
+  backstay login ann --host https://backup:8443 --ca-file ca.pem --password-file secret.txt
+  backstay backup list --host https://backup.example.com:8443
+
+The login is kept in the file logins.json beside the configuration, mode 0600, until `logout`. Later
+commands with the same --host (or BACKSTAY_HOST) use it, and its --ca-file and --client-cert.")]
+    Login(Login),
+
+    /// End a login and forget it
+    #[command(after_help = "\
+Examples:
+  backstay logout --host https://backup.example.com:8443")]
+    Logout,
 
     /// Print the completion script of a shell
     #[command(after_help = "\

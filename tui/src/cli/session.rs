@@ -1,9 +1,11 @@
 //! What every command has at hand: flags, output, and a client of the engine.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use backstay_engine::config::Config;
 use backstay_engine::model::{Health, Page};
+use backstay_engine::secret::SecretText;
 use backstay_engine::{Code, Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,8 +15,9 @@ use super::args::{Global, Page as PageArgs};
 use super::output::Output;
 use super::secrets;
 use crate::autostart::{self, Launch};
-use crate::client::connect::parse_host;
-use crate::client::{Client, Endpoint, with_query};
+use crate::client::connect::Address;
+use crate::client::{Client, Endpoint, Trust, with_query};
+use crate::logins::{self, Kept, Logins};
 
 /// The most one request may ask for.
 const LIMIT_MAX: u32 = 200;
@@ -27,39 +30,106 @@ pub(crate) struct Session {
     client: Client,
     /// Absent when another machine's engine is used.
     config: Option<Config>,
+    engine: String,
+    logins_file: Option<PathBuf>,
+}
+
+/// The login that is kept for that engine, unless a key is given.
+fn kept(file: &Option<PathBuf>, engine: String, global: &Global) -> Result<(String, Option<Kept>)> {
+    let kept = match file {
+        Some(file) => Logins::load(file)
+            .map(|logins| logins.get(&engine).cloned())
+            // What is kept matters only to those who would use it.
+            .or_else(|error| if global.token_file.is_some() { Ok(None) } else { Err(error) })?,
+        None => None,
+    };
+    Ok((engine, kept))
+}
+
+fn token(global: &Global, kept: Option<Kept>) -> Result<Option<SecretText>> {
+    match &global.token_file {
+        Some(file) => secrets::first_line(file, "API key").map(Some),
+        None => Ok(kept.and_then(|kept| kept.token)),
+    }
 }
 
 impl Session {
     /// Reads what it takes to find the engine; contacts nobody.
     pub(crate) fn new(global: Global, output: Output) -> Result<Self> {
-        if let Some(url) = &global.host {
-            let token = global
-                .token_file
-                .as_deref()
-                .map(|file| secrets::first_line(file, "API key"))
-                .transpose()?;
-            let authority = parse_host(url)?;
-            return Ok(Self {
-                client: Client::new(Endpoint::Tcp { authority, token }),
-                global,
-                output,
-                config: None,
-            });
-        }
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
+        let logins_file = logins::file(&environment);
+        if let Some(url) = &global.host {
+            let address = Address::parse(url)?;
+            let (engine, kept) = kept(&logins_file, address.url(), &global)?;
+            let trusted =
+                |own: &Option<PathBuf>, kept: Option<&PathBuf>| own.clone().or(kept.cloned());
+            let ca = trusted(
+                &global.ca_file,
+                kept.as_ref().and_then(|kept| kept.ca_file.as_ref()),
+            );
+            let cert = trusted(
+                &global.client_cert,
+                kept.as_ref().and_then(|kept| kept.client_cert.as_ref()),
+            );
+            let tls = address
+                .secure
+                .then(|| Trust::new(&address, ca.as_deref(), cert.as_deref()))
+                .transpose()?;
+            let token = token(&global, kept)?;
+            if token.is_some() && address.is_in_the_clear() {
+                output.warn("over http:// anybody on the way can read the key; use https://");
+            }
+            let authority = address.authority();
+            return Ok(Self {
+                client: Client::new(Endpoint::Tcp { authority, tls }, token),
+                global,
+                output,
+                config: None,
+                engine,
+                logins_file,
+            });
+        }
         let root = rustix::process::geteuid().is_root();
         let mut config = Config::load(global.config.as_deref(), &environment, root)?;
         if let Some(socket) = &global.socket {
             config.socket = std::path::absolute(socket).unwrap_or_else(|_| socket.clone());
         }
+        let engine = format!("unix:{}", config.socket.display());
+        let (engine, kept) = kept(&logins_file, engine, &global)?;
+        let token = token(&global, kept)?;
         Ok(Self {
-            client: Client::new(Endpoint::Unix(config.socket.clone())),
+            client: Client::new(Endpoint::Unix(config.socket.clone()), token),
             global,
             output,
             config: Some(config),
+            engine,
+            logins_file,
         })
+    }
+
+    /// How the engine is named where logins are kept.
+    pub(crate) fn engine_name(&self) -> &str {
+        &self.engine
+    }
+
+    /// Where logins are kept.
+    pub(crate) fn logins_file(&self) -> Result<PathBuf> {
+        self.logins_file.clone().ok_or_else(|| {
+            Error::new(Code::ConfigInvalid, "There is no folder to keep a login in")
+                .hint("Set HOME, XDG_CONFIG_HOME or BACKSTAY_HOME")
+        })
+    }
+
+    /// A client that does not say who asks.
+    pub(crate) fn anonymous(&self) -> Client {
+        self.client.with(None)
+    }
+
+    /// A client that shows that token.
+    pub(crate) fn named(&self, token: SecretText) -> Client {
+        self.client.with(Some(token))
     }
 
     /// The configuration of the engine on this machine.

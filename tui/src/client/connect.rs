@@ -12,10 +12,11 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 
 use super::Endpoint;
 
-/// A TCP connection that takes longer is given up.
+/// A connection that takes longer, its handshake included, is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the `Host` header says.
@@ -26,21 +27,62 @@ pub(super) fn host(endpoint: &Endpoint) -> &str {
     }
 }
 
-/// Reads `--host`.
-pub(crate) fn parse_host(url: &str) -> Result<String> {
-    let wrong = |reason: &str| {
-        Error::invalid(format!("\"{url}\" is not an engine's address: {reason}"))
-            .hint("Write it like http://backup.example.com:8443")
-    };
-    let parsed = url::Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
-    match (parsed.scheme(), parsed.host_str()) {
-        ("http", Some(host)) => Ok(format!(
-            "{host}:{}",
-            parsed.port_or_known_default().unwrap_or(80)
-        )),
-        ("http", None) => Err(wrong("it names no host")),
-        ("https", _) => Err(wrong("this version speaks http only")),
-        _ => Err(wrong("it begins with http://")),
+/// An engine's address over the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// Whether it is `https`.
+    pub(crate) secure: bool,
+    /// The name or number of the machine, without brackets.
+    pub(crate) host: String,
+    /// The port.
+    pub(crate) port: u16,
+}
+
+impl Address {
+    /// Reads `--host`.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let wrong = |reason: &str| {
+            Error::invalid(format!("\"{url}\" is not an engine's address: {reason}"))
+                .hint("Write it like https://backup.example.com:8443")
+        };
+        let parsed = url::Url::parse(url).map_err(|error| wrong(&error.to_string()))?;
+        let secure = match parsed.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(wrong("it begins with https:// or http://")),
+        };
+        let bare = parsed.path() == "/" && parsed.query().is_none() && parsed.fragment().is_none();
+        if !bare || !parsed.username().is_empty() || parsed.password().is_some() {
+            return Err(wrong("it has a host and a port and nothing else"));
+        }
+        let host = parsed.host_str().ok_or_else(|| wrong("it names no host"))?;
+        Ok(Self {
+            secure,
+            host: host.trim_matches(['[', ']']).to_owned(),
+            port: parsed.port_or_known_default().unwrap_or(443),
+        })
+    }
+
+    /// `host:port`.
+    pub(crate) fn authority(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+
+    /// The address as it is kept, whichever way it was written.
+    pub(crate) fn url(&self) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
+    /// Whether what is sent there can be read on the way.
+    pub(crate) fn is_in_the_clear(&self) -> bool {
+        let address = self.host.parse::<std::net::IpAddr>();
+        let here = self.host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        !self.secure && !here
     }
 }
 
@@ -56,21 +98,37 @@ pub(super) async fn exchange(
                 .map_err(|error| unreachable_socket(path, error))?;
             over(stream, request).await
         }
-        Endpoint::Tcp { authority, .. } => {
-            let connecting = TcpStream::connect(authority.as_str());
+        Endpoint::Tcp { authority, tls } => {
+            let connecting = async {
+                let stream = TcpStream::connect(authority.as_str())
+                    .await
+                    .map_err(|error| unanswered(authority).because(error))?;
+                Ok(match tls {
+                    None => Either::Plain(stream),
+                    Some(trust) => Either::Secured(Box::new(trust.secure(stream).await?)),
+                })
+            };
             let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
                 .await
-                .unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()))
-                .map_err(|error| {
-                    Error::new(
-                        Code::EngineUnreachable,
-                        format!("No engine answers at {authority}"),
-                    )
-                    .because(error)
-                })?;
-            over(stream, request).await
+                .unwrap_or_else(|_| Err(unanswered(authority)))?;
+            match stream {
+                Either::Plain(stream) => over(stream, request).await,
+                Either::Secured(stream) => over(stream, request).await,
+            }
         }
     }
+}
+
+enum Either {
+    Plain(TcpStream),
+    Secured(Box<TlsStream<TcpStream>>),
+}
+
+fn unanswered(authority: &str) -> Error {
+    Error::new(
+        Code::EngineUnreachable,
+        format!("No engine answers at {authority}"),
+    )
 }
 
 fn unreachable_socket(path: &std::path::Path, error: std::io::Error) -> Error {

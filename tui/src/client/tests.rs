@@ -47,3 +47,38 @@ fn an_answer_that_is_no_problem_goes_by_its_status() {
         assert_eq!(error.code().exit(), exit, "{status}");
     }
 }
+
+#[test]
+fn addresses_of_engines_are_read_and_written_alike() {
+    use super::connect::Address;
+    for (written, kept, in_the_clear) in [
+        (
+            "https://Backup.Example.com",
+            "https://backup.example.com:443",
+            false,
+        ),
+        ("https://backup:8443/", "https://backup:8443", false),
+        ("http://backup:8080", "http://backup:8080", true),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080", false),
+        ("http://[::1]:80", "http://[::1]:80", false),
+        ("https://[2001:db8::1]", "https://[2001:db8::1]:443", false),
+    ] {
+        let address = Address::parse(written).unwrap();
+        assert_eq!(address.url(), kept);
+        assert_eq!(address.is_in_the_clear(), in_the_clear, "{written}");
+    }
+    for wrong in [
+        "backup:8443",
+        "ftp://backup",
+        "https://ann@backup",
+        "https://backup/api",
+        "https://backup?x",
+        "https://",
+    ] {
+        assert_eq!(
+            Address::parse(wrong).unwrap_err().code(),
+            Code::Invalid,
+            "{wrong}"
+        );
+    }
+}

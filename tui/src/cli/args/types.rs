@@ -32,6 +32,17 @@ pub(super) fn time(text: &str) -> Result<DateTime<Utc>, String> {
         })
 }
 
+/// A time to come: as [`time`] has it, or how long from now.
+pub(super) fn expiry(text: &str) -> Result<DateTime<Utc>, String> {
+    let in_a_while = backstay_engine::units::parse_duration(text).ok();
+    let end = in_a_while
+        .and_then(|after| Utc::now().checked_add_signed(chrono::TimeDelta::from_std(after).ok()?));
+    match end {
+        Some(end) => Ok(end),
+        None => time(text).map_err(|reason| format!("{reason}, or a while, like 90d")),
+    }
+}
+
 /// `USER@HOST[:PORT]`.
 pub(super) fn ssh(text: &str) -> Result<String, String> {
     let (user, host) = text
