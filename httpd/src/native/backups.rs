@@ -11,7 +11,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Exported, Reply, Restoring};
-use super::{App, trigger, attachment};
+use super::{App, attachment, trigger};
 use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 

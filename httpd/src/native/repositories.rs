@@ -13,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, NoContent, Reply, Zip};
-use super::{App, trigger, attachment};
+use super::{App, attachment, trigger};
 use crate::extract::{Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
@@ -141,7 +141,10 @@ async fn check(
     Path(key): Path<String>,
     Json(request): Json<CheckRequest>,
 ) -> Answer<Accepted> {
-    let started = app.engine.check_repository(&key, &request, trigger()).await?;
+    let started = app
+        .engine
+        .check_repository(&key, &request, trigger())
+        .await?;
     Ok(Accepted(started))
 }
 
@@ -152,14 +155,19 @@ async fn prune(
     Path(key): Path<String>,
     Json(request): Json<PruneRequest>,
 ) -> Answer<Accepted> {
-    let started = app.engine.prune_repository(&key, &request, trigger()).await?;
+    let started = app
+        .engine
+        .prune_repository(&key, &request, trigger())
+        .await?;
     Ok(Accepted(started))
 }
 
 /// Writes a repository's index anew from its packs.
 #[utoipa::path(post, path = "/repositories/{id}/repair")]
 async fn repair(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Accepted> {
-    Ok(Accepted(app.engine.repair_repository(&key, trigger()).await?))
+    Ok(Accepted(
+        app.engine.repair_repository(&key, trigger()).await?,
+    ))
 }
 
 /// Brings the catalog back from a repository.
