@@ -55,7 +55,11 @@ async fn cancel(State(app): State<App>, Path(key): Path<String>, _: Empty) -> An
 
 /// Follows a run until it ends.
 #[utoipa::path(get, path = "/runs/{id}/events")]
-async fn events(State(app): State<App>, Path(key): Path<String>) -> Answer<EventStream> {
+async fn events(
+    State(app): State<App>,
+    leave: Stream,
+    Path(key): Path<String>,
+) -> Answer<EventStream> {
     let watch = app.engine.watch_run(&key).await?;
     let runs = stream::unfold(watch, |mut watch| async move {
         let run = watch.next().await?;
