@@ -76,7 +76,8 @@ async fn ranges_of_one_moment_add_up_to_the_table() {
              INSERT INTO big (id, pad) SELECT g, 'new' FROM generate_series(1, 300000) g;",
         );
         let plan = ranges::plan(&facts, leader.sql().version(), ranges::RANGE_BLOCKS);
-        assert!(plan.len() > 3, "{plan:?}");
+        // Before version 14 a server reads the whole table for every range.
+        assert_eq!(plan.len() > 3, *version >= 14, "{plan:?}");
         let mut second = leader.worker().await.unwrap();
         let mut sum = RowTally::default();
         for range in &plan {
