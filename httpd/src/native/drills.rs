@@ -8,7 +8,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, NoContent, Reply};
-use super::{App, TRIGGER};
+use super::{App, trigger};
 use crate::extract::{Empty, Json, Path, Query};
 use crate::problem::Answer;
 
@@ -60,7 +60,7 @@ async fn remove(State(app): State<App>, Path(key): Path<String>) -> Answer<NoCon
 /// Runs a restore drill now.
 #[utoipa::path(post, path = "/drills/{id}/run")]
 async fn run(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answer<Accepted> {
-    Ok(Accepted(app.engine.run_drill(&key, TRIGGER).await?))
+    Ok(Accepted(app.engine.run_drill(&key, trigger()).await?))
 }
 
 /// Lists what a drill's runs found.

@@ -12,7 +12,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, NoContent, Reply};
-use super::{App, TRIGGER};
+use super::{App, trigger};
 use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 
@@ -191,7 +191,7 @@ async fn back_up(
     Path(key): Path<String>,
     Json(create): Json<EnvironmentBackup>,
 ) -> Answer<Accepted> {
-    let started = app.engine.back_up_environment(&key, create, TRIGGER);
+    let started = app.engine.back_up_environment(&key, create, trigger());
     Ok(Accepted(started.await?))
 }
 
