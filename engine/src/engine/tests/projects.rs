@@ -45,6 +45,24 @@ async fn restored(engine: &Engine, backup: &Backup, to: &Connection) -> RestoreI
     id
 }
 
+async fn trash(engine: &Engine, of_blue: &Backup) {
+    let trashed = TrashRecord {
+        serial: 0,
+        backup: Backup {
+            id: BackupId::generate(engine.now()),
+            serial: 0,
+            ..of_blue.clone()
+        },
+        deletion: Deletion {
+            backup_id: of_blue.id,
+            source: "beta/b".to_owned(),
+            deleted_at: engine.now(),
+            purge_after: engine.now(),
+        },
+    };
+    engine.0.catalog.put(trashed).await.unwrap();
+}
+
 /// Does that in the name of somebody who is limited to projects.
 fn limited_to<'a, T: 'a>(
     projects: &[&str],
@@ -71,21 +89,7 @@ async fn lists_sums_and_records_end_at_the_projects_border() {
     );
     let into_red = restored(&engine, &of_blue, &red).await;
     let into_blue = restored(&engine, &of_red, &blue).await;
-    let trashed = TrashRecord {
-        serial: 0,
-        backup: Backup {
-            id: BackupId::generate(engine.now()),
-            serial: 0,
-            ..of_blue.clone()
-        },
-        deletion: Deletion {
-            backup_id: of_blue.id,
-            source: "beta/b".to_owned(),
-            deleted_at: engine.now(),
-            purge_after: engine.now(),
-        },
-    };
-    engine.0.catalog.put(trashed).await.unwrap();
+    trash(&engine, &of_blue).await;
     let days = DayList::default();
     let sum = |page: Page<CalendarDay>| page.items.iter().map(|day| day.success).sum::<u64>();
     assert_eq!(engine.backup_stats().await.unwrap().backups, 2);
@@ -152,6 +156,15 @@ async fn lists_sums_and_records_end_at_the_projects_border() {
         );
     })
     .await;
+    stopped(engine).await;
+}
+
+#[tokio::test]
+async fn who_is_limited_to_no_project_sees_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = opened(home.path()).await;
+    let red = connection_in(&engine, "alpha", "red/one").await;
+    good(&engine, &red, "a").await;
     limited_to(&[], async {
         assert!(
             engine

@@ -80,19 +80,16 @@ impl Engine {
                 schedule.enabled = false;
             }
             let name = environment_key(&project.name, &record.environment.name);
-            let own = match catalog.by_name::<EnvironmentRecord>(&name)? {
-                Some(mut own) => {
-                    if own.schedule.is_none() && record.schedule.is_some() {
-                        own.schedule = record.schedule;
-                        own.repository_ids = record.repository_ids;
-                        own = catalog.put(own).await?;
-                    }
-                    own.environment.id
+            let own = if let Some(mut own) = catalog.by_name::<EnvironmentRecord>(&name)? {
+                if own.schedule.is_none() && record.schedule.is_some() {
+                    own.schedule = record.schedule;
+                    own.repository_ids = record.repository_ids;
+                    own = catalog.put(own).await?;
                 }
-                None => {
-                    self.put_if_new(record, task).await?;
-                    exported
-                }
+                own.environment.id
+            } else {
+                self.put_if_new(record, task).await?;
+                exported
             };
             here.insert(exported, own);
         }
