@@ -90,7 +90,13 @@ POST /jobs/{id}/run | /jobs/j/run | job.run
 POST /jobs/{id}/clone | /jobs/j/clone | job.add | {"name":"j2"}
 POST /jobs/{id}/pause | /jobs/j/pause | job.pause
 POST /jobs/{id}/resume | /jobs/j/resume | job.resume
+POST /jobs/{id}/retention | /jobs/j/retention | job.retain
 DELETE /jobs/{id} | /jobs/j | job.remove
+POST /drills | /drills | drill.add | {"name":"d","connection":"one"}
+PATCH /drills/{id} | /drills/d | drill.edit | {"enabled":false}
+PUT /drills/{id} | /drills/d | drill.edit | {"enabled":true}
+POST /drills/{id}/run | elsewhere
+DELETE /drills/{id} | /drills/d | drill.remove
 "#;
 
 struct Call {
