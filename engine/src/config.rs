@@ -21,6 +21,17 @@ use crate::secret::SecretText;
 /// Variables of the environment, by name.
 pub type Environment = BTreeMap<String, String>;
 
+/// How the engine's log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON document a line.
+    Json,
+}
+
 /// Everything the engine can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -65,6 +76,8 @@ pub struct Config {
     pub drain_timeout: Duration,
     /// How long a deleted backup can be taken back.
     pub undo_window: Duration,
+    /// How the engine's log is written.
+    pub log_format: LogFormat,
 }
 
 impl Config {
@@ -151,6 +164,7 @@ impl Config {
             undo_window: settings
                 .undo_window
                 .map_or(minutes(7 * 24 * 60), |time| time.0),
+            log_format: settings.log_format.unwrap_or_default(),
             paths,
         }
     }

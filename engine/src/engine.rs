@@ -10,10 +10,13 @@ mod backups;
 mod connections;
 mod databases;
 mod doctor;
+mod downloads;
 mod drills;
 mod events;
 mod execute;
 mod exports;
+mod figures;
+mod health;
 mod jobs;
 mod lookup;
 mod names;
@@ -28,17 +31,17 @@ mod runs;
 mod servers;
 mod settings;
 mod status;
-mod upkeep;
+mod tasks;
 mod visible;
 
 pub use access::FirstAdministrator;
-pub use backups::Export;
+pub use backups::{Export, Prepared};
 pub use doctor::offline as doctor_offline;
 pub use events::EventStream;
 pub use runs::RunWatch;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -79,6 +82,9 @@ struct Inner {
     due: exports::Due,
     settings: settings::InForce,
     denials: access::Denials,
+    /// When the scheduler last looked, in milliseconds since the start.
+    scheduler_seen: AtomicU64,
+    downloads: downloads::Busy,
 }
 
 impl Engine {

@@ -91,6 +91,8 @@ kinds! {
     TargetKind, TargetId, "ntf", "notification target";
     /// Names a delivery.
     DeliveryKind, DeliveryId, "dlv", "delivery";
+    /// Names a download that was promised.
+    DownloadKind, DownloadId, "dwn", "download";
     /// Names an event.
     EventKind, EventId, "evt", "event";
 }

@@ -27,5 +27,5 @@ mod transport;
 pub mod units;
 pub mod vault;
 
-pub use engine::{Engine, FirstAdministrator};
+pub use engine::{Engine, Export, FirstAdministrator, Prepared};
 pub use error::{Code, Error, Result};

@@ -12,6 +12,7 @@ pub mod database;
 pub mod doctor;
 pub mod drill;
 pub mod event;
+pub mod figures;
 pub mod job;
 pub mod log;
 pub mod object;
@@ -27,6 +28,7 @@ pub mod schedule;
 pub mod secret_field;
 pub mod settings;
 pub mod status;
+pub mod task;
 pub mod trends;
 
 pub use access::*;
@@ -36,6 +38,7 @@ pub use database::*;
 pub use doctor::*;
 pub use drill::*;
 pub use event::*;
+pub use figures::*;
 pub use job::*;
 pub use log::*;
 pub use object::*;
@@ -50,6 +53,7 @@ pub use run::*;
 pub use schedule::*;
 pub use settings::*;
 pub use status::*;
+pub use task::*;
 pub use trends::*;
 
 /// A moment, in UTC.

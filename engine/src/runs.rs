@@ -10,9 +10,11 @@ pub mod live;
 pub mod progress;
 mod queue;
 mod runner;
+mod totals;
 
 pub use finish::{BackupDone, BackupEnd, Finish, Proof, RestoreDone};
 pub use queue::BusyKey;
+pub use totals::Totals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +33,7 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::event::EventBus;
 use crate::ids::RunId;
-use crate::model::{Problem, Run, RunStatus};
+use crate::model::{Problem, Run, RunKind, RunStatus, Trigger};
 use crate::monitor::Task;
 use crate::secret::SecretText;
 use live::Live;
@@ -94,6 +96,22 @@ pub struct Runs {
     stopping: CancellationToken,
 }
 
+impl NewRun {
+    /// A run that makes no backup and no restore.
+    pub fn of(run: Run, work: Work) -> Self {
+        Self {
+            record: RunRecord {
+                run,
+                work,
+                job: None,
+            },
+            backups: Vec::new(),
+            restore: None,
+            credentials: None,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     queue: Queue,
@@ -101,6 +119,7 @@ struct State {
     credentials: HashMap<u128, Credentials>,
     /// Followers of runs that have not begun yet.
     followers: HashMap<u128, watch::Sender<Run>>,
+    totals: Totals,
 }
 
 impl Runs {
@@ -313,10 +332,19 @@ impl Runs {
         self.live(run.id).map_or(run, |live| live.snapshot())
     }
 
-    /// Runs in progress and waiting.
+    /// Runs in progress and waiting, without what the engine does by itself in passing.
     pub fn active(&self) -> usize {
-        let state = self.state.lock();
-        state.queue.waiting() + state.queue.running()
+        self.state.lock().queue.active()
+    }
+
+    /// What has become of runs since the start.
+    pub fn totals(&self) -> Totals {
+        self.state.lock().totals.clone()
+    }
+
+    /// Whether a backup or a restore is in progress or waiting.
+    pub fn moves_data(&self) -> bool {
+        self.state.lock().queue.moves_data()
     }
 
     /// The ids of the runs in progress.
@@ -369,6 +397,14 @@ impl Runs {
     /// when none is left. What waits is taken up at the next start.
     pub async fn drain(&self, now: bool) {
         self.tasks.close();
+        // What the engine does by itself can be done the next time.
+        let live: Vec<_> = self.state.lock().live.values().cloned().collect();
+        for run in live
+            .iter()
+            .filter(|run| run.snapshot().kind == RunKind::Task)
+        {
+            run.stop_engine();
+        }
         if !now {
             let limit = self.config.drain_timeout;
             if tokio::time::timeout(limit, self.tasks.wait()).await.is_ok() {
@@ -390,6 +426,10 @@ impl Runs {
     }
 
     pub(crate) fn announce(&self, kind: &str, run: &Run) {
+        if run.kind == RunKind::Task && run.trigger == Trigger::Schedule {
+            // Every few minutes, and of no interest to anybody.
+            return;
+        }
         let data = serde_json::to_value(run).unwrap_or_default();
         self.events.publish(kind, Some(run.id.to_string()), data);
     }

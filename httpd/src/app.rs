@@ -17,6 +17,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::idempotency::{self, Answers};
 use crate::identity::{self, Gate};
+use crate::metrics::{self, Requests};
 use crate::native::{self, App};
 use crate::problem::{Problem, no_such_method, no_such_path};
 use crate::quotas::Quotas;
@@ -36,15 +37,19 @@ pub fn app(engine: Engine, stop: CancellationToken) -> Router {
         engine: engine.clone(),
         quotas: Quotas::default(),
     };
+    let requests = Requests::default();
+    let state = App {
+        streams: Streams::among(engine.config().listen.max_clients),
+        engine,
+        stop,
+        requests: requests.clone(),
+    };
     shell(
-        native::routes(&engine).with_state(App {
-            streams: Streams::among(engine.config().listen.max_clients),
-            engine,
-            stop,
-        }),
+        native::routes(&state.engine).with_state(state),
         answers,
         gate,
     )
+    .layer(from_fn_with_state(requests, metrics::layer))
 }
 
 /// The layers around every route, from the outside in: request id and problem answers, panics,

@@ -27,7 +27,7 @@ const PAGE: &str = r#"<!doctype html>
 "#;
 
 /// Nothing that would leave the machine: no fonts, telemetry, assistants or proxies.
-const START: &str = r#"Scalar.createApiReference('#app', {
+const START: &str = r"Scalar.createApiReference('#app', {
   url: '/api/v1/openapi.json',
   agent: { disabled: true },
   mcp: { disabled: true },
@@ -37,7 +37,7 @@ const START: &str = r#"Scalar.createApiReference('#app', {
   telemetry: false,
   withDefaultFonts: false,
 });
-"#;
+";
 
 /// What the pages may load and whom they may ask: this engine alone. The styles are written by the script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \

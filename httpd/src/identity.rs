@@ -14,6 +14,7 @@ use backstay_engine::model::KeyTier;
 use backstay_engine::{Code, Engine, Error};
 
 use crate::native::is_public;
+use crate::native::table::{METRICS, Opened};
 use crate::problem::Problem;
 use crate::quotas::Quotas;
 
@@ -82,11 +83,15 @@ pub(crate) async fn layer(State(gate): State<Gate>, mut request: Request, next: 
         Err(Unknown::Nobody(problem)) => (None, Some(problem)),
         Err(Unknown::Refused(response)) => return response,
     };
+    let settings = gate.engine.settings();
+    let opened = settings.metrics.open && request.uri().path() == METRICS;
+    if opened {
+        request.extensions_mut().insert(Opened);
+    }
     let (caller, tier) = match known {
         Some((caller, tier)) => (caller, Some(tier)),
         None => (Caller::nobody(origin.and_then(Origin::address)), None),
     };
-    let settings = gate.engine.settings();
     let leave = gate
         .quotas
         .ask(&settings.rate_limits, origin, &caller, tier, &request);
@@ -94,7 +99,7 @@ pub(crate) async fn layer(State(gate): State<Gate>, mut request: Request, next: 
         Ok(leave) => leave,
         Err(too_often) => return too_often.into_response(),
     };
-    let public = is_public(request.method(), request.uri().path());
+    let public = opened || is_public(request.method(), request.uri().path());
     let mut response = match refusal.filter(|_| !public) {
         Some(problem) => problem.into_response(),
         None => {

@@ -6,10 +6,12 @@
 mod access_log;
 mod app;
 mod docs;
+mod download;
 mod extract;
 mod idempotency;
 mod identity;
 mod listener;
+mod metrics;
 mod native;
 mod openapi;
 mod patient;

@@ -6,6 +6,7 @@ mod auth;
 mod backups;
 mod connections;
 mod docs;
+mod downloads;
 mod drills;
 mod events;
 mod health;
@@ -16,16 +17,19 @@ mod restores;
 mod runs;
 mod settings;
 pub(crate) mod table;
+mod tasks;
 
 use axum::Router;
 use axum::http::{HeaderValue, Method};
 use axum::middleware::from_fn_with_state;
+use axum::routing::get;
 use backstay_engine::Engine;
 use backstay_engine::access::scope;
 use backstay_engine::model::Trigger;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::metrics::Requests;
 use crate::openapi;
 use crate::streams::Streams;
 
@@ -37,6 +41,8 @@ pub(crate) struct App {
     pub(crate) stop: CancellationToken,
     /// How many of those there are.
     pub(crate) streams: Streams,
+    /// What was answered.
+    pub(crate) requests: Requests,
 }
 
 /// Who asked, as runs record it.
@@ -47,13 +53,16 @@ fn trigger() -> Trigger {
 pub(crate) fn routes(engine: &Engine) -> Router<App> {
     let (router, _) = described().split_for_parts();
     router
+        .route(table::METRICS, get(crate::metrics::metrics))
         .route_layer(from_fn_with_state(engine.clone(), table::layer))
         .merge(crate::docs::routes())
 }
 
 /// Whether anybody may ask that, however they came.
 pub(crate) fn is_public(method: &Method, path: &str) -> bool {
-    crate::docs::is_page(path) || table::needs(method, path) == Some(table::Needs::Nothing)
+    crate::docs::is_page(path)
+        || table::is_download(method, path)
+        || table::needs(method, path) == Some(table::Needs::Nothing)
 }
 
 /// The API's document, as JSON.
@@ -69,6 +78,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(connections::routes())
         .merge(docs::routes())
         .merge(drills::routes())
+        .merge(downloads::routes())
         .merge(events::routes())
         .merge(health::routes())
         .merge(jobs::routes())
@@ -76,7 +86,8 @@ fn described() -> OpenApiRouter<App> {
         .merge(repositories::routes())
         .merge(restores::routes())
         .merge(runs::routes())
-        .merge(settings::routes());
+        .merge(settings::routes())
+        .merge(tasks::routes());
     OpenApiRouter::new().nest("/api/v1", native)
 }
 

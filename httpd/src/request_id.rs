@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use backstay_engine::secret::random_bytes;
 
+use crate::native::table::told;
 use crate::problem::Problem;
 
 /// The header that carries the id, both ways.
@@ -18,7 +19,7 @@ const LENGTH_MAX: usize = 64;
 pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let id = given(&request).unwrap_or_else(generate);
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
+    let path = told(request.uri().path()).to_owned();
     let response = next.run(request).await;
     let mut response = match response.extensions().get::<Problem>() {
         None => response,

@@ -24,6 +24,7 @@ mod run;
 pub(crate) mod secrets;
 mod session;
 mod settings;
+mod task;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -122,6 +123,7 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         Some(Command::Drill(command)) => drill::drill(&session, command).await,
         Some(Command::Run(command)) => run::run(&session, command).await,
         Some(Command::Settings(command)) => settings::settings(&session, command).await,
+        Some(Command::Task(command)) => task::task(&session, command).await,
         Some(Command::Events(events)) => events::events(&session, &events).await,
         Some(Command::Api(api)) => api::api(&session, api).await,
         Some(Command::User(command)) => access::user(&session, command).await,

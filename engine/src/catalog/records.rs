@@ -1,11 +1,13 @@
 //! The records: API documents plus what only the engine may know.
 
 mod access;
+mod downloads;
 mod drills;
 mod jobs;
 mod projects;
 mod settings;
 mod sums;
+mod tasks;
 
 /// Calls a function for every kind of record, one after the other; the first error ends it.
 macro_rules! for_every_kind {
@@ -29,16 +31,22 @@ macro_rules! for_every_kind {
         $function::<kinds::EnvironmentRecord>($argument)?;
         $function::<kinds::DrillRecord>($argument)?;
         $function::<kinds::DrillReportRecord>($argument)?;
+        $function::<kinds::TaskRecord>($argument)?;
+        $function::<kinds::HealthRecord>($argument)?;
+        $function::<kinds::MeasureRecord>($argument)?;
+        $function::<kinds::DownloadRecord>($argument)?;
     }};
 }
 pub(in crate::catalog) use for_every_kind;
 
 pub use access::*;
+pub use downloads::*;
 pub use drills::*;
 pub use jobs::*;
 pub use projects::*;
 pub use settings::*;
 pub use sums::*;
+pub use tasks::*;
 
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +54,7 @@ use super::record::{Facet, Owner, Record, Table};
 use crate::ids::DrillId;
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupType, Connection, Database, Deletion, Repository,
-    Restore, RestoreCreate, Run, VerifyLevel,
+    Restore, RestoreCreate, Run, TaskId, VerifyLevel,
 };
 use crate::vault::Sealed;
 
@@ -205,6 +213,8 @@ pub enum Work {
     Repair,
     /// Recreate the catalog.
     Rebuild,
+    /// Something that the engine does by itself.
+    Task(TaskId),
 }
 
 /// A run and its work.

@@ -48,6 +48,14 @@ pub enum Table {
     Drills = 24,
     /// What drills found.
     DrillReports = 25,
+    /// System tasks.
+    SystemTasks = 18,
+    /// Whether servers answer.
+    ConnectionHealth = 19,
+    /// What repositories measured.
+    Measures = 22,
+    /// Downloads that were promised.
+    Downloads = 23,
 }
 
 /// Kind and id → version byte and document.

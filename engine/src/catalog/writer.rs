@@ -175,6 +175,26 @@ impl Tx<'_> {
         Ok(Some(old))
     }
 
+    /// All records of a kind, oldest first, as this transaction sees them; for kinds that stay few.
+    pub fn all<R: Record>(&self) -> Result<Vec<R>> {
+        let records = self.0.open_table(RECORDS).map_err(failed)?;
+        let (low, high) = (key(R::TABLE, 0), key(R::TABLE, u128::MAX));
+        let mut found = Vec::new();
+        for entry in records.range::<&[u8; 17]>(&low..=&high).map_err(failed)? {
+            let (_, bytes) = entry.map_err(failed)?;
+            found.push(decode(bytes.value())?);
+        }
+        Ok(found)
+    }
+
+    /// Removes the log of one run.
+    pub fn remove_log(&self, run: u128) -> Result<()> {
+        let mut table = self.0.open_table(LOG).map_err(failed)?;
+        table
+            .retain_in((run, 0)..=(run, u64::MAX), |_, _| false)
+            .map_err(failed)
+    }
+
     /// Adds lines to a run's log.
     pub fn add_lines(&self, run: u128, lines: &[LogLine]) -> Result<()> {
         let mut table = self.0.open_table(LOG).map_err(failed)?;

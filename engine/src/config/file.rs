@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error as _, Visitor};
 
-use super::Environment;
+use super::{Environment, LogFormat};
 use crate::error::{Code, Error, Result};
 use crate::units;
 
@@ -65,6 +65,7 @@ settings! {
     lock_timeout: Time,
     drain_timeout: Time,
     undo_window: Time,
+    log_format: LogFormat,
 }
 
 /// Permission bits, written in octal as text.

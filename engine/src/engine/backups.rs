@@ -5,13 +5,14 @@ mod contents;
 mod days;
 mod export;
 mod fresh;
+mod gzip;
 mod resolve;
 mod trash;
 
 pub(super) use base::remarks_on_types;
 pub(super) use trash::told;
 
-pub use export::Export;
+pub use export::{Export, Prepared};
 
 use std::collections::BTreeMap;
 

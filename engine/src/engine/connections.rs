@@ -7,7 +7,7 @@ use super::servers::{self, PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use super::visible::{must_see_project, of_own_projects};
 use super::{names, servers::ssh_info};
 use crate::catalog::Query;
-use crate::catalog::records::{ConnectionRecord, DatabaseRecord, connection};
+use crate::catalog::records::{ConnectionRecord, DatabaseRecord, HealthRecord, connection};
 use crate::error::{Code, Error, Result};
 use crate::ids::ConnectionId;
 use crate::model::{
@@ -174,6 +174,7 @@ impl Engine {
             .catalog
             .write(move |tx| {
                 tx.remove::<ConnectionRecord>(id.bits())?;
+                tx.remove::<HealthRecord>(id.bits())?;
                 for database in &databases {
                     tx.remove::<DatabaseRecord>(*database)?;
                 }

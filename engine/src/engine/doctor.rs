@@ -1,5 +1,7 @@
 //! The doctor: looks at everything and says what to do.
 
+mod schedule;
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -14,6 +16,10 @@ use crate::units::format_bytes;
 
 /// Less free space than this is worth a warning.
 const LOW_SPACE_BYTES: u64 = 1 << 30;
+/// A repository that no check found whole for so long is worth a warning.
+const CHECKED_DAYS: i64 = 45;
+/// Clocks may differ by this much.
+const SKEW: chrono::TimeDelta = chrono::TimeDelta::seconds(30);
 
 /// What can be checked while no engine answers: folders, space, keys, the socket.
 pub fn offline(config: &Config) -> DoctorReport {
@@ -62,7 +68,10 @@ impl Engine {
         }
         let connections = self.0.catalog.all::<ConnectionRecord>();
         for record in connections.unwrap_or_default() {
-            checks.push(self.look_at_connection(&record).await);
+            self.look_at_connection(&record, &mut checks).await;
+        }
+        if let Err(error) = self.look_at_schedule(&mut checks).await {
+            checks.push(failed("schedule", &error));
         }
         Ok(report(checks))
     }
@@ -73,7 +82,10 @@ impl Engine {
             Err(error) => checks.push(failed(&name, &error)),
             Ok(repository) => match repository.storage().capacity().await {
                 Err(error) => checks.push(failed(&name, &error.into())),
-                Ok(capacity) => checks.push(room(&name, capacity)),
+                Ok(capacity) => {
+                    let most = self.settings().alerts.repository_full_percent;
+                    checks.push(room(&name, capacity, most));
+                }
             },
         }
         if record.repository.kit_taken_at.is_none() {
@@ -84,15 +96,38 @@ impl Engine {
                 Some("Run `backstay repository recovery-kit` and keep the file elsewhere"),
             ));
         }
+        let age = |at: crate::model::Time| (self.now() - at).num_days();
+        let unread = |at: crate::model::Time| age(at) > CHECKED_DAYS;
+        let since = record.repository.checked_at;
+        if since.map_or(unread(record.repository.created_at), unread) {
+            checks.push(check(
+                &name,
+                CheckOutcome::Warning,
+                format!("No check found it whole in the last {CHECKED_DAYS} days"),
+                Some("Run `backstay task run check`, and see that the task is enabled"),
+            ));
+        }
     }
 
-    async fn look_at_connection(&self, record: &ConnectionRecord) -> DoctorCheck {
+    async fn look_at_connection(&self, record: &ConnectionRecord, checks: &mut Vec<DoctorCheck>) {
         let name = format!("connection {}", record.connection.name);
         let tried = match self.target(record) {
             Ok(target) => probe::probe(&target, &self.0.clock).await,
             Err(error) => Err(error),
         };
-        match tried {
+        if let Ok(skew) = tried.as_ref().map(|found| found.skew)
+            && skew.abs() > SKEW
+        {
+            let seconds = skew.num_seconds();
+            let (by, way) = (seconds.abs(), if seconds > 0 { "fast" } else { "slow" });
+            checks.push(check(
+                &name,
+                CheckOutcome::Warning,
+                format!("The server's clock is {by} s {way} beside this machine's"),
+                Some("Set both by NTP: schedules, retention and points in time go by these clocks"),
+            ));
+        }
+        checks.push(match tried {
             Err(error) => failed(&name, &error),
             Ok(found) if found.test.warnings.is_empty() => {
                 check(&name, CheckOutcome::Ok, found.test.message, None)
@@ -103,12 +138,21 @@ impl Engine {
                 found.test.warnings.join("; "),
                 Some("Use a role that may read everything: `backstay connection readonly-user`"),
             ),
-        }
+        });
     }
 }
 
-fn room(name: &str, capacity: Option<Capacity>) -> DoctorCheck {
+fn room(name: &str, capacity: Option<Capacity>, most_percent: u8) -> DoctorCheck {
     match capacity {
+        Some(room) if is_full(room, most_percent) => check(
+            name,
+            CheckOutcome::Warning,
+            format!(
+                "More than {most_percent} % of its place are taken; {} are free",
+                format_bytes(room.free_bytes)
+            ),
+            Some("Free space there, or run `backstay repository prune`"),
+        ),
         Some(room) if room.free_bytes < LOW_SPACE_BYTES => check(
             name,
             CheckOutcome::Warning,
@@ -125,6 +169,11 @@ fn room(name: &str, capacity: Option<Capacity>) -> DoctorCheck {
     }
 }
 
+fn is_full(room: Capacity, most_percent: u8) -> bool {
+    let taken = room.total_bytes.saturating_sub(room.free_bytes);
+    u128::from(taken) * 100 > u128::from(room.total_bytes) * u128::from(most_percent)
+}
+
 fn files(config: &Config) -> Vec<DoctorCheck> {
     let mut checks = Vec::new();
     for (name, folder) in [
@@ -133,6 +182,7 @@ fn files(config: &Config) -> Vec<DoctorCheck> {
     ] {
         checks.push(folder_check(name, folder));
     }
+    checks.extend(space_check(&config.paths.data));
     if config.master_key.is_none() && config.master_passphrase_file.is_none() {
         checks.push(key_check(&config.master_key_file));
     }
@@ -162,6 +212,20 @@ fn folder_check(name: &str, folder: &Path) -> DoctorCheck {
         ),
         Ok(_) => check(name, CheckOutcome::Ok, format!("{place} is there"), None),
     }
+}
+
+/// The catalog needs room too; nothing where that cannot be known.
+fn space_check(folder: &Path) -> Option<DoctorCheck> {
+    let facts = rustix::fs::statvfs(folder).ok()?;
+    let free = facts.f_bavail.saturating_mul(facts.f_frsize);
+    (free < LOW_SPACE_BYTES).then(|| {
+        check(
+            "data folder",
+            CheckOutcome::Warning,
+            format!("Only {} are free", format_bytes(free)),
+            Some("Free space there: the catalog, the logs of runs and the keys lie in it"),
+        )
+    })
 }
 
 fn closed_catalog(config: &Config) -> DoctorCheck {

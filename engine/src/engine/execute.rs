@@ -3,6 +3,7 @@
 mod adopt;
 mod maintenance;
 mod rebuild;
+mod tasks;
 mod work;
 
 use async_trait::async_trait;
@@ -38,6 +39,7 @@ impl Executor for Workshop {
                 engine.do_check(run, *read_data_percent, &task).await
             }
             Work::Prune { dry_run } => engine.do_prune(run, *dry_run, &task).await,
+            Work::Task(id) => engine.do_task(*id, &task).await,
             Work::Repair => engine.do_repair(run, &task).await,
             Work::Rebuild => {
                 let credentials = credentials

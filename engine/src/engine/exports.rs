@@ -126,11 +126,12 @@ impl Engine {
     }
 
     /// Writes what each repository lacks. One that cannot be reached is tried again later and keeps
-    /// none of the others waiting for good.
-    pub(super) async fn write_exports(&self) {
+    /// none of the others waiting for good. Answers those that could not take it.
+    pub(super) async fn write_exports(&self) -> Vec<(String, Error)> {
         let due = &self.0.due;
+        let mut failed = Vec::new();
         if !due.is_any() {
-            return;
+            return failed;
         }
         let change = due.newest();
         let prepared = self.export().and_then(|export| {
@@ -142,7 +143,8 @@ impl Engine {
             Ok(prepared) => prepared,
             Err(error) => {
                 tracing::error!(error = error.report(), "the catalog was not exported");
-                return;
+                failed.push(("all".to_owned(), error));
+                return failed;
             }
         };
         for record in &repositories {
@@ -158,11 +160,14 @@ impl Engine {
             };
             match written.await {
                 Ok(()) => due.wrote(id, change),
-                Err(error) => tracing::error!(
-                    repository = record.repository.name,
-                    error = error.report(),
-                    "the catalog was not written into this repository; it is tried again"
-                ),
+                Err(error) => {
+                    tracing::error!(
+                        repository = record.repository.name,
+                        error = error.report(),
+                        "the catalog was not written into this repository; it is tried again"
+                    );
+                    failed.push((record.repository.name.clone(), error));
+                }
             }
         }
         let ids: Vec<u128> = repositories
@@ -170,6 +175,7 @@ impl Engine {
             .map(|record| record.repository.id.bits())
             .collect();
         due.tried(&ids);
+        failed
     }
 
     fn export(&self) -> Result<CatalogExport> {

@@ -2,11 +2,12 @@
 
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::downloads::Busy;
 use super::execute::Workshop;
 use super::exports::Due;
 use super::pool::Pool;
@@ -67,9 +68,12 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         due,
         settings,
         denials: super::access::Denials::default(),
+        scheduler_seen: AtomicU64::new(0),
+        downloads: Busy::default(),
     }));
     engine.make_groups().await?;
     engine.ensure_environments().await?;
+    engine.make_tasks().await?;
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
     engine.adopt_committed(&cut_off).await;
@@ -126,7 +130,6 @@ impl Engine {
             self.0.export.notify_one();
         }
         let exporting = tokio::spawn(self.clone().keep_exports());
-        tokio::spawn(self.clone().keep_logs_bounded());
         tokio::spawn(self.clone().keep_schedule());
         tokio::spawn(self.clone().keep_scratch_clean());
         let engine = self.clone();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
 use crate::error::{Code, Error, Result};
 use crate::model::{ConnectionTest, Fact};
 use crate::source::postgres::logical::large_objects;
@@ -19,6 +21,8 @@ pub(super) struct Probe {
     pub(super) test: ConnectionTest,
     /// Databases, for a first discovery.
     pub(super) databases: Vec<Found>,
+    /// How far the server's clock is ahead of ours.
+    pub(super) skew: TimeDelta,
 }
 
 /// A database as the server lists it.
@@ -38,7 +42,23 @@ pub(super) async fn probe(target: &Target, clock: &crate::clock::SharedClock) ->
     named_database_exists(target, &sql).await?;
     let databases = databases(&sql).await?;
     let test = look_around(&sql, latency, &databases).await?;
-    Ok(Probe { test, databases })
+    let skew = skew(&sql, clock).await?;
+    Ok(Probe {
+        test,
+        databases,
+        skew,
+    })
+}
+
+/// How far the server's clock is ahead of ours; asking takes a moment, of which half is taken off.
+async fn skew(sql: &Sql, clock: &crate::clock::SharedClock) -> Result<TimeDelta> {
+    let (asked, begun) = (clock.now(), clock.boot());
+    let query = "SELECT pg_catalog.date_part('epoch', pg_catalog.clock_timestamp()) AS now";
+    let row = sql.row(query).await?;
+    let half = clock.boot().saturating_sub(begun).as_secs_f64() / 2.0;
+    let theirs: f64 = row.text("now")?.parse().unwrap_or_default();
+    let ours = asked.timestamp_micros() as f64 / 1e6 + half;
+    Ok(TimeDelta::milliseconds(((theirs - ours) * 1000.0) as i64))
 }
 
 /// A database that the URL names must be there, though another one may have let us in.

@@ -7,7 +7,7 @@ use crate::catalog::records::{RunRecord, run};
 use crate::catalog::{Owner, Query};
 use crate::error::{Error, Result};
 use crate::ids::RepositoryId;
-use crate::model::{LogLine, LogQuery, Page, Run, RunList};
+use crate::model::{LogLine, LogQuery, Page, Run, RunKind, RunList};
 
 /// Lines of a log answered at once, at most and when the caller does not say.
 const MAX_LINES: u32 = 1000;
@@ -43,11 +43,16 @@ impl RunWatch {
 }
 
 impl Engine {
-    /// Runs, newest first.
+    /// Runs, newest first; those of system tasks only when asked for by kind.
     pub async fn runs(&self, list: &RunList) -> Result<Page<Run>> {
         let connection = self.connection_filter(list.connection.as_deref())?;
+        let wanted = |kind: &RunKind| match list.kind {
+            Some(only) => *kind == only,
+            // What the engine does by itself every few minutes would hide everything else.
+            None => *kind != RunKind::Task,
+        };
         let query = Query::page(list.limit, list.cursor.as_deref())?
-            .only(run::KIND, list.kind)
+            .any_of(run::KIND, RunKind::ALL.iter().filter(|kind| wanted(kind)))
             .only(run::STATUS, list.status)
             .only(run::JOB, list.job.as_ref())
             .only(run::CONNECTION, connection)

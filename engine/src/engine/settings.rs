@@ -128,6 +128,12 @@ pub(super) fn checked(mut settings: Settings) -> Result<Settings> {
             60,
             365 * DAY_SECONDS,
         ),
+        (
+            "maintenance.check_read_percent",
+            settings.maintenance.check_read_percent.into(),
+            0,
+            100,
+        ),
         ("logs.run_days", settings.logs.run_days, 0, 100_000),
         ("logs.run_count", settings.logs.run_count, 1, 100_000_000),
     ] {

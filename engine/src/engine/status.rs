@@ -1,13 +1,17 @@
 //! The engine's state in brief.
 
+use std::time::Duration;
+
 use super::Engine;
 use crate::catalog::Query;
 use crate::catalog::records::{
     BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, run, tally,
 };
 use crate::error::Result;
-use crate::model::{Health, Run, RunStatus, Status};
+use crate::model::{Health, Run, RunKind, RunStatus, Status};
 
+/// A scheduler that has not looked for so long does not work any more.
+const STALLED: Duration = Duration::from_mins(10);
 /// Runs shown at most.
 const RUNS: usize = 50;
 
@@ -49,19 +53,29 @@ impl Engine {
         let repositories = self.0.catalog.all::<RepositoryRecord>();
         let catalog = if repositories.is_ok() { "ok" } else { "failed" };
         let some = repositories.is_ok_and(|all| !all.is_empty());
-        let stopping = self.0.stopping.is_cancelled();
-        let text = |good: bool, well: &str, ill: &str| if good { well } else { ill }.to_owned();
+        let scheduler = if self.0.stopping.is_cancelled() {
+            "stopping"
+        } else if self.scheduler_silence() > STALLED {
+            "stalled"
+        } else {
+            "ok"
+        };
+        let status = match (catalog, scheduler, some) {
+            ("ok", "ok", true) => "ok",
+            ("ok", "ok", false) => "degraded",
+            _ => "unhealthy",
+        };
         Health {
-            status: text(catalog == "ok" && some, "ok", "degraded"),
+            status: status.to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_ms: self.uptime_ms(),
             catalog: catalog.to_owned(),
-            scheduler: text(!stopping, "ok", "stopping"),
-            repositories: text(some, "ok", "degraded"),
+            scheduler: scheduler.to_owned(),
+            repositories: if some { "ok" } else { "degraded" }.to_owned(),
         }
     }
 
-    fn uptime_ms(&self) -> u64 {
+    pub(super) fn uptime_ms(&self) -> u64 {
         let up = self.0.clock.boot().saturating_sub(self.0.started_boot);
         up.as_millis() as u64
     }
@@ -71,6 +85,7 @@ impl Engine {
             Query::newest(RUNS).any_of(run::STATUS, [RunStatus::Running, RunStatus::Pending]);
         let records = self.0.catalog.list::<RunRecord>(&query)?.records;
         let runs = records.into_iter().map(|record| record.run);
+        let runs = runs.filter(|run| run.kind != RunKind::Task);
         Ok(runs.map(|run| self.0.runs.refreshed(run)).collect())
     }
 }

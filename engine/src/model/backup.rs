@@ -362,13 +362,17 @@ choices! {
     ExportFormat, "export format" {
         /// Plain SQL that `psql` loads.
         Sql = "sql",
+        /// The same, compressed.
+        SqlGz = "sql.gz",
         /// A tar archive with one file per table.
         Tar = "tar",
+        /// The same, compressed.
+        TarGz = "tar.gz",
     }
 }
 
 /// Asks for an export.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExportRequest {
     /// `sql` when left out.
@@ -383,6 +387,30 @@ pub struct ExportRequest {
     /// Begin with roles, memberships and tablespaces.
     #[serde(default)]
     pub globals: bool,
+}
+
+/// A download that was promised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DownloadMade {
+    /// What the address ends with; told once.
+    pub token: String,
+    /// A name for the file.
+    pub file_name: String,
+    /// Until when it may begin.
+    pub expires_at: Time,
+}
+
+/// Where a file can be had once, without a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DownloadUrl {
+    /// The whole address.
+    pub url: String,
+    /// A name for the file.
+    pub file_name: String,
+    /// Until when the download may begin, or go on after a break.
+    pub expires_at: Time,
+    /// It is spent when the file was delivered to its end.
+    pub single_use: bool,
 }
 
 #[cfg(test)]

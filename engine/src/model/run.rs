@@ -285,7 +285,7 @@ impl Run {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub struct RunList {
-    /// Only of this kind.
+    /// Only of this kind; every kind but `task` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<RunKind>,
     /// Only of this status.

@@ -108,6 +108,14 @@ settings! {
     }
 }
 
+settings! {
+    /// The care of repositories that system tasks take.
+    MaintenanceSettings, MaintenanceSettingsEdit {
+        /// How much of each repository's data one run of the task `check` reads.
+        check_read_percent: u8 = 4,
+    }
+}
+
 /// Everything that can be changed while the engine runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
@@ -129,6 +137,8 @@ pub struct Settings {
     pub sessions: SessionSettings,
     /// How long logs are kept.
     pub logs: LogSettings,
+    /// The care of repositories.
+    pub maintenance: MaintenanceSettings,
 }
 
 /// Changes settings; what is left out stays.
@@ -159,6 +169,9 @@ pub struct SettingsEdit {
     /// How long logs are kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<LogSettingsEdit>,
+    /// The care of repositories.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<MaintenanceSettingsEdit>,
 }
 
 impl SettingsEdit {
@@ -181,7 +194,8 @@ impl SettingsEdit {
             outbound,
             retention,
             sessions,
-            logs
+            logs,
+            maintenance
         );
         to
     }

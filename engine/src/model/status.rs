@@ -37,7 +37,7 @@ pub struct Status {
 /// What `GET /health` answers to anyone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok` or `degraded`.
+    /// `ok`, `degraded` (it works, but something is to be set up) or `unhealthy`.
     pub status: String,
     /// The engine's version.
     pub version: String,
@@ -45,7 +45,7 @@ pub struct Health {
     pub uptime_ms: u64,
     /// `ok` or `failed`.
     pub catalog: String,
-    /// `ok`, `stopping`.
+    /// `ok`, `stopping` or `stalled`.
     pub scheduler: String,
     /// `ok` or `degraded`.
     pub repositories: String,

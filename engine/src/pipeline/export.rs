@@ -53,20 +53,49 @@ pub async fn export(
     task.monitor.stage("exporting");
     task.monitor
         .foresee(Some(archive.tables.len() as u64), Some(bytes));
-    let mut out = Out { out, written: 0 };
+    let mut out = Out {
+        out: Some(out),
+        written: 0,
+    };
     let source = Source {
         repository,
         archive,
         options,
         task,
     };
-    let done = match format {
-        ExportFormat::Sql => task.or_cancelled(sql::write(&source, &mut out)).await,
-        ExportFormat::Tar => task.or_cancelled(tar::write(&source, &mut out)).await,
-    };
-    done?;
+    write(&source, format, &mut out).await?;
     out.flush().await?;
     Ok(out.written)
+}
+
+/// How many bytes [`export`] would write; no row is read for it.
+pub async fn measure(
+    repository: &Repository,
+    archive: &Archive,
+    format: ExportFormat,
+    options: ExportOptions,
+    task: &Task,
+) -> Result<u64> {
+    let mut out = Out {
+        out: None,
+        written: 0,
+    };
+    let source = Source {
+        repository,
+        archive,
+        options,
+        task,
+    };
+    write(&source, format, &mut out).await?;
+    Ok(out.written)
+}
+
+async fn write(source: &Source<'_>, format: ExportFormat, out: &mut Out<'_>) -> Result<()> {
+    let task = source.task;
+    match format {
+        ExportFormat::Sql => task.or_cancelled(sql::write(source, out)).await,
+        ExportFormat::Tar => task.or_cancelled(tar::write(source, out)).await,
+    }
 }
 
 /// What is exported.
@@ -77,23 +106,28 @@ struct Source<'a> {
     task: &'a Task,
 }
 
-/// Counts what is written.
+/// Counts what is written, or what would be.
 struct Out<'a> {
-    out: &'a mut (dyn AsyncWrite + Send + Unpin),
+    out: Option<&'a mut (dyn AsyncWrite + Send + Unpin)>,
     written: u64,
 }
 
 impl Out<'_> {
     async fn write(&mut self, bytes: &[u8]) -> Result<()> {
         use tokio::io::AsyncWriteExt as _;
-        self.out.write_all(bytes).await.map_err(unwritable)?;
+        if let Some(out) = &mut self.out {
+            out.write_all(bytes).await.map_err(unwritable)?;
+        }
         self.written += bytes.len() as u64;
         Ok(())
     }
 
     async fn flush(&mut self) -> Result<()> {
         use tokio::io::AsyncWriteExt as _;
-        self.out.flush().await.map_err(unwritable)
+        match &mut self.out {
+            Some(out) => out.flush().await.map_err(unwritable),
+            None => Ok(()),
+        }
     }
 }
 

@@ -142,6 +142,12 @@ impl Live {
         self.state.lock().last_sign.elapsed()
     }
 
+    /// Its stages so far, and how long each took.
+    pub fn stages(&self) -> Vec<(String, Duration)> {
+        let state = self.state.lock();
+        state.tracker.stages(self.begun.elapsed())
+    }
+
     fn heard(&self, change: impl FnOnce(&mut State, Duration)) {
         let mut state = self.state.lock();
         state.last_sign = Instant::now();

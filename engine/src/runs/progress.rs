@@ -12,6 +12,9 @@ const LEAST: Duration = Duration::from_secs(1);
 /// Samples are at least this far apart, so that there are few.
 const SPACING: Duration = Duration::from_millis(200);
 
+/// Stages whose time is remembered.
+const STAGES_MAX: usize = 100;
+
 /// Adds up what a run reports. Times are since the run's start.
 #[derive(Debug, Default)]
 pub struct Tracker {
@@ -24,19 +27,33 @@ pub struct Tracker {
     stage_base: u64,
     stage_bytes: Option<u64>,
     stage_begun: Duration,
+    /// The stages before, and how long each took.
+    done: Vec<(String, Duration)>,
     samples: VecDeque<(Duration, u64)>,
 }
 
 impl Tracker {
     /// A new stage: its objects and totals begin anew, bytes go on.
     pub fn stage(&mut self, at: Duration, name: &str) {
-        self.stage = Some(name.to_owned());
+        if let Some(before) = self.stage.replace(name.to_owned())
+            && self.done.len() < STAGES_MAX
+        {
+            self.done
+                .push((before, at.saturating_sub(self.stage_begun)));
+        }
         self.objects_done = 0;
         self.objects_total = None;
         self.stage_base = self.read_bytes;
         self.stage_bytes = None;
         self.stage_begun = at;
         self.samples.clear();
+    }
+
+    /// All stages so far, and how long each took.
+    pub fn stages(&self, at: Duration) -> Vec<(String, Duration)> {
+        let now = self.stage.iter();
+        let now = now.map(|name| (name.clone(), at.saturating_sub(self.stage_begun)));
+        self.done.iter().cloned().chain(now).collect()
     }
 
     /// What the stage expects; what is not known stays as it was.

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::catalog::records::{RunRecord, Work};
 use crate::ids::{ConnectionId, DrillId, RunId};
+use crate::model::TaskId;
 
 /// What a run has to itself while it works.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub enum BusyKey {
     Drill(DrillId),
     /// Nothing but itself.
     Own(RunId),
+    /// A system task; it takes no place from other runs.
+    Task(TaskId),
 }
 
 impl BusyKey {
@@ -33,6 +36,7 @@ impl BusyKey {
             }
             Work::Drill { drill, .. } => Self::Drill(*drill),
             Work::Verify(_) => Self::Own(run.id),
+            Work::Task(task) => Self::Task(*task),
         }
     }
 }
@@ -42,6 +46,12 @@ struct Entry {
     id: RunId,
     key: BusyKey,
     ready: bool,
+}
+
+impl Entry {
+    fn is_task(&self) -> bool {
+        matches!(self.key, BusyKey::Task(_))
+    }
 }
 
 /// The queue.
@@ -86,11 +96,10 @@ impl Queue {
 
     /// The next run that may start while `limit` may work at once; it works from then on.
     pub(super) fn next(&mut self, limit: usize) -> Option<RunId> {
-        if self.running.len() >= limit {
-            return None;
-        }
+        let is_full = self.running() >= limit;
         let place = self.waiting.iter().position(|entry| {
-            entry.ready && !self.running.iter().any(|busy| busy.key == entry.key)
+            let has_place = !is_full || entry.is_task();
+            has_place && entry.ready && !self.running.iter().any(|busy| busy.key == entry.key)
         })?;
         let entry = self.waiting.remove(place)?;
         let id = entry.id;
@@ -125,7 +134,19 @@ impl Queue {
         self.waiting.len()
     }
 
-    pub(super) fn running(&self) -> usize {
-        self.running.len()
+    fn running(&self) -> usize {
+        self.running.iter().filter(|entry| !entry.is_task()).count()
+    }
+
+    /// Runs that wait or work, without system tasks.
+    pub(super) fn active(&self) -> usize {
+        let waiting = self.waiting.iter().filter(|entry| !entry.is_task());
+        waiting.count() + self.running()
+    }
+
+    /// Whether any database is worked on, or will be.
+    pub(super) fn moves_data(&self) -> bool {
+        let mut all = self.waiting.iter().chain(&self.running);
+        all.any(|entry| matches!(entry.key, BusyKey::Database(..)))
     }
 }

@@ -166,7 +166,11 @@ async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
         Err(_) => run,
     };
     live.end(run.clone());
-    runs.state.lock().live.remove(&run.id.bits());
+    {
+        let mut state = runs.state.lock();
+        state.live.remove(&run.id.bits());
+        state.totals.ended(&run, live.stages());
+    }
     runs.announce("run.finished", &run);
     if run.kind == RunKind::Backup && run.status.is_restorable() {
         runs.announce("backup.committed", &run);

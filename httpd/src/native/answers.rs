@@ -215,10 +215,10 @@ pub(crate) struct HealthReply(pub(crate) Health);
 
 impl IntoResponse for HealthReply {
     fn into_response(self) -> Response {
-        let status = if self.0.catalog == "ok" {
-            StatusCode::OK
-        } else {
+        let status = if self.0.status == "unhealthy" {
             StatusCode::SERVICE_UNAVAILABLE
+        } else {
+            StatusCode::OK
         };
         (status, axum::Json(self.0)).into_response()
     }
@@ -291,11 +291,22 @@ impl IntoResponse for Exported {
 
 impl IntoResponses for Exported {
     fn responses() -> Answers {
-        Description::new("The file, as it is made")
-            .text("application/sql")
-            .binary("application/x-tar")
-            .header("Content-Disposition", "A name for the file")
-            .at(StatusCode::OK)
+        let file = |text: &str| {
+            Description::new(text)
+                .text("application/sql")
+                .binary("application/x-tar")
+                .binary("application/gzip")
+                .header("Content-Disposition", "A name for the file")
+                .header("ETag", "Files with the same tag have the same bytes")
+        };
+        let mut answers = file("The file, as it is made").at(StatusCode::OK);
+        let part = file("The part that `Range` asked for, where `If-Range` names this file")
+            .header("Content-Range", "Where the part lies");
+        answers.extend(part.at(StatusCode::PARTIAL_CONTENT));
+        let behind = Description::new("The range lies behind the end")
+            .header("Content-Range", "How long the file is");
+        answers.extend(behind.at(StatusCode::RANGE_NOT_SATISFIABLE));
+        answers
     }
 }
 

@@ -1,17 +1,16 @@
 //! `/backups`
 
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
 use backstay_engine::model::{
     Backup, BackupCreate, BackupDelete, BackupDiff, BackupEdit, BackupList, BackupObject,
-    BackupStats, CalendarDay, DayList, Deletion, ExportRequest, Freshness, LogLine, LogQuery,
-    ObjectList, Page, PageRequest, RestoreCreate, TrendDay, VerifyRequest,
+    BackupStats, CalendarDay, DayList, Deletion, Freshness, LogLine, LogQuery, ObjectList, Page,
+    PageRequest, RestoreCreate, TrendDay, VerifyRequest,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Accepted, Exported, Reply, Restoring};
-use super::{App, attachment, trigger};
+use super::answers::{Accepted, Reply, Restoring};
+use super::{App, trigger};
 use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
 
@@ -27,7 +26,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(verify))
         .routes(routes!(objects))
         .routes(routes!(diff))
-        .routes(routes!(export))
         .routes(routes!(restore))
 }
 
@@ -152,27 +150,6 @@ async fn diff(
 ) -> Answer<Reply<BackupDiff>> {
     let against = query.against.as_deref();
     Ok(Reply(app.engine.diff_backups(&key, against).await?))
-}
-
-/// Streams a backup as a plain file.
-#[utoipa::path(get, path = "/backups/{id}/export")]
-async fn export(
-    State(app): State<App>,
-    Path(key): Path<String>,
-    Query(request): Query<ExportRequest>,
-    headers: HeaderMap,
-) -> Answer<Exported> {
-    let export = app.engine.export_backup(&key, &request).await?;
-    let content_type = HeaderValue::from_static(export.content_type);
-    let disposition = attachment(&export.file_name);
-    let mut response = crate::torso::respond(export, &headers);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, content_type);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_DISPOSITION, disposition);
-    Ok(Exported(response))
 }
 
 /// Restores a backup, or with `dry_run` answers what that would do.

@@ -3,8 +3,8 @@
 use axum::extract::State;
 use axum::routing::get;
 use backstay_engine::model::{
-    Connection, ConnectionCreate, ConnectionEdit, ConnectionList, ConnectionTest, Database,
-    DatabaseEdit, Page, PageRequest, PointInTime, ReadonlyUser, ReadonlyUserCreate,
+    Connection, ConnectionCreate, ConnectionEdit, ConnectionHealth, ConnectionList, ConnectionTest,
+    Database, DatabaseEdit, Page, PageRequest, PointInTime, ReadonlyUser, ReadonlyUserCreate,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,6 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(test))
         .routes(routes!(test_new))
         .routes(routes!(discover))
+        .routes(routes!(health))
         .routes(routes!(databases))
         .routes(routes!(points))
         .routes(routes!(edit_database))
@@ -99,6 +100,15 @@ async fn discover(
     _: Empty,
 ) -> Answer<Reply<Page<Database>>> {
     Ok(Reply(app.engine.discover(&key).await?))
+}
+
+/// Says whether the server answered when it was last asked.
+#[utoipa::path(get, path = "/connections/{id}/health")]
+async fn health(
+    State(app): State<App>,
+    Path(key): Path<String>,
+) -> Answer<Reply<ConnectionHealth>> {
+    Ok(Reply(app.engine.connection_health(&key).await?))
 }
 
 /// Lists the databases found on the server.

@@ -29,6 +29,8 @@ pub(crate) enum Needs {
     Shared(&'static str),
     /// That permission, for all projects, and the Unix socket.
     Socket(&'static str),
+    /// That permission, unless the settings open it to everybody.
+    Unopened(&'static str),
 }
 
 use Needs::{Nothing, Permission as P, Shared, Socket, Within as W};
@@ -41,7 +43,8 @@ impl Needs {
             Self::Permission(name)
             | Self::Within(name)
             | Self::Shared(name)
-            | Self::Socket(name) => Some(name),
+            | Self::Socket(name)
+            | Self::Unopened(name) => Some(name),
         }
     }
 }
@@ -60,6 +63,10 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/settings", P("settings:read")),
     ("PUT", "/settings", P("settings:update")),
     ("PATCH", "/settings", P("settings:update")),
+    ("GET", "/system-tasks", P("tasks:read")),
+    ("PUT", "/system-tasks/{id}", P("tasks:update")),
+    ("PATCH", "/system-tasks/{id}", P("tasks:update")),
+    ("POST", "/system-tasks/{id}/run", P("tasks:run")),
     ("GET", "/events", W("events:read")),
     ("GET", "/permissions", Shared("groups:read")),
     ("GET", "/users", P("users:read")),
@@ -97,6 +104,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/connections/{id}/test", W("connections:test")),
     ("POST", "/connections/{id}/discover", W("connections:test")),
     ("GET", "/connections/{id}/databases", W("connections:read")),
+    ("GET", "/connections/{id}/health", W("connections:read")),
     (
         "PUT",
         "/connections/databases/{id}",
@@ -211,6 +219,8 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/backups/{id}/objects", W("backups:read")),
     ("GET", "/backups/{id}/diff", W("backups:read")),
     ("GET", "/backups/{id}/export", W("backups:download")),
+    ("POST", "/backups/{id}/download-url", W("backups:download")),
+    ("GET", DOWNLOAD, Nothing),
     ("POST", "/backups/{id}/restore", W("backups:restore")),
     ("GET", "/restores", W("restores:read")),
     ("GET", "/restores/{id}", W("restores:read")),
@@ -243,8 +253,22 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/jobs/{id}/retention-preview", W("jobs:read")),
 ];
 
+/// What `download-url` hands out: who has the token needs no key.
+const DOWNLOAD: &str = "/downloads/{token}";
+const DOWNLOADS: &str = "/api/v1/downloads/";
+
+/// Where monitoring reads figures; beside the native API, where its programs look for them.
+pub(crate) const METRICS: &str = "/metrics";
+
+/// An extension of requests for what the settings open to everybody.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opened;
+
 /// What that operation takes, if it is one.
 pub(crate) fn needs(method: &Method, path: &str) -> Option<Needs> {
+    if path == METRICS && method.is_safe() {
+        return Some(Needs::Unopened("metrics:read"));
+    }
     let path = path.strip_prefix("/api/v1")?;
     // Whoever may read may ask whether there is something to read.
     let method = if method == Method::HEAD {
@@ -256,6 +280,20 @@ pub(crate) fn needs(method: &Method, path: &str) -> Option<Needs> {
         .iter()
         .find(|(known, pattern, _)| *known == method && *pattern == path)
         .map(|(_, _, needs)| *needs)
+}
+
+/// The path as logs may show it: the tokens of downloads are secrets.
+pub(crate) fn told(path: &str) -> &str {
+    if path.starts_with(DOWNLOADS) {
+        DOWNLOADS
+    } else {
+        path
+    }
+}
+
+/// Whether that is a download, which is its own key.
+pub(crate) fn is_download(method: &Method, path: &str) -> bool {
+    path.starts_with(DOWNLOADS) && method.is_safe()
 }
 
 /// Lets a request through to its handler when its caller may do this, and has it written down when a
@@ -309,7 +347,8 @@ fn refuse_limited(caller: &Caller) -> Result<(), Error> {
 }
 
 fn admitted(request: &Request, needs: Needs) -> Result<(), Error> {
-    if needs == Nothing {
+    let is_opened = request.extensions().get::<Opened>().is_some();
+    if needs == Nothing || (is_opened && matches!(needs, Needs::Unopened(_))) {
         return Ok(());
     }
     let caller = request.extensions().get::<Arc<Caller>>();

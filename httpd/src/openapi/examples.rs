@@ -66,6 +66,8 @@ fn path_example(path: &str, name: &Value) -> Value {
         ("jobs", _) => "nightly",
         ("environments", _) => "env_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
         ("drills", _) => "weekly",
+        ("system-tasks", _) => "check",
+        ("downloads", _) => "bsd_3vQ8ZK4T0W3M5N7P9R1S2V4X6example",
         ("connections", _) if path.contains("/databases/{id}") => "dbs_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
         _ => "shop",
     };

@@ -172,7 +172,7 @@ fn name(operation: &mut Value, method: &str, tag: &str) {
 
 fn permit(operation: &mut Value, needs: Option<Needs>) {
     let text = match needs {
-        Some(Needs::Permission(permission)) => {
+        Some(Needs::Permission(permission) | Needs::Unopened(permission)) => {
             operation["x-permission"] = json!(permission);
             format!("Needs the permission `{permission}` for all projects.")
         }

@@ -76,7 +76,8 @@ fn every_operation_says_what_it_is_and_what_it_takes() {
             Needs::Permission(name)
             | Needs::Within(name)
             | Needs::Shared(name)
-            | Needs::Socket(name) => {
+            | Needs::Socket(name)
+            | Needs::Unopened(name) => {
                 assert!(operation.get("security").is_none(), "{what}");
                 assert_eq!(operation["x-permission"], **name, "{what}");
             }

@@ -10,6 +10,7 @@ mod repository;
 mod restore;
 mod run;
 mod settings;
+mod task;
 mod types;
 
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ pub(crate) use repository::{
 pub(crate) use restore::{RestoreCommand, RestoreList, RestoreRun, RestoreTarget};
 pub(crate) use run::{RunCommand, RunList, RunLog};
 pub(crate) use settings::SettingsCommand;
+pub(crate) use task::{TaskCommand, TaskEdit};
 pub(crate) use types::{Pin, Source};
 
 /// Backs up database servers, proves that the backups restore, and brings databases back.
@@ -241,6 +243,10 @@ Exits 0 only when every row was back. Without a server at hand, assets/demo star
     /// What can be changed while the engine runs
     #[command(subcommand)]
     Settings(SettingsCommand),
+
+    /// What the engine does by itself
+    #[command(subcommand)]
+    Task(TaskCommand),
 
     /// Print what happens, one JSON document a line
     #[command(after_help = "\

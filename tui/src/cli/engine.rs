@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use backstay_engine::config::{Listen, parse_address};
+use backstay_engine::config::{Listen, LogFormat, parse_address};
 use backstay_engine::model::{CheckOutcome, DoctorReport, Health, Status, StopRequest};
 use backstay_engine::{Code, Result};
 use serde_json::json;
@@ -25,7 +25,8 @@ pub(crate) async fn serve(session: &Session, serve: &Serve) -> Done {
         detached: serve.detached,
         password_file: serve.admin_password_file.clone(),
     };
-    logging::start(session.global.verbose, serve.log_json);
+    let json = serve.log_json || config.log_format == LogFormat::Json;
+    logging::start(session.global.verbose, json);
     server::serve(config, start).await?;
     Ok(())
 }

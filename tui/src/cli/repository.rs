@@ -252,7 +252,7 @@ async fn test(session: &Session, args: RepositoryTest) -> Done {
 }
 
 /// Starts a run and, unless it is left alone, follows it and prints how it ended.
-async fn long<B: Serialize>(
+pub(super) async fn long<B: Serialize>(
     session: &Session,
     segments: &[&str],
     request: &B,

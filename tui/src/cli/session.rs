@@ -156,6 +156,8 @@ impl Session {
                 }
                 None => return Err(error),
             },
+            // The request itself says more.
+            Err(error) if error.code() == Code::EngineStopping => return Ok(&self.client),
             Err(error) => return Err(error),
         };
         if health.version != env!("CARGO_PKG_VERSION") {

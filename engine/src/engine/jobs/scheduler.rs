@@ -1,9 +1,10 @@
-//! Runs jobs and drills when their time has come.
+//! Runs jobs, drills and system tasks when their time has come.
 //!
 //! How far a schedule is dealt with is written together with the runs it asked for, in one transaction:
 //! whenever the engine ends, a scheduled time has its runs in the queue, or it is still to be dealt with.
 
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -16,7 +17,7 @@ use crate::catalog::records::{JobRecord, RunRecord, job, run};
 use crate::catalog::{Query, Tx};
 use crate::error::Result;
 use crate::ids::{DrillId, JobId};
-use crate::model::{RunKind, RunStatus, Time, Trigger};
+use crate::model::{RunKind, RunStatus, TaskId, Time, Trigger};
 use crate::schedule::Decision;
 
 /// The clock is looked at this often while something waits, since it may be set, and machines sleep.
@@ -29,25 +30,29 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub(in super::super) enum Scheduled {
     Job(JobId),
     Drill(DrillId),
+    Task(TaskId),
 }
 
 impl Engine {
-    /// Runs jobs and drills until the engine stops.
+    /// Runs jobs, drills and system tasks until the engine stops.
     pub(in super::super) async fn keep_schedule(self) {
         let mut firing = JoinSet::new();
         let mut busy: HashMap<Id, Scheduled> = HashMap::new();
         loop {
+            self.0
+                .scheduler_seen
+                .store(self.uptime_ms(), Ordering::Relaxed);
             let wait = match self.due(&busy) {
                 Ok((due, wait)) => {
-                    for id in due {
+                    for item in due {
                         let engine = self.clone();
-                        let task = firing.spawn(async move { engine.fire_or_wait(id).await });
-                        busy.insert(task.id(), id);
+                        let task = firing.spawn(async move { engine.fire_or_wait(item).await });
+                        busy.insert(task.id(), item);
                     }
                     wait
                 }
                 Err(error) => {
-                    tracing::error!(error = error.report(), "jobs cannot be read");
+                    tracing::error!(error = error.report(), "schedules cannot be read");
                     LOOK
                 }
             };
@@ -90,6 +95,11 @@ impl Engine {
             let decision = decision(schedule, seed, record.handled, now)?;
             weigh(Scheduled::Drill(record.drill.id), &decision, None);
         }
+        let tasks = self
+            .due_tasks(now, &mut wait)?
+            .into_iter()
+            .map(Scheduled::Task);
+        due.extend(tasks.filter(|item| !busy.values().any(|other| other == item)));
         Ok((due, wait))
     }
 
@@ -97,6 +107,7 @@ impl Engine {
         let done = match what {
             Scheduled::Job(id) => self.fire(id).await,
             Scheduled::Drill(id) => self.fire_drill(id).await,
+            Scheduled::Task(id) => self.fire_task(id).await,
         };
         if let Err(error) = done {
             tracing::warn!(?what, error = error.report(), "what is due waits");

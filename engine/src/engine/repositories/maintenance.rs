@@ -159,21 +159,23 @@ impl Engine {
         work: Work,
         trigger: Trigger,
     ) -> Result<Started> {
+        let run = self.new_maintenance(record, kind, verb, work, trigger);
+        self.start(vec![run]).await
+    }
+
+    pub(in super::super) fn new_maintenance(
+        &self,
+        record: &RepositoryRecord,
+        kind: RunKind,
+        verb: &str,
+        work: Work,
+        trigger: Trigger,
+    ) -> NewRun {
         let title = format!("{verb} of repository {}", record.repository.name);
         let mut run = self.new_run(kind, title, trigger);
         run.repository_id = Some(record.repository.id);
         run.repository = Some(record.repository.name.clone());
-        self.start(vec![NewRun {
-            record: RunRecord {
-                run,
-                work,
-                job: None,
-            },
-            backups: Vec::new(),
-            restore: None,
-            credentials: None,
-        }])
-        .await
+        NewRun::of(run, work)
     }
 }
 

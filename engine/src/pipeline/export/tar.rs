@@ -52,7 +52,7 @@ enum Section {
 async fn section(source: &Source<'_>, which: Section) -> Result<Vec<u8>> {
     let mut text = Vec::new();
     let mut out = Out {
-        out: &mut text,
+        out: Some(&mut text),
         written: 0,
     };
     let mut script = Script::new(source);

@@ -400,3 +400,42 @@ async fn settings_are_in_force_at_once_and_in_the_audit_log() {
     assert!(audit[1].actor.starts_with("key:"));
     surface.end().await;
 }
+
+#[tokio::test]
+async fn metrics_take_a_permission_unless_the_settings_open_them() {
+    let surface = Surface::new().await;
+    let anonymous = || surface.send(HttpRequest::get("/metrics"), "");
+    assert_eq!(anonymous().await.status(), 401);
+    let other = surface.key("other", &["status:read"]).await;
+    let refused = surface.send(request("GET", "/metrics", &other), "").await;
+    assert_eq!(refused.status(), 403);
+    let monitor = surface.key("monitor", &["metrics:read"]).await;
+    let read = surface.send(request("GET", "/metrics", &monitor), "").await;
+    assert_eq!(read.status(), 200);
+    let body = to_bytes(read.into_body(), 1 << 20).await.unwrap();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    assert!(
+        body.contains("backstay_http_requests_total{class=\"4xx\"} 2"),
+        "{body}"
+    );
+    let settings = backstay_engine::model::SettingsEdit {
+        metrics: Some(backstay_engine::model::MetricsSettingsEdit { open: Some(true) }),
+        ..Default::default()
+    };
+    surface.engine.edit_settings(settings).await.unwrap();
+    assert_eq!(anonymous().await.status(), 200);
+    let status = surface.send(HttpRequest::get("/api/v1/status"), "").await;
+    assert_eq!(status.status(), 401, "nothing else is opened");
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn an_unknown_download_is_nobody_s() {
+    let surface = Surface::new().await;
+    for token in ["bsd_guess", "x/y"] {
+        let path = format!("/api/v1/downloads/{token}");
+        let answered = surface.send(HttpRequest::get(path.as_str()), "").await;
+        assert_eq!(answered.status(), 404, "{token}");
+    }
+    surface.end().await;
+}

@@ -45,6 +45,10 @@ PUT /connections/databases/{id} | elsewhere
 POST /connections/{id}/readonly-user | elsewhere
 PUT /settings | /settings | settings.edit | {"rate_limits":{"enabled":true}}
 PATCH /settings | /settings | settings.edit | {"rate_limits":{"enabled":true}}
+PUT /system-tasks/{id} | /system-tasks/prune | task.edit | {"enabled":false}
+PATCH /system-tasks/{id} | /system-tasks/prune | task.edit | {"enabled":true}
+POST /system-tasks/{id}/run | /system-tasks/cleanup/run | task.run
+POST /backups/{id}/download-url | elsewhere
 POST /projects | /projects | project.add | {"name":"p"}
 PATCH /projects/{id} | /projects/p | project.edit | {"description":"d"}
 PUT /projects/{id} | /projects/p | project.edit | {"description":"e"}

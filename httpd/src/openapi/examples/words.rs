@@ -38,6 +38,10 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("databases", r#"["orders"]"#),
     ("description", r#""People who make and restore backups""#),
     ("directory", "null"),
+    (
+        "DownloadUrl.url",
+        r#""https://backup.example.com/api/v1/downloads/bsd_3vQ8ZK4T0W3M5N7P9R1S2V4X6example""#,
+    ),
     ("DoctorCheck.message", r#""12 GiB are free""#),
     ("DoctorCheck.name", r#""repository main""#),
     ("destinations", "[]"),
@@ -76,6 +80,10 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("Fact.value", r#""backup, may read everything""#),
     ("failed_rung", "null"),
     ("found", r#""t""#),
+    (
+        "file_name",
+        r#""shop-orders-01JQ8ZK4T0W3M5N7P9R1S2V4X6.sql""#,
+    ),
     ("Group.name", r#""operators""#),
     ("groups", r#"["operators"]"#),
     (

@@ -145,6 +145,7 @@ Examples:
   backstay backup export shop/orders@latest -o orders.sql
   backstay backup export shop/orders@latest -o - | psql -d restored
   backstay backup export shop/orders@latest --format tar -o orders.tar
+  backstay backup export shop/orders@latest --format sql.gz -o orders.sql.gz
   backstay backup export shop/orders@latest --globals -o orders.sql    with roles
 
 An export holds the database alone, as pg_dump writes it: load it into an empty one. With
@@ -377,8 +378,14 @@ pub(crate) enum ExportFormat {
     /// Plain SQL that psql loads
     #[default]
     Sql,
+    /// The same, compressed
+    #[value(name = "sql.gz")]
+    SqlGz,
     /// One file per table, and the schema
     Tar,
+    /// The same, compressed
+    #[value(name = "tar.gz")]
+    TarGz,
 }
 
 impl ExportFormat {
@@ -386,7 +393,9 @@ impl ExportFormat {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sql => "sql",
+            Self::SqlGz => "sql.gz",
             Self::Tar => "tar",
+            Self::TarGz => "tar.gz",
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::client::{path, with_query};
 
 pub(super) async fn export(session: &Session, args: &BackupExport) -> Done {
     let to_terminal = args.output == Path::new("-");
-    if to_terminal && args.format.name() == "tar" && Output::prints_to_terminal() {
+    if to_terminal && args.format.name() != "sql" && Output::prints_to_terminal() {
         return Err(Error::invalid("An archive would garble the terminal")
             .hint("Name a file with -o FILE, or pipe the output on")
             .into());

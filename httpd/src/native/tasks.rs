@@ -1,0 +1,40 @@
+//! `/system-tasks`
+
+use axum::extract::State;
+use backstay_engine::model::{Page, SystemTask, SystemTaskEdit};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::answers::{Accepted, Reply};
+use super::{App, trigger};
+use crate::extract::{Empty, Json, Path};
+use crate::problem::Answer;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(edit))
+        .routes(routes!(run))
+}
+
+/// Lists what the engine does by itself, and when.
+#[utoipa::path(get, path = "/system-tasks")]
+async fn list(State(app): State<App>) -> Answer<Reply<Page<SystemTask>>> {
+    Ok(Reply(app.engine.system_tasks().await?))
+}
+
+/// Changes when a system task runs by itself; what is left out stays.
+#[utoipa::path(method(patch, put), path = "/system-tasks/{id}")]
+async fn edit(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Json(edit): Json<SystemTaskEdit>,
+) -> Answer<Reply<SystemTask>> {
+    Ok(Reply(app.engine.edit_system_task(&id, edit).await?))
+}
+
+/// Runs a system task now.
+#[utoipa::path(post, path = "/system-tasks/{id}/run")]
+async fn run(State(app): State<App>, Path(id): Path<String>, _: Empty) -> Answer<Accepted> {
+    Ok(Accepted(app.engine.run_system_task(&id, trigger()).await?))
+}
