@@ -194,7 +194,8 @@ async fn a_backup_is_made_looked_into_proved_and_restored() {
         let mut export = engine
             .export_backup(&first.id.to_string(), &ExportRequest::default())
             .await
-            .unwrap();
+            .unwrap()
+            .whole(None);
         let mut script = Vec::new();
         while let Some(block) = export.next().await {
             script.extend_from_slice(&block.unwrap());
