@@ -186,6 +186,7 @@ fn backup_run(database: &str, label: &str) -> NewRun {
         connection_id: Some(connection_id),
         connection: Some("shop".to_owned()),
         database: Some(database.to_owned()),
+        repository_id: Some(RepositoryId::from_bits(1)),
         backup_id: Some(backup_id),
         ..Run::pending(run_id, RunKind::Backup, Trigger::Socket, title, now)
     };

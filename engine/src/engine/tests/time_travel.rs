@@ -59,6 +59,8 @@ impl Expected {
 
 async fn weekly(engine: &Engine, name: &str, zone: &str, cron: &str) -> Job {
     let mut create = nightly(name, CatchUp::Once);
+    // Of a database each, so that none waits for another.
+    create.databases = vec![name.to_owned()];
     let schedule = create.schedule.as_mut().unwrap();
     schedule.cron = cron.to_owned();
     schedule.time_zone = zone.to_owned();

@@ -6,7 +6,7 @@ fn backup() -> Backup {
     serde_json::from_value(serde_json::json!({
         "id": "bck_01J00000000000000000000000", "serial": 1,
         "connection_id": "con_01J00000000000000000000000", "connection": "shop",
-        "engine": "postgresql", "database": "orders", "kind": "logical", "type": "full",
+        "engine": "postgres", "database": "orders", "kind": "logical", "type": "full",
         "status": "success", "repository_id": "rep_01J00000000000000000000000",
         "repository": "local", "created_at": "2026-01-01T00:00:00Z",
         "source_bytes": 0, "new_bytes": 0, "stored_bytes": 0, "objects": 0, "tables": 0,
