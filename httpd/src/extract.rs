@@ -1,5 +1,7 @@
 //! Reads requests so that every refusal has the problem shape and names the field at fault.
 
+mod strict;
+
 use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::StatusCode;
@@ -10,6 +12,7 @@ use backstay_engine::error::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use self::strict::Strict;
 use crate::patient::was_too_slow;
 use crate::problem::Problem;
 
@@ -99,7 +102,7 @@ pub(crate) fn too_large() -> Problem {
 fn decode<T: DeserializeOwned>(mut value: Value) -> Result<T, Problem> {
     let mut unknown = Vec::new();
     loop {
-        match serde_path_to_error::deserialize::<_, T>(value.clone()) {
+        match serde_path_to_error::deserialize::<_, T>(Strict(value.clone())) {
             Ok(decoded) if unknown.is_empty() => return Ok(decoded),
             Ok(_) => return Err(refuse(unknown)),
             Err(error) => {

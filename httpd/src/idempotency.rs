@@ -182,10 +182,15 @@ pub(crate) async fn layer(
     if !response.status().is_success() {
         return response;
     }
+    // A larger one is made anew each time: such requests ask for something and change nothing.
+    let size = axum::body::HttpBody::size_hint(response.body()).exact();
+    if size.is_none_or(|size| size > ANSWER_MAX_BYTES as u64) {
+        return response;
+    }
     let (parts, body) = response.into_parts();
     let Ok(body) = to_bytes(body, ANSWER_MAX_BYTES).await else {
         return Problem::from(backstay_engine::Error::internal(
-            "An answer to a keyed request was too large to remember",
+            "An answer to a keyed request broke off",
         ))
         .into_response();
     };
@@ -212,6 +217,7 @@ fn key_of(request: &Request) -> Result<Option<Key>, Problem> {
         .to_str()
         .ok()
         .filter(|key| (1..=KEY_MAX).contains(&key.len()))
+        .filter(|key| key.bytes().all(|byte| byte.is_ascii_graphic()))
         .ok_or_else(|| {
             Problem::new(
                 StatusCode::BAD_REQUEST,

@@ -377,6 +377,7 @@ choices! {
 pub struct ExportRequest {
     /// `sql` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(inline)]
     pub format: Option<ExportFormat>,
     /// Leave owners out.
     #[serde(default)]

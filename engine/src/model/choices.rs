@@ -1,10 +1,12 @@
 //! One way to declare an enum that has a fixed spelling in JSON, queries and the command line.
 
 macro_rules! choices {
-    ($(#[$doc:meta])* $name:ident, $noun:literal { $($(#[$item:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
-        pub enum $name { $($(#[$item])* #[serde(rename = $text)] $variant,)* }
+    ($(#[doc = $doc:literal])* $name:ident, $noun:literal {
+        $($(#[doc = $item:literal])* $variant:ident = $text:literal,)*
+    }) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum $name { $($(#[doc = $item])* $variant,)* }
 
         impl $name {
             /// Every value, in order.
@@ -15,6 +17,19 @@ macro_rules! choices {
                 match self { $(Self::$variant => $text,)* }
             }
         }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let about = concat!($($doc, "\n",)* $("\n- `", $text, "`:", $($item,)*)*);
+                utoipa::openapi::Object::builder()
+                    .schema_type(utoipa::openapi::Type::String)
+                    .description(Some(about.trim()))
+                    .enum_values(Some([$($text,)*]))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -61,3 +61,10 @@ fn a_right_body_is_read() {
     let outer: Outer = decode(serde_json::json!({"name": "a", "inner": [{"kind": "x"}]})).unwrap();
     assert_eq!(outer.inner.len(), 1);
 }
+
+#[test]
+fn a_list_is_no_object() {
+    let named = fields(r#"{"name":"a","inner":[["x"]]}"#);
+    assert_eq!(named[0].0, "inner[0]");
+    assert!(named[0].1.contains("expected an object"), "{named:?}");
+}

@@ -34,7 +34,7 @@ async fn permissions(State(app): State<App>) -> Reply<Page<PermissionInfo>> {
 }
 
 /// Lists users.
-#[utoipa::path(get, path = "/users", operation_id = "users_list")]
+#[utoipa::path(get, path = "/users", operation_id = "users_list", params(PageRequest))]
 async fn users(
     State(app): State<App>,
     Query(page): Query<PageRequest>,
@@ -74,7 +74,12 @@ async fn remove_user(State(app): State<App>, Named(key): Named) -> Answer<NoCont
 }
 
 /// Lists groups.
-#[utoipa::path(get, path = "/groups", operation_id = "groups_list")]
+#[utoipa::path(
+    get,
+    path = "/groups",
+    operation_id = "groups_list",
+    params(PageRequest)
+)]
 async fn groups(
     State(app): State<App>,
     Query(page): Query<PageRequest>,
@@ -121,7 +126,12 @@ async fn remove_group(State(app): State<App>, Named(key): Named) -> Answer<NoCon
 }
 
 /// Lists API keys, never their secret.
-#[utoipa::path(get, path = "/api-keys", operation_id = "api_keys_list")]
+#[utoipa::path(
+    get,
+    path = "/api-keys",
+    operation_id = "api_keys_list",
+    params(PageRequest)
+)]
 async fn keys(
     State(app): State<App>,
     Query(page): Query<PageRequest>,
@@ -178,7 +188,12 @@ async fn rotate_key(
 }
 
 /// Lists the audit log, newest first.
-#[utoipa::path(get, path = "/audit-events", operation_id = "audit_events_list")]
+#[utoipa::path(
+    get,
+    path = "/audit-events",
+    operation_id = "audit_events_list",
+    params(AuditList)
+)]
 async fn audit_events(
     State(app): State<App>,
     Query(list): Query<AuditList>,

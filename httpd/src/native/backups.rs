@@ -30,7 +30,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists backups, newest first.
-#[utoipa::path(get, path = "/backups")]
+#[utoipa::path(get, path = "/backups", params(BackupList))]
 async fn list(
     State(app): State<App>,
     Query(list): Query<BackupList>,
@@ -51,7 +51,7 @@ async fn stats(State(app): State<App>) -> Answer<Reply<BackupStats>> {
 }
 
 /// Sums up what was done each day, oldest first; days are those of UTC.
-#[utoipa::path(get, path = "/backups/trends")]
+#[utoipa::path(get, path = "/backups/trends", params(DayList))]
 async fn trends(
     State(app): State<App>,
     Query(list): Query<DayList>,
@@ -60,7 +60,7 @@ async fn trends(
 }
 
 /// Counts the backups that are there of each day, oldest first; days are those of UTC.
-#[utoipa::path(get, path = "/backups/calendar")]
+#[utoipa::path(get, path = "/backups/calendar", params(DayList))]
 async fn calendar(
     State(app): State<App>,
     Query(list): Query<DayList>,
@@ -69,7 +69,7 @@ async fn calendar(
 }
 
 /// Says how old the last good backup of each database is, against its jobs' schedules.
-#[utoipa::path(get, path = "/backups/freshness")]
+#[utoipa::path(get, path = "/backups/freshness", params(PageRequest))]
 async fn freshness(
     State(app): State<App>,
     Query(page): Query<PageRequest>,
@@ -94,7 +94,7 @@ async fn edit(
 }
 
 /// Deletes a backup; that can be undone until its data is purged.
-#[utoipa::path(delete, path = "/backups/{id}")]
+#[utoipa::path(delete, path = "/backups/{id}", params(BackupDelete))]
 async fn delete(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -104,7 +104,7 @@ async fn delete(
 }
 
 /// Reads the log of the run that made a backup.
-#[utoipa::path(get, path = "/backups/{id}/log")]
+#[utoipa::path(get, path = "/backups/{id}/log", params(LogQuery))]
 async fn log(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -125,7 +125,7 @@ async fn verify(
 }
 
 /// Lists what is inside a backup.
-#[utoipa::path(get, path = "/backups/{id}/objects")]
+#[utoipa::path(get, path = "/backups/{id}/objects", params(ObjectList))]
 async fn objects(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -142,7 +142,7 @@ struct DiffQuery {
 }
 
 /// Compares a backup with an older one of the same database.
-#[utoipa::path(get, path = "/backups/{id}/diff")]
+#[utoipa::path(get, path = "/backups/{id}/diff", params(DiffQuery))]
 async fn diff(
     State(app): State<App>,
     Path(key): Path<String>,

@@ -31,7 +31,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists connections.
-#[utoipa::path(get, path = "/connections")]
+#[utoipa::path(get, path = "/connections", params(ConnectionList))]
 async fn list(
     State(app): State<App>,
     Query(list): Query<ConnectionList>,
@@ -112,7 +112,7 @@ async fn health(
 }
 
 /// Lists the databases found on the server.
-#[utoipa::path(get, path = "/connections/{id}/databases")]
+#[utoipa::path(get, path = "/connections/{id}/databases", params(PageRequest))]
 async fn databases(
     State(app): State<App>,
     Path(key): Path<String>,

@@ -24,7 +24,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Streams a backup as a plain file.
-#[utoipa::path(get, path = "/backups/{id}/export")]
+#[utoipa::path(get, path = "/backups/{id}/export", params(ExportRequest))]
 async fn export(
     State(app): State<App>,
     Path(key): Path<String>,

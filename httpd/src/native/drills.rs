@@ -21,7 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists restore drills.
-#[utoipa::path(get, path = "/drills")]
+#[utoipa::path(get, path = "/drills", params(DrillList))]
 async fn list(State(app): State<App>, Query(list): Query<DrillList>) -> Answer<Reply<Page<Drill>>> {
     Ok(Reply(app.engine.drills(&list).await?))
 }
@@ -64,7 +64,7 @@ async fn run(State(app): State<App>, Path(key): Path<String>, _: Empty) -> Answe
 }
 
 /// Lists what a drill's runs found.
-#[utoipa::path(get, path = "/drills/{id}/reports")]
+#[utoipa::path(get, path = "/drills/{id}/reports", params(DrillReportList))]
 async fn reports(
     State(app): State<App>,
     Path(key): Path<String>,

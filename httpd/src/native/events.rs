@@ -41,7 +41,7 @@ struct EventQuery {
 
 /// Follows everything that happens.
 #[utoipa::path(get, path = "/events",
-    params(("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen")))]
+    params(EventQuery, ("Last-Event-ID" = Option<String>, Header, description = "The last event that was seen")))]
 async fn events(
     State(app): State<App>,
     leave: Stream,

@@ -28,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists jobs.
-#[utoipa::path(get, path = "/jobs")]
+#[utoipa::path(get, path = "/jobs", params(JobList))]
 async fn list(State(app): State<App>, Query(list): Query<JobList>) -> Answer<Reply<Page<Job>>> {
     Ok(Reply(app.engine.jobs(&list).await?))
 }

@@ -32,7 +32,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists projects, newest first.
-#[utoipa::path(get, path = "/projects")]
+#[utoipa::path(get, path = "/projects", params(PageRequest))]
 async fn list(
     State(app): State<App>,
     Query(page): Query<PageRequest>,
@@ -78,7 +78,8 @@ async fn remove(State(app): State<App>, Path(key): Path<String>) -> Answer<NoCon
 #[utoipa::path(
     get,
     path = "/projects/{id}/backups",
-    operation_id = "projects_backups"
+    operation_id = "projects_backups",
+    params(BackupList)
 )]
 async fn project_backups(
     State(app): State<App>,
@@ -92,7 +93,8 @@ async fn project_backups(
 #[utoipa::path(
     get,
     path = "/projects/{id}/environments",
-    operation_id = "projects_environments"
+    operation_id = "projects_environments",
+    params(PageRequest)
 )]
 async fn environments_of(
     State(app): State<App>,
@@ -124,7 +126,12 @@ async fn add_environment(
 }
 
 /// Lists environments, newest first.
-#[utoipa::path(get, path = "/environments", operation_id = "environments_list")]
+#[utoipa::path(
+    get,
+    path = "/environments",
+    operation_id = "environments_list",
+    params(EnvironmentList)
+)]
 async fn environments(
     State(app): State<App>,
     Query(list): Query<EnvironmentList>,
@@ -170,7 +177,8 @@ async fn remove_environment(State(app): State<App>, Path(key): Path<String>) -> 
 #[utoipa::path(
     get,
     path = "/environments/{id}/backups",
-    operation_id = "environments_backups"
+    operation_id = "environments_backups",
+    params(BackupList)
 )]
 async fn backups(
     State(app): State<App>,
@@ -253,7 +261,8 @@ async fn preview_retention(
 #[utoipa::path(
     get,
     path = "/environments/{id}/restores",
-    operation_id = "environments_restores"
+    operation_id = "environments_restores",
+    params(RestoreList)
 )]
 async fn restores(
     State(app): State<App>,

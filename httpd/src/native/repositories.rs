@@ -41,7 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists repositories.
-#[utoipa::path(get, path = "/repositories")]
+#[utoipa::path(get, path = "/repositories", params(PageRequest))]
 async fn list(
     State(app): State<App>,
     Query(page): Query<PageRequest>,
@@ -119,7 +119,7 @@ async fn stats(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<
 }
 
 /// Lists the objects stored in a repository.
-#[utoipa::path(get, path = "/repositories/{id}/files")]
+#[utoipa::path(get, path = "/repositories/{id}/files", params(PageRequest))]
 async fn files(
     State(app): State<App>,
     Path(key): Path<String>,

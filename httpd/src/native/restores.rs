@@ -17,7 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists restores, newest first.
-#[utoipa::path(get, path = "/restores")]
+#[utoipa::path(get, path = "/restores", params(RestoreList))]
 async fn list(
     State(app): State<App>,
     Query(list): Query<RestoreList>,

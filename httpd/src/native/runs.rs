@@ -26,7 +26,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists runs, newest first.
-#[utoipa::path(get, path = "/runs")]
+#[utoipa::path(get, path = "/runs", params(RunList))]
 async fn list(State(app): State<App>, Query(list): Query<RunList>) -> Answer<Reply<Page<Run>>> {
     Ok(Reply(app.engine.runs(&list).await?))
 }
@@ -38,7 +38,7 @@ async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<R
 }
 
 /// Reads the log of a run.
-#[utoipa::path(get, path = "/runs/{id}/log")]
+#[utoipa::path(get, path = "/runs/{id}/log", params(LogQuery))]
 async fn log(
     State(app): State<App>,
     Path(key): Path<String>,

@@ -28,7 +28,10 @@ const TROUBLE: &[&str] = &[
 pub(super) fn fill(document: &mut Value) {
     let components = document["components"].clone();
     for_each_operation(document, |path, _, operation| {
-        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        let parameters = operation
+            .get_mut("parameters")
+            .and_then(Value::as_array_mut);
+        for parameter in parameters.into_iter().flatten() {
             if parameter["in"] == "path" {
                 parameter["example"] = path_example(path, &parameter["name"]);
             }
@@ -44,10 +47,13 @@ pub(super) fn fill(document: &mut Value) {
                 continue;
             };
             for (media, content) in contents {
-                content["example"] = match media.as_str() {
+                let example = match media.as_str() {
                     "application/json" => of(&content["schema"], &components, "", ""),
                     media => file_example(media),
                 };
+                if !example.is_null() {
+                    content["example"] = example;
+                }
             }
         }
     });
@@ -95,7 +101,7 @@ fn body_example(schema: &Value, components: &Value) -> Value {
 
 /// An example of `schema`, which is the member `field` of the schema `owner`.
 fn of(schema: &Value, components: &Value, owner: &str, field: &str) -> Value {
-    if let Some(word) = word(owner, field) {
+    if let Some(word) = word(schema, owner, field) {
         return word;
     }
     if let Some(name) = schema["$ref"].as_str().and_then(|it| it.rsplit('/').next()) {
@@ -147,14 +153,38 @@ fn object(schema: &Value, components: &Value, owner: &str) -> Value {
         .into()
 }
 
-fn word(owner: &str, field: &str) -> Option<Value> {
+/// The word for a member: its own, or one of its name that is what the schema wants.
+fn word(schema: &Value, owner: &str, field: &str) -> Option<Value> {
     if field.is_empty() {
         return None;
     }
-    let full = format!("{owner}.{field}");
-    let known = |name: &str| WORDS.iter().find(|(known, _)| *known == name);
-    let (_, text) = known(&full).or_else(|| known(field))?;
-    serde_json::from_str(text).ok()
+    let read = |name: &str| {
+        let (_, text) = WORDS.iter().find(|(known, _)| *known == name)?;
+        serde_json::from_str::<Value>(text).ok()
+    };
+    read(&format!("{owner}.{field}")).or_else(|| read(field).filter(|word| fits(word, schema)))
+}
+
+fn fits(word: &Value, schema: &Value) -> bool {
+    let is_open = schema.get("enum").is_none() && schema.get("$ref").is_none();
+    let is = |kind: &str| {
+        let of = |schema: &Value| match &schema["type"] {
+            Value::Array(kinds) => kinds.iter().any(|it| it == kind),
+            one => one == kind,
+        };
+        let choices = schema["oneOf"].as_array().into_iter().flatten();
+        // Without a type, anything fits but a choice.
+        is_open && (of(schema) || choices.clone().any(of))
+            || schema["type"].is_null() && is_open && choices.count() == 0
+    };
+    match word {
+        Value::Null => is("null"),
+        Value::Bool(_) => is("boolean"),
+        Value::Number(_) => is("integer") || is("number"),
+        Value::String(_) => is("string"),
+        Value::Array(_) => is("array"),
+        Value::Object(_) => is("object"),
+    }
 }
 
 fn number(field: &str) -> Value {

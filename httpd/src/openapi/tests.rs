@@ -92,6 +92,34 @@ fn every_operation_says_what_it_is_and_what_it_takes() {
     }
 }
 
+/// A list that can be longer than a page says how to go on.
+#[test]
+fn lists_say_how_to_go_on() {
+    /// Lists that are always whole, and a log, which goes on after a line's number.
+    const WHOLE: &[&str] = &[
+        "/permissions",
+        "/system-tasks",
+        "/jobs/cron-presets",
+        "/repositories/{id}/keys",
+        "/repositories/{id}/trash",
+        "/backups/{id}/log",
+        "/runs/{id}/log",
+    ];
+    let document = document();
+    for (method, path, operation) in operations(&document) {
+        let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
+        let is_list = schema["$ref"]
+            .as_str()
+            .is_some_and(|it| it.ends_with("Page"));
+        let below = path.strip_prefix("/api/v1").unwrap();
+        if method == "GET" && is_list && !WHOLE.contains(&below) {
+            let parameters = operation["parameters"].as_array().unwrap();
+            let names: Vec<_> = parameters.iter().map(|it| it["name"].as_str()).collect();
+            assert!(names.contains(&Some("cursor")), "{path}: {names:?}");
+        }
+    }
+}
+
 #[test]
 fn every_operation_says_how_it_is_refused() {
     let document = document();
