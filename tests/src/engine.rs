@@ -1,5 +1,6 @@
 //! The `backstay` binary itself, with a home of its own.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -9,6 +10,7 @@ use backstay_engine::repository::kit::RecoveryKit;
 use rustix::process::Signal;
 use serde_json::Value;
 
+use crate::api::Api;
 use crate::places::{self, Scratch};
 use crate::process::{Background, Program, wait_for};
 
@@ -94,7 +96,22 @@ impl Home {
 
     /// Starts `backstay serve` and waits until it answers.
     pub fn serve(&mut self) {
-        let mut command = self.command(&["serve"]);
+        let command = self.command(&["serve"]);
+        self.start(command);
+    }
+
+    /// The same as the user that servers run as, where this process is root: such an engine can write
+    /// nowhere but in its home and where everybody may.
+    pub fn serve_unprivileged(&mut self) {
+        // Where cargo builds, other users may not get.
+        let copy = self.folder().join("backstay");
+        std::fs::copy(binary(), &copy).unwrap();
+        let command = Program::unprivileged(copy).arg("serve").command();
+        let command = self.surrounded(command);
+        self.start(command);
+    }
+
+    fn start(&mut self, mut command: Command) {
         let log = self.folder().join("serve.log");
         let file = std::fs::File::options()
             .create(true)
@@ -109,6 +126,22 @@ impl Home {
             (self.run(&["status"]).code == Some(0)).then_some(())
         });
         self.engine = Some(engine);
+    }
+
+    /// The addresses that the engine said it listens on.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let log = self.log();
+        let lines = log
+            .lines()
+            .filter_map(|line| line.split_once("serving address="));
+        lines
+            .map(|(_, rest)| rest.split_whitespace().next().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    /// The engine's API.
+    pub fn api(&self) -> Api {
+        Api::at(&self.folder().join("backstay.sock"))
     }
 
     /// The engine's process; it was started by [`Home::serve`].
@@ -148,7 +181,10 @@ impl Home {
 
     /// A command with this home's environment and nothing else of the caller's.
     pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Program::new(binary()).args(words).command();
+        self.surrounded(Program::new(binary()).args(words).command())
+    }
+
+    fn surrounded(&self, mut command: Command) -> Command {
         command
             .env("BACKSTAY_HOME", self.folder())
             .env("HOME", self.folder());

@@ -4,6 +4,7 @@
 //! Nothing here mocks. Everything that is started ends with the value that started it, by process
 //! id, also when the test panics or is killed.
 
+pub mod api;
 pub mod backups;
 pub mod certificates;
 pub mod compare;

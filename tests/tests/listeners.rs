@@ -18,22 +18,10 @@ use rustls::version::{TLS12, TLS13};
 const WAIT: Duration = Duration::from_mins(1);
 const ANY: &str = "127.0.0.1:0";
 
-/// The addresses that the engine said it listens on.
-fn addresses(home: &Home) -> Vec<SocketAddr> {
-    let log = home.log();
-    let lines = log.lines().filter(|line| line.contains("serving address="));
-    lines
-        .map(|line| {
-            let (_, rest) = line.split_once("address=").unwrap();
-            rest.split_whitespace().next().unwrap().parse().unwrap()
-        })
-        .collect()
-}
-
 fn listening(home: Home) -> (Home, SocketAddr) {
     let mut home = home;
     home.serve();
-    let address = addresses(&home)[0];
+    let address = home.addresses()[0];
     (home, address)
 }
 
