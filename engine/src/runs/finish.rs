@@ -180,15 +180,12 @@ fn settle_destinations(run: &mut Run, finish: Option<&Finish>) {
     for own in &mut run.destinations {
         let ends = finish.iter().flat_map(|finish| &finish.backups);
         let mut ends = ends.filter(|_| status.is_restorable());
-        match ends.find(|end| end.backup == own.backup_id) {
-            Some(end) => {
-                own.status = end.status;
-                own.error.clone_from(&end.error);
-            }
-            None => {
-                own.status = status;
-                own.error.clone_from(&error);
-            }
+        if let Some(end) = ends.find(|end| end.backup == own.backup_id) {
+            own.status = end.status;
+            own.error.clone_from(&end.error);
+        } else {
+            own.status = status;
+            own.error.clone_from(&error);
         }
     }
 }
@@ -206,15 +203,12 @@ fn follow(tx: &Tx<'_>, run: &Run, finish: Option<&Finish>) -> Result<()> {
             backup.finished_at = run.finished_at;
             backup.duration_ms = run.duration_ms;
             backup.losses.clone_from(&run.losses);
-            match end {
-                Some(end) => {
-                    backup.status = end.status;
-                    backup.error.clone_from(&end.error);
-                }
-                None => {
-                    backup.status = run.status;
-                    backup.error.clone_from(&run.error);
-                }
+            if let Some(end) = end {
+                backup.status = end.status;
+                backup.error.clone_from(&end.error);
+            } else {
+                backup.status = run.status;
+                backup.error.clone_from(&run.error);
             }
             if let Some(done) = end.and_then(|end| end.done.as_ref()) {
                 done.apply(backup);

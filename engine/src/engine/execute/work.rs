@@ -91,7 +91,7 @@ impl Engine {
                 }
             }
         }
-        self.finish_of(run, ends)
+        finish_of(run, ends)
     }
 
     /// One of the repositories that a run's backup goes to, opened.
@@ -129,67 +129,6 @@ impl Engine {
             writer_name: self.writer_name(run),
             run_facts: serde_json::to_value(&facts).unwrap_or_default(),
         })
-    }
-
-    /// How a backup ends that went to these repositories: it failed when none has it.
-    fn finish_of(
-        &self,
-        run: &Run,
-        mut ends: Vec<(RepositoryId, BackupId, Result<(Outcome, BackupDone)>)>,
-    ) -> Result<Finish> {
-        if ends.iter().all(|(_, _, end)| end.is_err()) {
-            let first = ends.drain(..).find_map(|(_, _, end)| end.err());
-            return Err(first.unwrap_or_else(|| Error::internal("The run makes no backup")));
-        }
-        let name = |id: RepositoryId| {
-            let own = run.destinations.iter().find(|own| own.repository_id == id);
-            own.map_or_else(|| id.to_string(), |own| own.repository.clone())
-        };
-        let mut finish = Finish::default();
-        let mut lacking = Vec::new();
-        for (repository, backup, end) in ends {
-            let end = match end {
-                Ok((outcome, done)) => {
-                    let partial = outcome == Outcome::Partial;
-                    finish.partial |= partial;
-                    let status = if partial {
-                        RunStatus::Partial
-                    } else {
-                        RunStatus::Success
-                    };
-                    BackupEnd {
-                        backup,
-                        status,
-                        done: Some(done),
-                        error: None,
-                    }
-                }
-                Err(error) => {
-                    let text = format!("\"{}\": {}", name(repository), error.report());
-                    lacking.push(text);
-                    BackupEnd {
-                        backup,
-                        status: RunStatus::Failed,
-                        done: None,
-                        error: Some(Problem::from(&error)),
-                    }
-                }
-            };
-            finish.backups.push(end);
-        }
-        if !lacking.is_empty() {
-            finish.partial = true;
-            let error = Error::new(
-                Code::Partial,
-                format!(
-                    "The backup was made, but not in the repository {}",
-                    lacking.join("; nor in ")
-                ),
-            )
-            .hint("See to that repository, then back up into it again");
-            finish.shortfall = Some(Problem::from(&error));
-        }
-        Ok(finish)
     }
 
     pub(super) async fn do_restore(
@@ -399,6 +338,66 @@ const LADDER: [(Rung, VerifyLevel); 3] = [
 fn level_of(rung: Rung) -> VerifyLevel {
     let found = LADDER.iter().find(|(own, _)| *own == rung);
     found.map_or(VerifyLevel::None, |(_, level)| *level)
+}
+
+/// What became of the backup in one repository.
+type Ended = (RepositoryId, BackupId, Result<(Outcome, BackupDone)>);
+
+/// How a backup ends that went to these repositories: it failed when none has it.
+fn finish_of(run: &Run, mut ends: Vec<Ended>) -> Result<Finish> {
+    if ends.iter().all(|(_, _, end)| end.is_err()) {
+        let first = ends.drain(..).find_map(|(_, _, end)| end.err());
+        return Err(first.unwrap_or_else(|| Error::internal("The run makes no backup")));
+    }
+    let name = |id: RepositoryId| {
+        let own = run.destinations.iter().find(|own| own.repository_id == id);
+        own.map_or_else(|| id.to_string(), |own| own.repository.clone())
+    };
+    let mut finish = Finish::default();
+    let mut lacking = Vec::new();
+    for (repository, backup, end) in ends {
+        let end = match end {
+            Ok((outcome, done)) => {
+                let partial = outcome == Outcome::Partial;
+                finish.partial |= partial;
+                let status = if partial {
+                    RunStatus::Partial
+                } else {
+                    RunStatus::Success
+                };
+                BackupEnd {
+                    backup,
+                    status,
+                    done: Some(done),
+                    error: None,
+                }
+            }
+            Err(error) => {
+                let text = format!("\"{}\": {}", name(repository), error.report());
+                lacking.push(text);
+                BackupEnd {
+                    backup,
+                    status: RunStatus::Failed,
+                    done: None,
+                    error: Some(Problem::from(&error)),
+                }
+            }
+        };
+        finish.backups.push(end);
+    }
+    if !lacking.is_empty() {
+        finish.partial = true;
+        let error = Error::new(
+            Code::Partial,
+            format!(
+                "The backup was made, but not in the repository {}",
+                lacking.join("; nor in ")
+            ),
+        )
+        .hint("See to that repository, then back up into it again");
+        finish.shortfall = Some(Problem::from(&error));
+    }
+    Ok(finish)
 }
 
 /// An error when the plan destroys something that was not confirmed by name.
