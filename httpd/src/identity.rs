@@ -100,13 +100,12 @@ pub(crate) async fn layer(State(gate): State<Gate>, mut request: Request, next: 
         Err(too_often) => return too_often.into_response(),
     };
     let public = opened || is_public(request.method(), request.uri().path());
-    let mut response = match refusal.filter(|_| !public) {
-        Some(problem) => problem.into_response(),
-        None => {
-            let caller = Arc::new(caller);
-            request.extensions_mut().insert(Arc::clone(&caller));
-            acting_as(caller, next.run(request)).await
-        }
+    let mut response = if let Some(problem) = refusal.filter(|_| !public) {
+        problem.into_response()
+    } else {
+        let caller = Arc::new(caller);
+        request.extensions_mut().insert(Arc::clone(&caller));
+        acting_as(caller, next.run(request)).await
     };
     if let Some(leave) = leave {
         leave.tell(response.headers_mut());

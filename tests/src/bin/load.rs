@@ -144,7 +144,7 @@ fn fill(home: &Home, arguments: &Arguments) {
             let written = catalog.write(move |tx| {
                 for number in first..last {
                     let BackupRecord(mut copy) = backup.clone();
-                    let age = chrono::TimeDelta::minutes(5 * number as i64);
+                    let age = chrono::TimeDelta::minutes(5) * i32::try_from(number).expect("a small number");
                     copy.created_at -= age;
                     copy.started_at = copy.started_at.map(|at| at - age);
                     copy.finished_at = copy.finished_at.map(|at| at - age);
@@ -270,7 +270,7 @@ fn exchange(stream: &mut TcpStream, path: &str, key: &str) {
         .write_all(request.as_bytes())
         .expect("the request is sent");
     let mut answer = Vec::with_capacity(64 << 10);
-    let mut block = [0; 64 << 10];
+    let mut block = vec![0; 64 << 10];
     loop {
         let length = stream.read(&mut block).expect("an answer");
         assert!(length > 0, "the connection closed");
@@ -353,8 +353,8 @@ fn print(latencies: &Latencies, arguments: &Arguments) {
 
 fn row(name: &str, found: &mut [Duration]) {
     found.sort();
-    let at = |share: f64| {
-        let place = ((found.len() - 1) as f64 * share) as usize;
+    let at = |thousandths: usize| {
+        let place = (found.len() - 1) * thousandths / 1000;
         found[place].as_secs_f64() * 1e3
     };
     println!(
