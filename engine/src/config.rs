@@ -78,6 +78,8 @@ pub struct Config {
     pub undo_window: Duration,
     /// How the engine's log is written.
     pub log_format: LogFormat,
+    /// How often disks, repositories and jobs are looked at for alerts.
+    pub watch_interval: Duration,
 }
 
 impl Config {
@@ -165,6 +167,9 @@ impl Config {
                 .undo_window
                 .map_or(minutes(7 * 24 * 60), |time| time.0),
             log_format: settings.log_format.unwrap_or_default(),
+            watch_interval: settings
+                .watch_interval
+                .map_or(minutes(1), |time| time.0.max(Duration::from_secs(1))),
             paths,
         }
     }

@@ -6,6 +6,7 @@
 //! unique prefix of an id, or by name.
 
 mod access;
+mod alerts;
 mod backups;
 mod connections;
 mod databases;
@@ -20,6 +21,7 @@ mod health;
 mod jobs;
 mod lookup;
 mod names;
+mod notifications;
 mod opening;
 mod pool;
 mod probe;
@@ -85,6 +87,7 @@ struct Inner {
     /// When the scheduler last looked, in milliseconds since the start.
     scheduler_seen: AtomicU64,
     downloads: downloads::Busy,
+    outbox: notifications::Outbox,
 }
 
 impl Engine {

@@ -15,6 +15,8 @@ pub mod event;
 pub mod ids;
 pub mod model;
 pub mod monitor;
+pub mod notify;
+mod outbound;
 pub mod pipeline;
 pub mod repository;
 pub mod retention;

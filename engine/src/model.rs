@@ -6,6 +6,7 @@
 mod choices;
 
 pub mod access;
+pub mod alert;
 pub mod backup;
 pub mod connection;
 pub mod database;
@@ -15,6 +16,7 @@ pub mod event;
 pub mod figures;
 pub mod job;
 pub mod log;
+pub mod notification;
 pub mod object;
 pub mod page;
 pub mod plan;
@@ -32,6 +34,7 @@ pub mod task;
 pub mod trends;
 
 pub use access::*;
+pub use alert::*;
 pub use backup::*;
 pub use connection::*;
 pub use database::*;
@@ -41,6 +44,7 @@ pub use event::*;
 pub use figures::*;
 pub use job::*;
 pub use log::*;
+pub use notification::*;
 pub use object::*;
 pub use page::*;
 pub use plan::*;

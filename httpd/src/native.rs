@@ -1,6 +1,7 @@
 //! The native API: one module per noun, mirroring the URL tree below `/api/v1`.
 
 mod access;
+mod alerts;
 pub(crate) mod answers;
 mod auth;
 mod backups;
@@ -11,6 +12,7 @@ mod drills;
 mod events;
 mod health;
 mod jobs;
+mod notifications;
 mod projects;
 mod repositories;
 mod restores;
@@ -73,6 +75,7 @@ pub(crate) fn document() -> serde_json::Value {
 fn described() -> OpenApiRouter<App> {
     let native = OpenApiRouter::new()
         .merge(access::routes())
+        .merge(alerts::routes())
         .merge(auth::routes())
         .merge(backups::routes())
         .merge(connections::routes())
@@ -82,6 +85,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(events::routes())
         .merge(health::routes())
         .merge(jobs::routes())
+        .merge(notifications::routes())
         .merge(projects::routes())
         .merge(repositories::routes())
         .merge(restores::routes())

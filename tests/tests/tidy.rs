@@ -185,7 +185,7 @@ fn the_format_does_no_io() {
 
 #[test]
 fn the_engine_knows_no_http_server_and_no_terminal() {
-    let words = ["axum", "hyper", "ratatui", "crossterm", "indicatif", "clap"];
+    let words = ["axum", "tower", "ratatui", "crossterm", "indicatif", "clap"];
     let manifest = read(Path::new("engine/Cargo.toml"));
     none(
         "the engine depends on no HTTP server and no terminal",
@@ -193,6 +193,10 @@ fn the_engine_knows_no_http_server_and_no_terminal() {
             .iter()
             .filter(|word| manifest.contains(*word))
             .map(ToString::to_string),
+    );
+    none(
+        "the engine speaks HTTP as a client only",
+        saying("engine/src", &["hyper::server", "hyper_util::server"], &[]),
     );
     for member in ["engine", "tui", "tests"] {
         let manifest = read(&Path::new(member).join("Cargo.toml"));

@@ -1,6 +1,7 @@
 //! The command line: reads arguments, calls the API, prints the answer.
 
 mod access;
+mod alert;
 mod api;
 mod args;
 mod backup;
@@ -14,6 +15,7 @@ mod events;
 mod failure;
 mod job;
 mod login;
+mod notification;
 mod outcome;
 mod output;
 mod progress;
@@ -124,6 +126,8 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         Some(Command::Run(command)) => run::run(&session, command).await,
         Some(Command::Settings(command)) => settings::settings(&session, command).await,
         Some(Command::Task(command)) => task::task(&session, command).await,
+        Some(Command::Alert(command)) => alert::alert(&session, command).await,
+        Some(Command::Notification(command)) => notification::notification(&session, command).await,
         Some(Command::Events(events)) => events::events(&session, &events).await,
         Some(Command::Api(api)) => api::api(&session, api).await,
         Some(Command::User(command)) => access::user(&session, command).await,

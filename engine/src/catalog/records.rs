@@ -4,6 +4,7 @@ mod access;
 mod downloads;
 mod drills;
 mod jobs;
+mod notifications;
 mod projects;
 mod settings;
 mod sums;
@@ -35,6 +36,9 @@ macro_rules! for_every_kind {
         $function::<kinds::HealthRecord>($argument)?;
         $function::<kinds::MeasureRecord>($argument)?;
         $function::<kinds::DownloadRecord>($argument)?;
+        $function::<kinds::TargetRecord>($argument)?;
+        $function::<kinds::DeliveryRecord>($argument)?;
+        $function::<kinds::AlertRecord>($argument)?;
     }};
 }
 pub(in crate::catalog) use for_every_kind;
@@ -43,6 +47,7 @@ pub use access::*;
 pub use downloads::*;
 pub use drills::*;
 pub use jobs::*;
+pub use notifications::*;
 pub use projects::*;
 pub use settings::*;
 pub use sums::*;

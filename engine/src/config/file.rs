@@ -66,6 +66,7 @@ settings! {
     drain_timeout: Time,
     undo_window: Time,
     log_format: LogFormat,
+    watch_interval: Time,
 }
 
 /// Permission bits, written in octal as text.

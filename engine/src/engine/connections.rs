@@ -203,6 +203,7 @@ impl Engine {
             Ok(probe) => (probe.test.clone(), Some(probe)),
             Err(error) => (probe::failed_test(&error), None),
         };
+        let tried = record.connection.clone();
         let summary = self.summary(&test);
         let version = test.server_version.clone();
         self.0
@@ -216,6 +217,8 @@ impl Engine {
                     Ok(())
                 })
             })
+            .await?;
+        self.connection_tried(&tried, (!test.ok).then_some(&test.message))
             .await?;
         if let Some(probe) = probe {
             let connection = self.find_connection(key)?.connection;

@@ -30,6 +30,8 @@ impl Executor for Workshop {
     ) -> Result<Finish> {
         let engine = &self.0;
         let run = &record.run;
+        engine.tell_begun(run).await;
+        engine.hooks_before(run, &task).await?;
         match &record.work {
             Work::Backup(work) => engine.do_backup(run, work, &task).await,
             Work::Restore(work) => engine.do_restore(run, work, &task).await,
@@ -56,6 +58,7 @@ impl Executor for Workshop {
         ) {
             self.0.changed();
         }
+        self.0.tell_ended(run).await;
         if run.kind == RunKind::Drill {
             self.0.0.scratch.notify_one();
         }

@@ -140,6 +140,9 @@ impl Engine {
             return Ok(());
         };
         health = now;
+        let down = health.status == HealthStatus::Down;
+        let problem = health.message.as_deref().filter(|_| down);
+        self.connection_tried(&record.connection, problem).await?;
         let kind = match (before, health.status) {
             (before, HealthStatus::Down) if before != Some(HealthStatus::Down) => "connection.down",
             (Some(HealthStatus::Down), HealthStatus::Up) => "connection.up",

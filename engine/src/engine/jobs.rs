@@ -124,6 +124,11 @@ impl Engine {
             let name = found.map_or_else(|| id.to_string(), |found| found.repository.name);
             job.repositories.push(name);
         }
+        for hook in &mut job.work.hooks {
+            if let Ok(found) = self.find_target(&hook.target) {
+                hook.target = found.target.name;
+            }
+        }
         job.next_run_at = None;
         if job.enabled {
             let retry = record.retries.iter().map(|retry| retry.at).min();

@@ -13,6 +13,7 @@ const RESERVED: &[&str] = &[
     "cron-preview",
     "databases",
     "default",
+    "events",
     "rebuild",
     "test",
 ];

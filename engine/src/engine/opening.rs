@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::downloads::Busy;
 use super::execute::Workshop;
 use super::exports::Due;
+use super::notifications::Outbox;
 use super::pool::Pool;
 use super::settings::InForce;
 use super::{Engine, Inner};
@@ -70,6 +71,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         denials: super::access::Denials::default(),
         scheduler_seen: AtomicU64::new(0),
         downloads: Busy::default(),
+        outbox: Outbox::default(),
     }));
     engine.make_groups().await?;
     engine.ensure_environments().await?;
@@ -77,6 +79,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
     engine.adopt_committed(&cut_off).await;
+    engine.fill_outbox()?;
     engine.go_on_with_jobs(&cut_off).await?;
     engine.work();
     Ok(engine)
@@ -132,6 +135,9 @@ impl Engine {
         let exporting = tokio::spawn(self.clone().keep_exports());
         tokio::spawn(self.clone().keep_schedule());
         tokio::spawn(self.clone().keep_scratch_clean());
+        tokio::spawn(self.clone().keep_delivering());
+        tokio::spawn(self.clone().keep_deliveries_bounded());
+        tokio::spawn(self.clone().keep_watch());
         let engine = self.clone();
         tokio::spawn(async move {
             engine.0.stopping.cancelled().await;

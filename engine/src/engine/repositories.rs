@@ -410,7 +410,7 @@ impl Engine {
     }
 }
 
-async fn header_exists(storage: &dyn crate::storage::Storage) -> Result<bool> {
+pub(super) async fn header_exists(storage: &dyn crate::storage::Storage) -> Result<bool> {
     match storage.get(HEADER, None).await {
         Ok(_) => Ok(true),
         Err(StorageError::Missing { .. }) => Ok(false),

@@ -1,5 +1,6 @@
 //! The façade without servers: first start, names, repositories, restarts.
 
+mod alerts;
 mod jobs;
 mod places;
 mod projects;

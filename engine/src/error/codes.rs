@@ -129,6 +129,12 @@ codes! {
     CatalogDamaged = "catalog.damaged", exit 1, http 500;
     /// Something else is in the way.
     Conflict = "request.conflict", exit 6, http 409;
+    /// A notification's address is one that may not be reached.
+    OutboundRefused = "outbound.refused", exit 4, http 422;
+    /// A notification's address did not answer.
+    OutboundFailed = "outbound.failed", exit 1, http 502;
+    /// The hook before a run failed.
+    HookFailed = "hook.failed", exit 1, http 502;
     /// No such thing, of a kind without its own code.
     NotFound = "request.not_found", exit 3, http 404;
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{BackupType, CatchUp, Outcome, Policy, RunStatus, Time, VerifyLevel, Window};
+use super::{BackupType, CatchUp, Hook, Outcome, Policy, RunStatus, Time, VerifyLevel, Window};
 use crate::ids::{BackupId, ConnectionId, EnvironmentId, JobId, RepositoryId, RunId};
 
 /// When a job runs by itself.
@@ -78,6 +78,8 @@ pub struct JobWork {
     pub verify: Option<VerifyLevel>,
     /// Which of its backups stay; all when it has no rule.
     pub retention: Policy,
+    /// Webhooks that each of its runs calls.
+    pub hooks: Vec<Hook>,
 }
 
 /// A job.
@@ -177,6 +179,9 @@ pub struct JobCreate {
     /// How far each backup is verified once it is made: `present`, `checked` or `decoded`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifyLevel>,
+    /// Webhooks that each of its runs calls.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
 }
 
 /// Changes a job; what is left out stays.
@@ -228,6 +233,9 @@ pub struct JobEdit {
     /// How far each backup is verified; `none` for not at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verify: Option<VerifyLevel>,
+    /// Webhooks that each of its runs calls; an empty list takes all away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<Vec<Hook>>,
 }
 
 /// Which jobs to list.

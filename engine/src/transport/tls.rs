@@ -167,7 +167,7 @@ async fn read_roots(path: &Path) -> Result<(RootCertStore, Vec<CertificateDer<'s
     Ok((roots, own))
 }
 
-async fn system_roots() -> Result<RootCertStore> {
+pub(crate) async fn system_roots() -> Result<RootCertStore> {
     let found = tokio::task::spawn_blocking(rustls_native_certs::load_native_certs)
         .await
         .map_err(|e| Error::internal("Reading the system's roots was interrupted").because(e))?;

@@ -251,6 +251,33 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("POST", "/jobs/{id}/resume", W("jobs:update")),
     ("POST", "/jobs/{id}/retention", W("backups:delete")),
     ("POST", "/jobs/{id}/retention-preview", W("jobs:read")),
+    ("GET", "/alerts", W("alerts:read")),
+    ("GET", "/alerts/count", W("alerts:read")),
+    ("POST", "/alerts/{id}/read", W("alerts:update")),
+    ("POST", "/alerts/{id}/dismiss", W("alerts:update")),
+    ("GET", "/notifications", P("notifications:read")),
+    ("POST", "/notifications", P("notifications:create")),
+    ("GET", "/notifications/events", P("notifications:read")),
+    ("GET", "/notifications/{id}", P("notifications:read")),
+    ("PATCH", "/notifications/{id}", P("notifications:update")),
+    ("PUT", "/notifications/{id}", P("notifications:update")),
+    ("DELETE", "/notifications/{id}", P("notifications:delete")),
+    (
+        "POST",
+        "/notifications/{id}/test",
+        P("notifications:update"),
+    ),
+    (
+        "GET",
+        "/notifications/{id}/deliveries",
+        P("notifications:read"),
+    ),
+    ("GET", "/deliveries/{id}", P("notifications:read")),
+    (
+        "POST",
+        "/deliveries/{id}/redeliver",
+        P("notifications:update"),
+    ),
 ];
 
 /// What `download-url` hands out: who has the token needs no key.

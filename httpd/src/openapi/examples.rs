@@ -74,6 +74,9 @@ fn path_example(path: &str, name: &Value) -> Value {
         ("drills", _) => "weekly",
         ("system-tasks", _) => "check",
         ("downloads", _) => "bsd_3vQ8ZK4T0W3M5N7P9R1S2V4X6example",
+        ("notifications", _) => "ops",
+        ("deliveries", _) => "dlv_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
+        ("alerts", _) => "alr_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
         ("connections", _) if path.contains("/databases/{id}") => "dbs_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
         _ => "shop",
     };

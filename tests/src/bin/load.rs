@@ -360,8 +360,8 @@ fn row(name: &str, found: &mut [Duration]) {
     println!(
         "| {name} | {} | {:.2} | {:.2} | {:.2} |",
         found.len(),
-        at(0.5),
-        at(0.99),
-        at(1.0)
+        at(500),
+        at(990),
+        at(1000)
     );
 }

@@ -1,10 +1,12 @@
 //! The command line's grammar. Help text lives here and nowhere else; every command has examples.
 
 mod access;
+mod alert;
 mod backup;
 mod connection;
 mod drill;
 mod job;
+mod notification;
 mod project;
 mod repository;
 mod restore;
@@ -21,6 +23,7 @@ pub(crate) use access::{
     ApiKeyAdd, ApiKeyCommand, AuditCommand, AuditList, GroupAdd, GroupCommand, GroupEdit, Login,
     UserAdd, UserCommand, UserEdit, UserPassword,
 };
+pub(crate) use alert::{AlertCommand, AlertList};
 pub(crate) use backup::{
     BackupAnnotate, BackupCommand, BackupDays, BackupDelete, BackupDiff, BackupExport, BackupList,
     BackupObjects, BackupPin, BackupRun, BackupVerify,
@@ -34,6 +37,10 @@ pub(crate) use drill::{
 };
 pub(crate) use job::{
     JobAdd, JobCommand, JobEdit, JobKeep, JobList, JobOptions, JobPreview, JobRun, When,
+};
+pub(crate) use notification::{
+    NotificationAdd, NotificationCommand, NotificationDeliveries, NotificationEdit,
+    NotificationList, NotificationOptions,
 };
 pub(crate) use project::{
     EnvironmentBackup, EnvironmentCommand, EnvironmentSchedule, ProjectCommand,
@@ -247,6 +254,14 @@ Exits 0 only when every row was back. Without a server at hand, assets/demo star
     /// What the engine does by itself
     #[command(subcommand)]
     Task(TaskCommand),
+
+    /// What a person should look at
+    #[command(subcommand)]
+    Alert(AlertCommand),
+
+    /// Who is told what happens, and how
+    #[command(subcommand)]
+    Notification(NotificationCommand),
 
     /// Print what happens, one JSON document a line
     #[command(after_help = "\

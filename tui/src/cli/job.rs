@@ -5,8 +5,8 @@ mod show;
 pub(super) use show::{rules, when};
 
 use backstay_engine::model::{
-    self, CronPreview, CronPreviewRequest, Job, JobSchedule, Policy, RetentionPreview, Retries,
-    Started, Tier, Window,
+    self, CronPreview, CronPreviewRequest, Hook, HookFailure, HookTime, Job, JobSchedule, Policy,
+    RetentionPreview, Retries, Started, Tier, Window,
 };
 use backstay_engine::{Error, Result};
 use serde_json::json;
@@ -64,6 +64,7 @@ async fn add(session: &Session, args: JobAdd) -> Done {
         retries: retries(&options, Retries::default()),
         max_runtime_seconds: options.max_runtime,
         verify: verify(&options)?,
+        hooks: hooks(&options)?.unwrap_or_default(),
         repositories: options.repository,
         schemas: options.schema,
         tables: options.table,
@@ -98,6 +99,11 @@ async fn edit(session: &Session, args: JobEdit) -> Done {
         retries: retries(&options, before.work.retries),
         max_runtime_seconds: options.max_runtime,
         verify: verify(&options)?,
+        hooks: if args.no_hooks {
+            Some(Vec::new())
+        } else {
+            hooks(&options)?
+        },
         repositories: given(options.repository),
         schemas: given(options.schema),
         tables: given(options.table),
@@ -173,6 +179,27 @@ fn retries(options: &JobOptions, before: Retries) -> Option<Retries> {
 
 fn verify(options: &JobOptions) -> Result<Option<model::VerifyLevel>> {
     options.verify.as_deref().map(str::parse).transpose()
+}
+
+/// The hooks that the flags say; nothing when they say none.
+fn hooks(options: &JobOptions) -> Result<Option<Vec<Hook>>> {
+    let failure = options
+        .hook_failure
+        .as_deref()
+        .map(str::parse)
+        .transpose()?;
+    let called = |targets: &[String], when: HookTime| {
+        let hooks = targets.iter().map(|target| Hook {
+            when,
+            target: target.clone(),
+            on_failure: failure.unwrap_or(HookFailure::Abort),
+            timeout_seconds: options.hook_timeout.unwrap_or(30),
+        });
+        hooks.collect::<Vec<_>>()
+    };
+    let mut hooks = called(&options.hook_before, HookTime::Before);
+    hooks.extend(called(&options.hook_after, HookTime::After));
+    Ok(Some(hooks).filter(|hooks| !hooks.is_empty()))
 }
 
 async fn run(session: &Session, args: &JobRun) -> Done {

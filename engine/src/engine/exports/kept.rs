@@ -1,14 +1,15 @@
-//! Records that an export holds as they are in the catalog, with their secrets opened: jobs, drills, who
-//! may do what, settings.
+//! Records that an export holds as they are in the catalog, with their secrets opened: jobs, drills,
+//! notification targets, who may do what, settings.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::notifications::{SECRET, URL};
 use crate::catalog::records::{
     ApiKeyRecord, DrillRecord, EnvironmentRecord, GroupRecord, JobRecord, ProjectRecord,
-    SettingsRecord, UserRecord,
+    SettingsRecord, TargetRecord, UserRecord,
 };
 use crate::catalog::{Catalog, Record};
 use crate::error::{Error, Result};
@@ -31,6 +32,12 @@ impl Portable for EnvironmentRecord {}
 impl Portable for JobRecord {}
 impl Portable for DrillRecord {}
 impl Portable for SettingsRecord {}
+impl Portable for TargetRecord {
+    fn secrets(&mut self) -> (String, Vec<(&'static str, &mut Option<Sealed>)>) {
+        let fields = vec![(URL, &mut self.url), (SECRET, &mut self.secret)];
+        (self.target.id.to_string(), fields)
+    }
+}
 
 /// A record as an export holds it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -109,6 +116,7 @@ pub(super) fn all(catalog: &Catalog) -> Result<Vec<Kept>> {
     gather::<ApiKeyRecord>(catalog, &mut all)?;
     gather::<ProjectRecord>(catalog, &mut all)?;
     gather::<EnvironmentRecord>(catalog, &mut all)?;
+    gather::<TargetRecord>(catalog, &mut all)?;
     gather::<JobRecord>(catalog, &mut all)?;
     gather::<DrillRecord>(catalog, &mut all)?;
     gather::<SettingsRecord>(catalog, &mut all)?;

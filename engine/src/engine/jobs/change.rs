@@ -35,6 +35,7 @@ impl Engine {
                 max_runtime_seconds: create.max_runtime_seconds,
                 verify: create.verify,
                 retention: create.retention.unwrap_or_default(),
+                hooks: self.checked_hooks(create.hooks)?,
             },
             schedule: create.schedule,
             next_run_at: None,
@@ -75,6 +76,9 @@ impl Engine {
         work.retries = edit.retries.unwrap_or(work.retries);
         work.max_runtime_seconds = edit.max_runtime_seconds.or(work.max_runtime_seconds);
         work.verify = edit.verify.or(work.verify);
+        if let Some(hooks) = edit.hooks {
+            work.hooks = self.checked_hooks(hooks)?;
+        }
         if let Some(retention) = edit.retention {
             work.retention = retention;
         }

@@ -158,6 +158,7 @@ impl Engine {
             let found = self.0.catalog.get::<RunRecord>(record.run.id.bits())?;
             let interrupted = found.filter(|found| found.run.status == RunStatus::Interrupted);
             if let Some(found) = interrupted {
+                self.tell_ended(&found.run).await;
                 self.job_run_ended(&found.run).await;
             }
         }

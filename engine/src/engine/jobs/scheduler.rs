@@ -149,6 +149,7 @@ impl Engine {
                 "made_up_for": decision.run.is_some(),
             });
             self.publish("job.missed", id, &note);
+            self.tell_missed(&record.job, decision.missed).await;
         }
         Ok(())
     }
@@ -176,9 +177,11 @@ impl Engine {
                     "error": crate::model::Problem::from(&error),
                 });
                 self.publish("job.failed", id, &note);
+                self.tell_not_begun(&record.job, &error).await;
                 Ok(())
             }
-            other => other,
+            Ok(()) => self.tell_begun_again(id).await,
+            Err(error) => Err(error),
         }
     }
 

@@ -15,6 +15,7 @@ Examples:
   backstay job add orders shop/orders --cron hourly --keep-last 24 --keep-daily 14
   backstay job add twice shop --cron daily --repository local --repository second
   backstay job add by-hand shop/orders --verify decoded
+  backstay job add quiet shop --cron daily --hook-before pause-app --hook-after resume-app
 
 A schedule has crontab's five fields (minute, hour, day of month, month, day of week), or is a name:
 every_15_minutes, hourly, every_6_hours, daily, weekdays, weekly, monthly, yearly. Without one the
@@ -45,7 +46,7 @@ Examples:
   backstay job edit nightly --keep-last 7 --keep-monthly 12
   backstay job edit nightly --no-schedule
 
-Rules of retention are replaced together: one --keep flag drops the rules there were.")]
+Rules of retention are replaced together: one --keep flag drops the rules there were. So are hooks.")]
     Edit(JobEdit),
 
     /// Run a job now
@@ -154,6 +155,22 @@ pub(crate) struct JobOptions {
     #[arg(long, value_name = "TYPE", value_parser = ["full", "diff", "incr"])]
     pub(crate) r#type: Option<String>,
 
+    /// Call this webhook, a notification target, before each run; may be given several times
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) hook_before: Vec<String>,
+
+    /// Call this webhook after each run, with how it ended; may be given several times
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) hook_after: Vec<String>,
+
+    /// What becomes of a run whose hook before it fails
+    #[arg(long, value_name = "HOW", requires = "hook_before", value_parser = ["abort", "ignore"])]
+    pub(crate) hook_failure: Option<String>,
+
+    /// How long a hook before a run may take; 30 unless told otherwise
+    #[arg(long, value_name = "SECONDS", requires = "hook_before")]
+    pub(crate) hook_timeout: Option<u32>,
+
     /// Only this schema; may be given several times, * and ? match
     #[arg(long, short = 'n', value_name = "SCHEMA")]
     pub(crate) schema: Vec<String>,
@@ -258,6 +275,7 @@ pub(crate) struct JobList {
 
 /// `job edit`
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub(crate) struct JobEdit {
     #[command(flatten)]
     pub(crate) job: JobName,
@@ -277,6 +295,10 @@ pub(crate) struct JobEdit {
     /// Take the schedule away
     #[arg(long, conflicts_with = "cron")]
     pub(crate) no_schedule: bool,
+
+    /// Call no hooks any more
+    #[arg(long, conflicts_with_all = ["hook_before", "hook_after"])]
+    pub(crate) no_hooks: bool,
 
     /// Take every rule of retention away: all backups stay
     #[arg(long)]

@@ -114,6 +114,9 @@ pub(super) fn view(paint: Paint, job: &Job) -> String {
         .fact("keeps", rules(&job.work.retention))
         .maybe("label", job.work.label.clone())
         .maybe("verifies", job.work.verify.map(|level| level.to_string()));
+    for hook in &job.work.hooks {
+        table.fact("hook", format!("{} each run: {}", hook.when, hook.target));
+    }
     if let Some(run) = &job.last_run {
         table
             .fact(

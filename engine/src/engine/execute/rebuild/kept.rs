@@ -1,5 +1,5 @@
 //! What a rebuild takes in besides connections and what was done with them: jobs, drills, people,
-//! settings.
+//! settings, notification targets.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::{Engine, Put};
 use crate::catalog::Record as _;
 use crate::catalog::records::{
     ApiKeyRecord, ConnectionRecord, DrillRecord, EnvironmentRecord, GroupRecord, JobRecord,
-    ProjectRecord, SettingsRecord, UserRecord, environment_key,
+    ProjectRecord, SettingsRecord, TargetRecord, UserRecord, environment_key,
 };
 use crate::engine::exports::{CatalogExport, Portable};
 use crate::error::Result;
@@ -49,7 +49,12 @@ impl Engine {
             }
         }
         let environments = self.take_in_environments(export, task).await?;
-        let left_out = self
+        let mut left_out = 0;
+        // Before the jobs, whose hooks name them.
+        for target in self.kept::<TargetRecord>(export)? {
+            left_out += u64::from(self.put_if_new(target, task).await? == Put::LeftOut);
+        }
+        left_out += self
             .take_in_jobs(export, &environments, report, task)
             .await?;
         Ok(left_out + self.take_in_drills(export, task).await?)

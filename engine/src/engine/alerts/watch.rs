@@ -1,0 +1,303 @@
+//! States that no run shows: jobs without good backups, places that fill up or are gone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures_util::future::join_all;
+
+use super::super::Engine;
+use super::super::jobs::timetable;
+use super::Draft;
+use crate::catalog::Query;
+use crate::catalog::records::{
+    AlertRecord, BackupRecord, ConnectionRecord, DrillRecord, JobRecord, RepositoryRecord, alert,
+    backup, job,
+};
+use crate::error::{Code, Error, Result};
+use crate::ids::{BackupId, ConnectionId, DrillId, JobId, RepositoryId};
+use crate::model::{AlertKind, Job, RunStatus, Severity, Time};
+use crate::notify::Facts;
+use crate::storage::Capacity;
+use crate::units::format_bytes;
+
+/// How late a backup may be before it is missed.
+const LATE: TimeDelta = TimeDelta::minutes(10);
+/// How long a repository may take to answer.
+const ANSWER: Duration = Duration::from_secs(30);
+/// With this part left of the room that a warning begins at, a place is about to be full.
+const CRITICAL_DIVISOR: u64 = 4;
+
+impl Engine {
+    /// Looks at everything now and again and again, until the engine stops.
+    pub(in super::super) async fn keep_watch(self) {
+        let pause = self.0.config.watch_interval;
+        loop {
+            tokio::select! {
+                () = self.0.stopping.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            tokio::select! {
+                () = self.0.stopping.cancelled() => return,
+                () = self.watch() => {}
+            }
+        }
+    }
+
+    /// Looks at everything once.
+    pub(in super::super) async fn watch(&self) {
+        let looks = [
+            ("jobs", self.watch_jobs().await),
+            ("disk", self.watch_disk().await),
+            ("repositories", self.watch_repositories().await),
+            ("alerts", self.close_orphans().await),
+        ];
+        for (what, looked) in looks {
+            if let Err(error) = looked {
+                tracing::error!(error = error.report(), "{what} were not looked at");
+            }
+        }
+    }
+
+    async fn watch_jobs(&self) -> Result<()> {
+        let enabled = Query::newest(usize::MAX).only(job::ENABLED, Some(true));
+        for JobRecord { job, .. } in self.0.catalog.list::<JobRecord>(&enabled)?.records {
+            let subject = job.id.to_string();
+            match self.stale_since(&job)? {
+                None => self.close_alert(AlertKind::BackupStale, &subject).await?,
+                Some(last) => self.raise_alert(self.stale(&job, last, subject)?).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// When a job's last good backup ended (or the job began), if its schedule lets expect another by now.
+    fn stale_since(&self, job: &Job) -> Result<Option<Time>> {
+        let Some(schedule) = &job.schedule else {
+            return Ok(None);
+        };
+        let timetable = timetable(schedule, job.id.bits())?;
+        let newest = Query::newest(1)
+            .only(backup::JOB, Some(job.id))
+            .only(backup::STATUS, Some(RunStatus::Success));
+        let newest = self.0.catalog.list::<BackupRecord>(&newest)?.records.pop();
+        let ended = newest.and_then(|record| record.0.finished_at);
+        let last = ended.unwrap_or(job.created_at);
+        // One scheduled time may be in progress; once the next is past, a backup is missing.
+        let expected = timetable.preview(last, 2);
+        let late = expected
+            .get(1)
+            .is_some_and(|second| self.now() > *second + LATE);
+        Ok(late.then_some(last))
+    }
+
+    fn stale(&self, job: &Job, last: Time, subject: String) -> Result<Draft> {
+        let connection = self
+            .0
+            .catalog
+            .get::<ConnectionRecord>(job.connection_id.bits())?;
+        let connection = connection.map(|record| record.connection);
+        Ok(Draft {
+            kind: AlertKind::BackupStale,
+            severity: Severity::Critical,
+            title: format!("The job {} has no recent good backup", job.name),
+            message: format!(
+                "The last good one is of {}; its schedule lets expect a newer one. See `backstay run list --job {}`",
+                last.format("%Y-%m-%d %H:%M:%S UTC"),
+                job.name
+            ),
+            facts: Facts {
+                project: connection.as_ref().map(|own| own.project.clone()),
+                environment: connection.as_ref().map(|own| own.environment.clone()),
+                connection_id: Some(job.connection_id),
+                connection: connection.map(|own| own.name),
+                job_id: Some(job.id),
+                job: Some(job.name.clone()),
+                ..Facts::default()
+            },
+            subject,
+        })
+    }
+
+    async fn watch_disk(&self) -> Result<()> {
+        let folder = self.0.config.paths.data.clone();
+        let room = tokio::task::spawn_blocking(move || capacity(&folder))
+            .await
+            .map_err(|error| Error::internal("Looking at the disk broke off").because(error))??;
+        let Some(severity) = self.lacks_room(room) else {
+            return self.close_alert(AlertKind::DiskFilling, DISK).await;
+        };
+        self.raise_alert(Draft {
+            kind: AlertKind::DiskFilling,
+            severity,
+            subject: DISK.to_owned(),
+            title: "The disk with the engine's data is nearly full".to_owned(),
+            message: format!(
+                "{} are left of {} at {}",
+                format_bytes(room.free_bytes),
+                format_bytes(room.total_bytes),
+                self.0.config.paths.data.display()
+            ),
+            facts: Facts::default(),
+        })
+        .await
+    }
+
+    /// How bad it is that so much is left, if it is.
+    fn lacks_room(&self, room: Capacity) -> Option<Severity> {
+        let full = u64::from(self.settings().alerts.repository_full_percent);
+        let used = room.total_bytes.saturating_sub(room.free_bytes);
+        let percent = used.saturating_mul(100) / room.total_bytes.max(1);
+        if percent < full {
+            return None;
+        }
+        let critical = 100 - (100 - full) / CRITICAL_DIVISOR;
+        Some(if percent >= critical {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        })
+    }
+
+    async fn watch_repositories(&self) -> Result<()> {
+        let all = self.0.catalog.all::<RepositoryRecord>()?;
+        // Side by side: one that hangs keeps the others waiting only for its own limit.
+        let looked = join_all(all.iter().map(|record| self.watch_repository(record))).await;
+        looked.into_iter().collect()
+    }
+
+    async fn watch_repository(&self, record: &RepositoryRecord) -> Result<()> {
+        let name = &record.repository.name;
+        let subject = record.repository.id.to_string();
+        let facts = Facts {
+            repository_id: Some(record.repository.id),
+            repository: Some(name.clone()),
+            ..Facts::default()
+        };
+        let looked = tokio::time::timeout(ANSWER, self.room_of(record)).await;
+        let looked = looked.unwrap_or_else(|_| {
+            let seconds = ANSWER.as_secs();
+            Err(Error::new(
+                Code::StorageFailed,
+                format!("No answer within {seconds} seconds"),
+            ))
+        });
+        let room = match looked {
+            Ok(room) => room,
+            Err(error) => {
+                return self
+                    .raise_alert(Draft {
+                        kind: AlertKind::RepositoryUnreachable,
+                        severity: Severity::Critical,
+                        subject,
+                        title: format!("The repository {name} cannot be reached"),
+                        message: error.report(),
+                        facts,
+                    })
+                    .await;
+            }
+        };
+        self.close_alert(AlertKind::RepositoryUnreachable, &subject)
+            .await?;
+        let lacking = room.and_then(|room| Some((room, self.lacks_room(room)?)));
+        let Some((room, severity)) = lacking else {
+            return self.close_alert(AlertKind::RepositoryFull, &subject).await;
+        };
+        self.raise_alert(Draft {
+            kind: AlertKind::RepositoryFull,
+            severity,
+            subject,
+            title: format!("The place of repository {name} is nearly full"),
+            message: format!(
+                "{} are left of {}. Prune it, keep fewer backups, or give it more room",
+                format_bytes(room.free_bytes),
+                format_bytes(room.total_bytes)
+            ),
+            facts,
+        })
+        .await
+    }
+
+    /// Opens a repository, reads something from it, and asks for its room.
+    async fn room_of(&self, record: &RepositoryRecord) -> Result<Option<Capacity>> {
+        let repository = self.open_repository(record).await?;
+        let storage = repository.storage();
+        // It may have been opened long ago: only reading shows that it is still there.
+        if !super::super::repositories::header_exists(&**storage).await? {
+            return Err(Error::new(
+                Code::RepositoryMissing,
+                "Its place holds no repository any more",
+            )
+            .hint("See whether the right disk is mounted"));
+        }
+        Ok(storage.capacity().await?)
+    }
+
+    /// Closes alerts about what is gone.
+    async fn close_orphans(&self) -> Result<()> {
+        let open = Query::newest(usize::MAX).only(alert::OPEN, Some(true));
+        for AlertRecord(alert) in self.0.catalog.list::<AlertRecord>(&open)?.records {
+            let paused =
+                alert.kind == AlertKind::BackupStale && !self.runs_by_itself(&alert.subject)?;
+            if paused || !self.is_there(&alert.subject)? {
+                self.close_alert(alert.kind, &alert.subject).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn runs_by_itself(&self, job: &str) -> Result<bool> {
+        let Ok(id) = job.parse::<JobId>() else {
+            return Ok(false);
+        };
+        let found = self.0.catalog.get::<JobRecord>(id.bits())?;
+        Ok(found.is_some_and(|record| record.job.enabled))
+    }
+
+    /// Whether what an alert is about still exists, as far as that can be told.
+    fn is_there(&self, subject: &str) -> Result<bool> {
+        let catalog = &self.0.catalog;
+        let first = subject.split('/').next().unwrap_or_default();
+        let prefix = first.split('_').next().unwrap_or_default();
+        Ok(match prefix {
+            "con" => match first.parse::<ConnectionId>() {
+                Ok(id) => catalog.get::<ConnectionRecord>(id.bits())?.is_some(),
+                Err(_) => false,
+            },
+            "rep" => match first.parse::<RepositoryId>() {
+                Ok(id) => catalog.get::<RepositoryRecord>(id.bits())?.is_some(),
+                Err(_) => false,
+            },
+            "job" => match first.parse::<JobId>() {
+                Ok(id) => catalog.get::<JobRecord>(id.bits())?.is_some(),
+                Err(_) => false,
+            },
+            "drl" => match first.parse::<DrillId>() {
+                Ok(id) => catalog.get::<DrillRecord>(id.bits())?.is_some(),
+                Err(_) => false,
+            },
+            "bck" => match first.parse::<BackupId>() {
+                Ok(id) => catalog.get::<BackupRecord>(id.bits())?.is_some(),
+                Err(_) => false,
+            },
+            _ => true,
+        })
+    }
+}
+
+/// What stands for the engine's own disk.
+const DISK: &str = "disk";
+
+fn capacity(folder: &Path) -> Result<Capacity> {
+    let stat = rustix::fs::statvfs(folder).map_err(|error| {
+        Error::new(
+            Code::StorageFailed,
+            "The data folder's disk cannot be measured",
+        )
+        .because(error)
+    })?;
+    Ok(Capacity {
+        total_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
+        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+    })
+}

@@ -1,0 +1,274 @@
+//! Notifications: targets, what is told to them, and what became of it.
+
+mod attempt;
+mod change;
+mod outbox;
+mod runs;
+
+pub(super) use outbox::Outbox;
+pub(super) use runs::has_failed;
+
+use super::{Engine, names};
+use crate::catalog::Query;
+use crate::catalog::records::{
+    ConnectionRecord, DeliveryRecord, JobRecord, TargetRecord, delivery, target,
+};
+use crate::error::{Code, Error, Result};
+use crate::ids::{DeliveryId, DeliveryKind, TargetKind as TargetIdKind};
+use crate::model::{
+    Delivery, DeliveryList, HookTime, NotificationEvent, Page, Target, TargetCreate, TargetCreated,
+    TargetEdit, TargetList,
+};
+use crate::notify::events::EVENTS;
+use crate::outbound::Guard;
+use crate::repository::format::digest::hex;
+use crate::secret::{SecretText, random_bytes};
+
+/// Names of the sealed fields.
+pub(super) const URL: &str = "url";
+pub(super) const SECRET: &str = "secret";
+/// Targets there may be: each is looked at for every notification.
+const TARGETS: usize = 200;
+
+impl Engine {
+    /// Notification targets, newest first.
+    pub async fn targets(&self, list: &TargetList) -> Result<Page<Target>> {
+        let query = Query::page(list.limit, list.cursor.as_deref())?.only(target::KIND, list.kind);
+        let page = self.0.catalog.list::<TargetRecord>(&query)?.page(|own| own);
+        let items = page
+            .items
+            .into_iter()
+            .map(|record| self.shown_target(record.target));
+        Ok(Page {
+            items: items.collect::<Result<_>>()?,
+            next_cursor: page.next_cursor,
+        })
+    }
+
+    /// One notification target, by id or name.
+    pub async fn target_named(&self, key: &str) -> Result<Target> {
+        self.shown_target(self.find_target(key)?.target)
+    }
+
+    /// Every event that targets can ask for.
+    pub async fn notification_events(&self) -> Page<NotificationEvent> {
+        let events = EVENTS.iter().map(|event| NotificationEvent {
+            name: event.name.to_owned(),
+            description: event.description.to_owned(),
+        });
+        Page::whole(events.collect())
+    }
+
+    pub(super) fn find_target(&self, key: &str) -> Result<TargetRecord> {
+        self.find::<TargetRecord, TargetIdKind>(key)?
+            .ok_or_else(|| {
+                Error::new(
+                    Code::NotFound,
+                    format!("There is no notification target \"{key}\""),
+                )
+                .hint("`backstay notification list` shows them")
+            })
+    }
+
+    /// The target with the names its limits have at this moment.
+    fn shown_target(&self, mut target: Target) -> Result<Target> {
+        let catalog = &self.0.catalog;
+        target.connections.clear();
+        for id in &target.connection_ids {
+            let found = catalog.get::<ConnectionRecord>(id.bits())?;
+            let name = found.map_or_else(|| id.to_string(), |found| found.connection.name);
+            target.connections.push(name);
+        }
+        target.jobs.clear();
+        for id in &target.job_ids {
+            let found = catalog.get::<JobRecord>(id.bits())?;
+            target
+                .jobs
+                .push(found.map_or_else(|| id.to_string(), |found| found.job.name));
+        }
+        Ok(target)
+    }
+
+    /// Adds a notification target. A webhook without a secret gets one, which is answered here alone.
+    pub async fn add_target(&self, mut create: TargetCreate) -> Result<TargetCreated> {
+        names::check("notification target", &create.name)?;
+        if self.0.catalog.all::<TargetRecord>()?.len() >= TARGETS {
+            return Err(Error::new(
+                Code::Conflict,
+                format!("There are {TARGETS} notification targets, which is the most"),
+            )
+            .hint("Remove one that is not needed"));
+        }
+        let mut signing_secret = None;
+        let empty = |secret: &Option<SecretText>| {
+            secret
+                .as_ref()
+                .is_none_or(|secret| secret.expose().is_empty())
+        };
+        if create.kind == crate::model::TargetKind::Webhook && empty(&create.secret) {
+            let made = format!("whs_{}", hex(&random_bytes::<24>()));
+            signing_secret = Some(made.clone());
+            create.secret = Some(SecretText::new(made));
+        }
+        let name = create.name.clone();
+        let record = self.new_target(create)?;
+        let saved = self.0.catalog.put(record).await.map_err(taken(&name))?;
+        let target = self.shown_target(saved.target)?;
+        self.audit("notification.add", target.id, None::<&()>, Some(&target))
+            .await?;
+        self.publish("notification.added", target.id, &target);
+        Ok(TargetCreated {
+            target,
+            signing_secret,
+        })
+    }
+
+    /// Changes a notification target. What waits for it goes by the new settings.
+    pub async fn edit_target(&self, key: &str, edit: TargetEdit) -> Result<Target> {
+        let found = self.find_target(key)?;
+        let before = self.shown_target(found.target.clone())?;
+        let record = self.edited_target(found, edit)?;
+        let (id, name) = (record.target.id, record.target.name.clone());
+        let saved = self
+            .0
+            .catalog
+            .write(move |tx| {
+                tx.change::<TargetRecord>(id.bits(), |own| {
+                    own.clone_from(&record);
+                    Ok(())
+                })
+            })
+            .await
+            .map_err(taken(&name))?
+            .ok_or_else(|| gone(&name))?;
+        let target = self.shown_target(saved.target)?;
+        self.audit("notification.edit", id, Some(&before), Some(&target))
+            .await?;
+        self.publish("notification.changed", id, &target);
+        Ok(target)
+    }
+
+    /// Removes a notification target and its deliveries. Refused while a job calls it.
+    pub async fn remove_target(&self, key: &str) -> Result<()> {
+        let target = self.shown_target(self.find_target(key)?.target)?;
+        let id = target.id;
+        let what = format!("the notification target \"{}\"", target.name);
+        self.refuse_used_by_job(&what, |job| {
+            let target = id.to_string();
+            job.work.hooks.iter().any(|hook| hook.target == target)
+        })?;
+        self.0
+            .catalog
+            .write(move |tx| tx.remove::<TargetRecord>(id.bits()).map(|_| ()))
+            .await?;
+        self.0.outbox.forget(id);
+        self.remove_deliveries(id, 0).await?;
+        self.audit("notification.remove", id, Some(&target), None::<&()>)
+            .await?;
+        self.publish("notification.removed", id, &target);
+        Ok(())
+    }
+
+    /// What was told to a target, newest first.
+    pub async fn deliveries(&self, key: &str, list: &DeliveryList) -> Result<Page<Delivery>> {
+        let target = self.find_target(key)?.target.id;
+        let query = Query::page(list.limit, list.cursor.as_deref())?
+            .only(delivery::TARGET, Some(target))
+            .only(delivery::STATUS, list.status)
+            .only(delivery::EVENT, list.event.as_ref());
+        let slice = self.0.catalog.list::<DeliveryRecord>(&query)?;
+        Ok(slice.page(|record| record.delivery))
+    }
+
+    /// One delivery with its attempts.
+    pub async fn delivery(&self, key: &str) -> Result<Delivery> {
+        Ok(self.find_delivery(key)?.delivery)
+    }
+
+    fn find_delivery(&self, key: &str) -> Result<DeliveryRecord> {
+        self.find::<DeliveryRecord, DeliveryKind>(key)?
+            .ok_or_else(|| no_delivery(key))
+    }
+
+    /// Begins to deliver once more what was delivered or given up.
+    pub async fn redeliver(&self, key: &str) -> Result<Delivery> {
+        let found = self.find_delivery(key)?.delivery;
+        // Its target may have been removed a moment ago.
+        self.find_target(&found.target_id.to_string())?;
+        let delivery = self.deliver_again(found.id).await?;
+        self.audit_bare("notification.redeliver", delivery.id)
+            .await?;
+        Ok(delivery)
+    }
+
+    pub(super) fn guard(&self) -> Guard {
+        Guard {
+            link_local: self.settings().outbound.allow_metadata_addresses,
+        }
+    }
+
+    /// The hooks of a job as they are kept: targets by id, each a webhook.
+    pub(super) fn checked_hooks(
+        &self,
+        mut hooks: Vec<crate::model::Hook>,
+    ) -> Result<Vec<crate::model::Hook>> {
+        if hooks.len() > HOOKS {
+            return Err(
+                Error::invalid(format!("A job cannot have {} hooks", hooks.len()))
+                    .field("hooks", format!("must be at most {HOOKS}")),
+            );
+        }
+        for hook in &mut hooks {
+            let target = self.find_target(&hook.target)?.target;
+            if target.kind != crate::model::TargetKind::Webhook {
+                return Err(
+                    Error::invalid(format!("\"{}\" is no webhook", target.name)).field(
+                        "hooks",
+                        format!("\"{}\" is a target of kind {}", target.name, target.kind),
+                    ),
+                );
+            }
+            if !(1..=HOOK_SECONDS).contains(&hook.timeout_seconds) {
+                return Err(Error::invalid("A hook cannot take so long").field(
+                    "hooks",
+                    format!("timeout_seconds must be 1 to {HOOK_SECONDS}"),
+                ));
+            }
+            hook.target = target.id.to_string();
+        }
+        // In the order they are called.
+        hooks.sort_by_key(|hook| hook.when != HookTime::Before);
+        Ok(hooks)
+    }
+}
+
+/// Hooks of one job, and how long one may take.
+const HOOKS: usize = 10;
+const HOOK_SECONDS: u32 = 600;
+
+fn gone(name: &str) -> Error {
+    Error::new(
+        Code::NotFound,
+        format!("The notification target \"{name}\" is gone"),
+    )
+}
+
+fn no_delivery(key: &str) -> Error {
+    Error::new(Code::NotFound, format!("There is no delivery \"{key}\""))
+        .hint("`backstay notification deliveries NAME` shows those of a target")
+}
+
+fn deleted(id: DeliveryId) -> Error {
+    no_delivery(&id.to_string())
+}
+
+fn taken(name: &str) -> impl Fn(Error) -> Error {
+    move |error| match error.code() {
+        Code::Conflict => Error::new(
+            Code::Conflict,
+            format!("There is a notification target \"{name}\" already"),
+        )
+        .hint("Choose another name, or change that one with `backstay notification edit`"),
+        _ => error,
+    }
+}
