@@ -124,7 +124,10 @@ fn address(home: &Home) -> SocketAddr {
 }
 
 fn request(method: &str, path: &str, headers: &[&str], body: &str) -> String {
-    let headers: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+    let mut headers = headers.join("\r\n");
+    if !headers.is_empty() {
+        headers.push_str("\r\n");
+    }
     let length = body.len();
     format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\

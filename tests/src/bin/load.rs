@@ -144,7 +144,8 @@ fn fill(home: &Home, arguments: &Arguments) {
             let written = catalog.write(move |tx| {
                 for number in first..last {
                     let BackupRecord(mut copy) = backup.clone();
-                    let age = chrono::TimeDelta::minutes(5) * i32::try_from(number).expect("a small number");
+                    let age = chrono::TimeDelta::minutes(5)
+                        * i32::try_from(number).expect("a small number");
                     copy.created_at -= age;
                     copy.started_at = copy.started_at.map(|at| at - age);
                     copy.finished_at = copy.finished_at.map(|at| at - age);

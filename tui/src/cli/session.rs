@@ -35,7 +35,7 @@ pub(crate) struct Session {
 }
 
 /// The login that is kept for that engine, unless a key is given.
-fn kept(file: &Option<PathBuf>, engine: String, global: &Global) -> Result<(String, Option<Kept>)> {
+fn kept(file: Option<&PathBuf>, engine: String, global: &Global) -> Result<(String, Option<Kept>)> {
     let kept = match file {
         Some(file) => Logins::load(file)
             .map(|logins| logins.get(&engine).cloned())
@@ -62,7 +62,7 @@ impl Session {
         let logins_file = logins::file(&environment);
         if let Some(url) = &global.host {
             let address = Address::parse(url)?;
-            let (engine, kept) = kept(&logins_file, address.url(), &global)?;
+            let (engine, kept) = kept(logins_file.as_ref(), address.url(), &global)?;
             let trusted =
                 |own: &Option<PathBuf>, kept: Option<&PathBuf>| own.clone().or(kept.cloned());
             let ca = trusted(
@@ -97,7 +97,7 @@ impl Session {
             config.socket = std::path::absolute(socket).unwrap_or_else(|_| socket.clone());
         }
         let engine = format!("unix:{}", config.socket.display());
-        let (engine, kept) = kept(&logins_file, engine, &global)?;
+        let (engine, kept) = kept(logins_file.as_ref(), engine, &global)?;
         let token = token(&global, kept)?;
         Ok(Self {
             client: Client::new(Endpoint::Unix(config.socket.clone()), token),

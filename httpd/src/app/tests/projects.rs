@@ -129,7 +129,7 @@ async fn limited_key(surface: &Surface, project: &str) -> String {
 #[tokio::test]
 async fn no_operation_shows_or_touches_what_is_in_another_project() {
     let surface = Surface::new().await;
-    let red = side(&surface.engine, "alpha", "red").await;
+    side(&surface.engine, "alpha", "red").await;
     let blue = side(&surface.engine, "beta", "blue").await;
     let key = limited_key(&surface, "red").await;
     let of_blue = [
@@ -146,7 +146,7 @@ async fn no_operation_shows_or_touches_what_is_in_another_project() {
         let what = format!("{method} {pattern}");
         let shown = match needs {
             Needs::Nothing | Needs::Caller => continue,
-            Needs::Permission(_) | Needs::Socket(_) => {
+            Needs::Permission(_) | Needs::Socket(_) | Needs::Unopened(_) => {
                 let path = format!("/api/v1{}", pattern.replace(['{', '}'], ""));
                 let (status, _) =
                     text(surface.send(request(method, &path, &key), "{}").await).await;

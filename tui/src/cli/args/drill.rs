@@ -163,6 +163,7 @@ pub(crate) struct DrillList {
 }
 
 /// `drill edit`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub(crate) struct DrillEdit {
     #[command(flatten)]

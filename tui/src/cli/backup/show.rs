@@ -156,25 +156,19 @@ fn ladder(table: &mut Table, backup: &Backup) {
     for level in levels {
         let climbed = backup.verified.iter().find(|rung| rung.level == *level);
         let climbed = climbed.map(|rung| time(rung.at));
-        match backup
-            .failed_rung
-            .as_ref()
-            .filter(|own| own.level == *level)
-        {
-            Some(failed) => {
-                let mut text = format!("FAILED {}", time(failed.at));
-                if let Some(climbed) = climbed {
-                    text.push_str(&format!(", last climbed {climbed}"));
-                }
-                if let Some(run) = failed.run_id {
-                    text.push_str(&format!("; see `backstay run show {run}`"));
-                }
-                table.fact(level.as_str(), text).tone(1, Tone::Bad);
+        let failed = backup.failed_rung.as_ref();
+        if let Some(failed) = failed.filter(|own| own.level == *level) {
+            let mut text = format!("FAILED {}", time(failed.at));
+            if let Some(climbed) = climbed {
+                text.push_str(&format!(", last climbed {climbed}"));
             }
-            None => {
-                let text = climbed.unwrap_or_else(|| "never".to_owned());
-                table.fact(level.as_str(), text);
+            if let Some(run) = failed.run_id {
+                text.push_str(&format!("; see `backstay run show {run}`"));
             }
+            table.fact(level.as_str(), text).tone(1, Tone::Bad);
+        } else {
+            let text = climbed.unwrap_or_else(|| "never".to_owned());
+            table.fact(level.as_str(), text);
         }
     }
 }
