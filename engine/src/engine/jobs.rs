@@ -3,7 +3,7 @@
 mod change;
 mod retention;
 mod runs;
-mod scheduler;
+pub(super) mod scheduler;
 
 pub(super) use runs::is_temporary;
 

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::catalog::records::{
     DownloadRecord, LoginRecord, MeasureRecord, RepositoryRecord, RunRecord, run,
 };
-use crate::catalog::{Query, Tx, first_id_at};
+use crate::catalog::{Query, Record as _, Tx, first_id_at};
 use crate::error::{Code, Error, Result};
 use crate::model::{Level, Problem, RunKind, TaskId};
 use crate::monitor::Task;
@@ -138,11 +138,13 @@ impl Engine {
         {
             before = first_id_at(oldest);
         }
-        let newest = catalog.list::<RunRecord>(&Query::newest(1))?.records.pop();
-        let last = newest.map_or(0, |record| record.run.serial);
-        let first_kept = (last + 1).saturating_sub(kept.run_count.into());
-        if let Some(id) = catalog.id_of_serial::<RunRecord>(first_kept)? {
-            before = before.max(id);
+        // System tasks run so often that they would push out what people look for.
+        let kinds = RunKind::ALL.iter().filter(|kind| **kind != RunKind::Task);
+        let count = kept.run_count as usize;
+        let newest = Query::newest(count).any_of(run::KIND, kinds);
+        let newest = catalog.list::<RunRecord>(&newest)?.records;
+        if let Some(last) = newest.last().filter(|_| newest.len() == count) {
+            before = before.max(last.id());
         }
         catalog
             .remove_logs(before, &self.0.runs.in_progress())

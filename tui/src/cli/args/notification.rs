@@ -14,7 +14,7 @@ pub(crate) enum NotificationCommand {
 Examples:
   backstay notification add ops webhook --url https://ops.example.com/backstay
   backstay notification add chat slack --url-file slack.url --event '*.failed'
-  backstay notification add phone ntfy --topic my-backups --event backup.failed --event 'connection.*'
+  backstay notification add phone ntfy --topic my-backups --event '*.failed'
   backstay notification add me telegram --chat-id 1234567 --secret-file bot.token
   backstay notification add push gotify --url https://push.example.com --secret-file app.token
   backstay notification add mail email --mail-host mail.example.com --mail-from backups@example.com \\
