@@ -107,7 +107,16 @@ impl Queue {
         Some(id)
     }
 
-    /// The run has ended.
+    /// The run has ended and needs its database no more; what follows from that is still under way.
+    pub(super) fn free(&mut self, id: RunId) {
+        for entry in &mut self.running {
+            if entry.id == id && !entry.is_task() {
+                entry.key = BusyKey::Own(id);
+            }
+        }
+    }
+
+    /// Everything that follows from the run's end is done too.
     pub(super) fn done(&mut self, id: RunId) {
         self.running.retain(|entry| entry.id != id);
     }

@@ -165,12 +165,15 @@ async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
         Ok(saved) => saved.clone(),
         Err(_) => run,
     };
-    live.end(run.clone());
     {
+        // Whoever hears that it has ended finds its database free.
         let mut state = runs.state.lock();
         state.live.remove(&run.id.bits());
+        state.queue.free(run.id);
         state.totals.ended(&run, live.stages());
     }
+    runs.wake.notify_one();
+    live.end(run.clone());
     runs.announce("run.finished", &run);
     if run.kind == RunKind::Backup && run.status.is_restorable() {
         runs.announce("backup.committed", &run);

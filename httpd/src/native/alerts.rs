@@ -19,7 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists alerts that wait for a person, newest first, or all.
-#[utoipa::path(get, path = "/alerts")]
+#[utoipa::path(get, path = "/alerts", params(AlertList))]
 async fn list(State(app): State<App>, Query(list): Query<AlertList>) -> Answer<Reply<Page<Alert>>> {
     Ok(Reply(app.engine.alerts(&list).await?))
 }

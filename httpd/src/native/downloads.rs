@@ -47,7 +47,10 @@ async fn promise(
     let tls = origin.is_some_and(|Extension(origin)| origin.is_tls());
     let base = match &app.engine.settings().public_url {
         Some(url) => url.clone(),
-        None => own_place(&headers, tls)?,
+        None => {
+            app.engine.backup(&key).await?;
+            own_place(&headers, tls)?
+        }
     };
     let made = app.engine.promise_download(&key, wanted).await?;
     Ok(Reply(DownloadUrl {

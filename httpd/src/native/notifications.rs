@@ -25,7 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists notification targets.
-#[utoipa::path(get, path = "/notifications")]
+#[utoipa::path(get, path = "/notifications", params(TargetList))]
 async fn list(
     State(app): State<App>,
     Query(list): Query<TargetList>,
@@ -84,7 +84,7 @@ async fn test(
 }
 
 /// Lists what a target was told, newest first.
-#[utoipa::path(get, path = "/notifications/{id}/deliveries")]
+#[utoipa::path(get, path = "/notifications/{id}/deliveries", params(DeliveryList))]
 async fn deliveries(
     State(app): State<App>,
     Path(key): Path<String>,

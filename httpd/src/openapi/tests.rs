@@ -99,13 +99,18 @@ fn lists_say_how_to_go_on() {
     const WHOLE: &[&str] = &[
         "/permissions",
         "/system-tasks",
+        "/notifications/events",
+        "/environments/{id}/pitr",
         "/jobs/cron-presets",
         "/repositories/{id}/keys",
         "/repositories/{id}/trash",
+        "/backups/calendar",
+        "/backups/trends",
         "/backups/{id}/log",
         "/runs/{id}/log",
     ];
     let document = document();
+    let mut endless = Vec::new();
     for (method, path, operation) in operations(&document) {
         let schema = &operation["responses"]["200"]["content"]["application/json"]["schema"];
         let is_list = schema["$ref"]
@@ -113,11 +118,13 @@ fn lists_say_how_to_go_on() {
             .is_some_and(|it| it.ends_with("Page"));
         let below = path.strip_prefix("/api/v1").unwrap();
         if method == "GET" && is_list && !WHOLE.contains(&below) {
-            let parameters = operation["parameters"].as_array().unwrap();
-            let names: Vec<_> = parameters.iter().map(|it| it["name"].as_str()).collect();
-            assert!(names.contains(&Some("cursor")), "{path}: {names:?}");
+            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+            if !parameters.any(|it| it["name"] == "cursor") {
+                endless.push(path.clone());
+            }
         }
     }
+    assert!(endless.is_empty(), "{endless:?}");
 }
 
 #[test]

@@ -100,6 +100,14 @@ POST /drills | /drills | drill.add | {"name":"d","connection":"one"}
 PATCH /drills/{id} | /drills/d | drill.edit | {"enabled":false}
 PUT /drills/{id} | /drills/d | drill.edit | {"enabled":true}
 POST /drills/{id}/run | elsewhere
+POST /alerts/{id}/read | elsewhere
+POST /alerts/{id}/dismiss | elsewhere
+POST /notifications | /notifications | notification.add | {"name":"n","kind":"ntfy","topic":"t"}
+PATCH /notifications/{id} | /notifications/n | notification.edit | {"enabled":false}
+PUT /notifications/{id} | /notifications/n | notification.edit | {"enabled":true}
+POST /notifications/{id}/test | elsewhere
+POST /deliveries/{id}/redeliver | elsewhere
+DELETE /notifications/{id} | /notifications/n | notification.remove
 DELETE /drills/{id} | /drills/d | drill.remove
 "#;
 

@@ -69,6 +69,7 @@ fn filled(pattern: &str, side: &Side) -> (String, bool) {
         ["runs", ..] => (side.run.as_str(), true),
         ["jobs", ..] => (side.job.as_str(), true),
         ["restores", ..] => ("rst_00000000000000000000000001", false),
+        ["alerts", ..] => ("alr_00000000000000000000000001", false),
         ["repositories", ..] => ("local", true),
         ["projects", ..] => (side.project.as_str(), true),
         ["environments", ..] => (side.environment.as_str(), true),

@@ -17,13 +17,13 @@ Examples:
   backstay notification add phone ntfy --topic my-backups --event '*.failed'
   backstay notification add me telegram --chat-id 1234567 --secret-file bot.token
   backstay notification add push gotify --url https://push.example.com --secret-file app.token
-  backstay notification add mail email --mail-host mail.example.com --mail-from backups@example.com \\
-      --mail-to ops@example.com --mail-user backups --secret-file mail.password
+  backstay notification add mail email --mail-host mail.example.com --mail-to ops@example.com \\
+      --mail-from backups@example.com --mail-user backups --secret-file mail.password
 
-Kinds are webhook, email, slack, discord, telegram, ntfy and gotify. Requests of a webhook are signed;
-its secret is made here and shown once unless --secret-file gives one. --url of telegram and ntfy
-names a server other than the public one. `notification events` lists the events and placeholders go
-in braces: --title '{connection}: {title}'.")]
+Kinds are webhook, email, slack, discord, telegram, ntfy and gotify. Requests of a webhook are
+signed; its secret is made here and shown once unless --secret-file gives one. --url of telegram and
+ntfy names a server other than the public one. `notification events` lists the events, and the
+placeholders that go in braces: --title '{connection}: {title}'.")]
     Add(NotificationAdd),
 
     /// List notification targets, newest first
