@@ -45,12 +45,10 @@ async fn promise(
     Json(wanted): Json<ExportRequest>,
 ) -> Answer<Reply<DownloadUrl>> {
     let tls = origin.is_some_and(|Extension(origin)| origin.is_tls());
+    app.engine.backup(&key).await?;
     let base = match &app.engine.settings().public_url {
         Some(url) => url.clone(),
-        None => {
-            app.engine.backup(&key).await?;
-            own_place(&headers, tls)?
-        }
+        None => own_place(&headers, tls)?,
     };
     let made = app.engine.promise_download(&key, wanted).await?;
     Ok(Reply(DownloadUrl {
