@@ -35,8 +35,10 @@ pub(crate) fn complete(described: OpenApi) -> Value {
     });
     document["servers"] = json!([{ "url": "/" }]);
     gather_schemas(&mut document);
+    open_flattened(&mut document);
     rules::apply(&mut document);
     examples::fill(&mut document);
+    bound_unsigned(&mut document);
     document
 }
 
@@ -56,6 +58,45 @@ fn gather_schemas(document: &mut Value) {
         known.extend(found);
     } else {
         components["schemas"] = Value::Object(found);
+    }
+}
+
+/// Writes out what a schema takes over from one that allows nothing else: together they allow more.
+fn open_flattened(document: &mut Value) {
+    let components = document["components"].clone();
+    for schema in values_of(&mut document["components"]["schemas"]) {
+        let parts = schema.get_mut("allOf").and_then(Value::as_array_mut);
+        for part in parts.into_iter().flatten() {
+            let whole = rules::resolved(part, &components);
+            if whole["additionalProperties"] == false {
+                let mut opened = whole.clone();
+                opened
+                    .as_object_mut()
+                    .and_then(|it| it.remove("additionalProperties"));
+                *part = opened;
+            }
+        }
+    }
+}
+
+/// Numbers that are never negative reach further than the signed ones they are described as.
+fn bound_unsigned(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            let is_unsigned = members.get("minimum").is_some_and(|it| *it == 0);
+            let wide = match members.get("format").and_then(Value::as_str) {
+                Some("int32") if is_unsigned => Some(("uint32", u64::from(u32::MAX))),
+                Some("int64") if is_unsigned => Some(("uint64", u64::MAX)),
+                _ => None,
+            };
+            if let Some((format, maximum)) = wide {
+                members.insert("format".to_owned(), json!(format));
+                members.entry("maximum").or_insert(json!(maximum));
+            }
+            members.values_mut().for_each(bound_unsigned);
+        }
+        Value::Array(items) => items.iter_mut().for_each(bound_unsigned),
+        _ => {}
     }
 }
 

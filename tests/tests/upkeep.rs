@@ -296,7 +296,8 @@ fn a_download_is_spent_once_and_goes_on_where_it_broke_off() {
         assert_eq!(behind.status, 416, "{}", behind.head);
         let begun = wait_for("a download to begin", Duration::from_mins(1), || {
             let mut stream = send(&home, &path, "");
-            let mut first = [0; 1000];
+            // An answer that it is busy is short.
+            let mut first = [0; 12];
             stream.read_exact(&mut first).unwrap();
             first.starts_with(b"HTTP/1.0 200").then_some(stream)
         });
