@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use backstay_engine::access::scope::{self, acting_as};
 use backstay_engine::model::StopRequest;
 use backstay_engine::{Engine, Error, Result};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -98,6 +98,8 @@ pub async fn serve(engine: Engine, surface: Surface) -> Result<()> {
         patience: Some(config.listen.client_timeout).filter(|limit| !limit.is_zero()),
         grace: GRACE,
     };
+    // Before anybody can be answered: who was answered may tell the daemon to stop.
+    let signals = StopSignals::listen()?;
     let endpoints = surface.bind(config).await?;
     let stop = CancellationToken::new();
     let router = app(engine.clone(), stop.clone());
@@ -112,7 +114,7 @@ pub async fn serve(engine: Engine, surface: Surface) -> Result<()> {
             stop.clone(),
         ));
     }
-    let signals = tokio::spawn(stop_on_signals(engine.clone()));
+    let signals = tokio::spawn(signals.stop(engine.clone()));
     systemd::notify("READY=1");
     engine.stopped().await;
     systemd::notify("STOPPING=1");
@@ -124,24 +126,36 @@ pub async fn serve(engine: Engine, surface: Surface) -> Result<()> {
     Ok(())
 }
 
-async fn stop_on_signals(engine: Engine) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) else {
-        tracing::error!("Could not listen for signals");
-        return;
-    };
-    let mut now = false;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> Result<StopSignals> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Error::internal("The daemon cannot listen for signals").because(error)
+            })
+        };
+        Ok(StopSignals {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn stop(mut self, engine: Engine) {
+        let mut now = false;
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            tracing::info!(now, "told to stop");
+            systemd::notify("STOPPING=1");
+            engine.stop(&StopRequest { now });
+            now = true;
         }
-        tracing::info!(now, "told to stop");
-        systemd::notify("STOPPING=1");
-        engine.stop(&StopRequest { now });
-        now = true;
     }
 }
 
