@@ -21,6 +21,7 @@ use backstay_engine::ids::{BackupId, JobId};
 use backstay_engine::vault::{Vault, load_master_key};
 use backstay_tests::engine::Home;
 use backstay_tests::postgres::Server;
+use backstay_tests::process::wait_for;
 
 /// Connections that share the rate.
 const CLIENTS: u32 = 8;
@@ -126,11 +127,11 @@ fn main() {
 /// Copies the one backup and the one job that there are until there are enough of them.
 fn fill(home: &Home, arguments: &Arguments) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let config = Config::in_home(home.folder());
+    let path = config.paths.data.join("catalog.redb");
     runtime.block_on(async {
-        let config = Config::in_home(home.folder());
         let clock: SharedClock = Arc::new(SystemClock);
         let vault = Vault::new(&load_master_key(&config, true).expect("the key")).expect("a vault");
-        let path = config.paths.data.join("catalog.redb");
         let catalog = Catalog::open(&path, vault, &clock)
             .await
             .expect("the catalog");
@@ -172,6 +173,11 @@ fn fill(home: &Home, arguments: &Arguments) {
             Ok(())
         });
         written.await.expect("jobs are written");
+    });
+    // The catalog's thread lets go of the file a moment after the last handle.
+    let file = std::fs::File::open(&path).expect("the catalog");
+    wait_for("the catalog to be free", Duration::from_mins(1), || {
+        file.try_lock().ok()
     });
 }
 
