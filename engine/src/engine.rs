@@ -46,6 +46,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +57,7 @@ use crate::error::Result;
 use crate::event::EventBus;
 use crate::model::{StopRequest, Time};
 use crate::runs::Runs;
+use crate::workers::Workers;
 use pool::Pool;
 
 /// A running engine.
@@ -71,6 +73,7 @@ struct Inner {
     events: Arc<EventBus>,
     catalog: Catalog,
     runs: Arc<Runs>,
+    workers: Handle,
     pool: Pool,
     stopping: CancellationToken,
     stopped: CancellationToken,
@@ -94,7 +97,12 @@ impl Engine {
     /// Opens catalog, keys and repositories, makes them at the first start, marks runs that a
     /// crash left behind, and begins to work off the queue.
     pub async fn open(config: Config, clock: SharedClock) -> Result<Self> {
-        opening::open(config, clock).await
+        opening::open(config, clock, Handle::current()).await
+    }
+
+    /// The same with threads of their own for what runs do; they have to outlive the engine.
+    pub async fn open_with(config: Config, clock: SharedClock, workers: &Workers) -> Result<Self> {
+        opening::open(config, clock, workers.handle()).await
     }
 
     /// The configuration it runs with.

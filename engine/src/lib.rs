@@ -28,6 +28,7 @@ pub mod storage;
 mod transport;
 pub mod units;
 pub mod vault;
+pub mod workers;
 
 pub use engine::{Engine, Export, FirstAdministrator, Prepared};
 pub use error::{Code, Error, Result};

@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -93,6 +94,7 @@ pub struct Runs {
     state: Mutex<State>,
     wake: Notify,
     tasks: TaskTracker,
+    workers: Handle,
     stopping: CancellationToken,
 }
 
@@ -123,12 +125,13 @@ struct State {
 }
 
 impl Runs {
-    /// An empty queue.
+    /// An empty queue, whose runs work on `workers`.
     pub fn new(
         catalog: Catalog,
         events: Arc<EventBus>,
         clock: SharedClock,
         config: &Config,
+        workers: Handle,
         stopping: CancellationToken,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -139,6 +142,7 @@ impl Runs {
             state: Mutex::default(),
             wake: Notify::new(),
             tasks: TaskTracker::new(),
+            workers,
             stopping,
         })
     }

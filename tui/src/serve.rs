@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use backstay_engine::clock::SystemClock;
 use backstay_engine::config::Config;
+use backstay_engine::workers::Workers;
 use backstay_engine::{Engine, Result};
 use backstay_httpd::Surface;
 
@@ -32,7 +33,8 @@ pub(crate) async fn serve(config: Config, start: Start) -> Result<()> {
     // Before anything is opened: a mistake in addresses or certificates ends it here.
     let surface = Surface::prepare(&config)?;
     let serves_network = surface.serves_network(&config);
-    let engine = Engine::open(config, Arc::new(SystemClock)).await?;
+    let workers = Workers::start()?;
+    let engine = Engine::open_with(config, Arc::new(SystemClock), &workers).await?;
     // An engine that was started by the way writes its output into a log, which is no place for it.
     if start.password_file.is_some() || (serves_network && !start.detached) {
         first_administrator(&engine, start.password_file.as_deref()).await?;

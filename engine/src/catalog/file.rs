@@ -18,7 +18,7 @@ use crate::secret::random_bytes;
 use crate::storage::local::rename_new;
 
 /// Memory for redb's page cache.
-pub(super) const CACHE_BYTES: usize = 32 << 20;
+pub(super) const CACHE_BYTES: usize = 16 << 20;
 
 /// Opens the file after `prepare` has brought it up to date. A new one appears only once it is
 /// prepared, so that a crash in between leaves nothing that looks like a damaged catalog.

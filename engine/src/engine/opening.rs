@@ -4,6 +4,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +29,7 @@ use crate::vault::{Vault, load_master_key};
 const LOCAL: &str = "local";
 pub(super) const CATALOG: &str = "catalog.redb";
 
-pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
+pub(super) async fn open(config: Config, clock: SharedClock, workers: Handle) -> Result<Engine> {
     for folder in [
         &config.paths.data,
         &config.paths.cache,
@@ -47,6 +48,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         Arc::clone(&events),
         Arc::clone(&clock),
         &config,
+        workers.clone(),
         stopping.clone(),
     );
     let due = Due::new(&config.paths.data);
@@ -59,6 +61,7 @@ pub(super) async fn open(config: Config, clock: SharedClock) -> Result<Engine> {
         events,
         catalog,
         runs,
+        workers,
         pool: Pool::default(),
         stopping,
         stopped: CancellationToken::new(),

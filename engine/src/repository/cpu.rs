@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::codec::Scratch;
 use crate::error::{Error, Result};
+use crate::workers::give_way;
 
 type Job = Box<dyn FnOnce(&mut Scratch) + Send>;
 
@@ -45,7 +46,10 @@ impl CpuPool {
             let queue = Arc::clone(&pool.queue);
             std::thread::Builder::new()
                 .name(format!("chunks-{number}"))
-                .spawn(move || work(&queue))
+                .spawn(move || {
+                    give_way();
+                    work(&queue);
+                })
                 .map_err(|error| Error::internal("Cannot start a thread").because(error))?;
         }
         Ok(pool)

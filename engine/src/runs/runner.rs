@@ -59,7 +59,8 @@ async fn begin_and_end(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId
     let longest = record.max_runtime_seconds().map(Duration::from_secs);
     let executing = {
         let executor = Arc::clone(executor);
-        tokio::spawn(async move { executor.execute(record, credentials, task).await })
+        runs.workers
+            .spawn(async move { executor.execute(record, credentials, task).await })
     };
     let outcome = watch_over(runs, &live, executing, longest).await;
     let ended = end(runs, &live, outcome).await?;

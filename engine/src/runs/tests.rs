@@ -125,7 +125,14 @@ impl Fixture {
         };
         let stop = CancellationToken::new();
         let events = EventBus::new(Arc::clone(&clock));
-        let runs = Runs::new(catalog.clone(), events, clock, &config, stop.clone());
+        let runs = Runs::new(
+            catalog.clone(),
+            events,
+            clock,
+            &config,
+            tokio::runtime::Handle::current(),
+            stop.clone(),
+        );
         Engine {
             runs,
             actor: Arc::default(),

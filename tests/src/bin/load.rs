@@ -103,25 +103,55 @@ fn main() {
     });
     print_idle(&mut home);
 
-    let alone: Vec<f64> = (0..arguments.rounds).map(|_| backup(&home)).collect();
-    let mut beside = Vec::new();
-    let mut latencies: BTreeMap<String, Vec<Duration>> = BTreeMap::new();
+    let answered = load_alone(&mut home, &target, &arguments);
+    let (mut alone, mut beside) = (Vec::new(), Vec::new());
+    let mut latencies = Latencies::new();
     for _ in 0..arguments.rounds {
+        alone.extend(backups(&home, arguments.seconds));
         let done = Arc::new(AtomicBool::new(false));
         let load = ask(&target, &arguments, &done);
-        beside.push(backup(&home));
+        beside.extend(backups(&home, arguments.seconds));
         done.store(true, Ordering::Relaxed);
-        for (path, all) in load.join().expect("the load") {
-            latencies.entry(path).or_default().extend(all);
-        }
+        merge(&mut latencies, load.join().expect("the load"));
     }
+    println!("{answered}\n");
     print(&latencies, &arguments);
+    let counts = (alone.len(), beside.len());
     let (alone, beside) = (median(alone), median(beside));
     println!(
-        "\nA backup of {} rows takes {alone:.2} s alone and {beside:.2} s beside the load: {:+.1} %.",
+        "\nA backup of {} rows takes {alone:.2} s alone (median of {}) and {beside:.2} s beside the load (of {}): \
+         {:+.1} %.",
         arguments.rows,
+        counts.0,
+        counts.1,
         (beside / alone - 1.0) * 100.0
     );
+}
+
+/// What the load takes when nothing else goes on.
+fn load_alone(home: &mut Home, target: &Arc<Target>, arguments: &Arguments) -> String {
+    let id = home.engine().id();
+    let before = ticks(id);
+    let done = Arc::new(AtomicBool::new(true));
+    let mut found: Vec<Duration> = ask(target, arguments, &done)
+        .join()
+        .expect("the load")
+        .into_values()
+        .flatten()
+        .collect();
+    let spent = ticks(id) - before;
+    found.sort();
+    format!(
+        "Without a backup: p99 {:.2} ms; the engine is busy for {:.1} % of one core.",
+        found[(found.len() - 1) * 99 / 100].as_secs_f64() * 1e3,
+        spent as f64 / arguments.seconds as f64
+    )
+}
+
+fn merge(into: &mut Latencies, found: Latencies) {
+    for (path, all) in found {
+        into.entry(path).or_default().extend(all);
+    }
 }
 
 /// Copies the one backup and the one job that there are until there are enough of them.
@@ -261,9 +291,7 @@ fn ask(
             .collect();
         let mut all = Latencies::new();
         for client in clients {
-            for (path, found) in client.join().expect("a client") {
-                all.entry(path).or_default().extend(found);
-            }
+            merge(&mut all, client.join().expect("a client"));
         }
         all
     })
@@ -299,28 +327,36 @@ fn exchange(stream: &mut TcpStream, path: &str, key: &str) {
     }
 }
 
-fn backup(home: &Home) -> f64 {
-    let done = home.json(&["backup", "run", "main/shop"]);
-    done["duration_ms"].as_f64().expect("a duration") / 1e3
+/// Backups one after the other for as long, and what each took, in seconds.
+fn backups(home: &Home, seconds: u64) -> Vec<f64> {
+    let start = Instant::now();
+    let mut taken = Vec::new();
+    while start.elapsed() < Duration::from_secs(seconds) {
+        let done = home.json(&["backup", "run", "main/shop"]);
+        taken.push(done["duration_ms"].as_f64().expect("a duration") / 1e3);
+    }
+    taken
+}
+
+/// The processor time it has used, in hundredths of a second.
+fn ticks(id: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("its statistics");
+    let (_, fields) = stat.rsplit_once(')').expect("its name");
+    let fields: Vec<_> = fields.split_whitespace().collect();
+    // utime and stime, proc_pid_stat(5)
+    [11, 12]
+        .iter()
+        .filter_map(|&at| fields[at].parse::<u64>().ok())
+        .sum()
 }
 
 /// What the engine takes when nobody asks anything.
 fn print_idle(home: &mut Home) {
     let id = home.engine().id();
     std::thread::sleep(Duration::from_secs(5));
-    let ticks = || {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).expect("its statistics");
-        let (_, fields) = stat.rsplit_once(')').expect("its name");
-        let fields: Vec<_> = fields.split_whitespace().collect();
-        // utime and stime, proc_pid_stat(5)
-        [11, 12]
-            .iter()
-            .filter_map(|&at| fields[at].parse::<u64>().ok())
-            .sum::<u64>()
-    };
-    let before = ticks();
+    let before = ticks(id);
     std::thread::sleep(Duration::from_secs(30));
-    let spent = ticks() - before;
+    let spent = ticks(id) - before;
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("its status");
     let resident = status
         .lines()

@@ -265,7 +265,8 @@ impl Prepared {
         let stop = task.cancel.clone().drop_guard();
         let (sender, blocks) = mpsc::channel(BLOCKS);
         let (repository, archive) = (self.repository.clone(), Arc::clone(&self.archive));
-        tokio::spawn(make(repository, archive, self.plan, task, sender));
+        let work = make(repository, archive, self.plan, task, sender);
+        self.engine.0.workers.spawn(work);
         Export {
             blocks,
             skip: 0,
