@@ -49,6 +49,11 @@ const MAX_DELETE_PERCENT: u8 = 50;
 impl Policy {
     /// Refuses what cannot be meant.
     pub fn check(&self) -> Result<()> {
+        self.refuse_zeros()?;
+        self.check_rules()
+    }
+
+    fn check_rules(&self) -> Result<()> {
         self.zone()?;
         if self.max_delete_percent.is_some_and(|percent| percent > 100) {
             return Err(Error::invalid("`max_delete_percent` is more than 100"));
@@ -59,6 +64,25 @@ impl Policy {
                     "The tier `{name}` says neither `keep` nor `days`"
                 ))
                 .hint("Give it one of them, or leave the tier out"));
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse_zeros(&self) -> Result<()> {
+        let numbers = [
+            ("keep_last", self.keep_last),
+            ("keep_last_full", self.keep_last_full),
+            ("keep_last_incremental", self.keep_last_incremental),
+            ("keep_within_days", self.keep_within_days),
+        ];
+        let of_tiers = self
+            .tiers()
+            .flat_map(|(name, tier)| [(name, tier.keep), (name, tier.days)]);
+        for (name, number) in numbers.into_iter().chain(of_tiers) {
+            if number == Some(0) {
+                return Err(Error::invalid(format!("The rule `{name}` keeps nothing"))
+                    .hint("Leave the rule out, or give it a number from 1"));
             }
         }
         Ok(())
@@ -95,7 +119,7 @@ impl Policy {
 
     /// What the policy makes of `backups` at `now`.
     pub fn apply(&self, backups: &[Candidate], now: Time) -> Result<Outcome> {
-        self.check()?;
+        self.check_rules()?;
         let zone = self.zone()?;
         let mut newest: Vec<&Candidate> = backups.iter().collect();
         newest.sort_unstable_by_key(|backup| std::cmp::Reverse((backup.at, backup.id)));

@@ -227,6 +227,12 @@ impl Text {
     }
 
     fn repositories(&mut self, figures: &Figures) {
+        let name = "backstay_repository_up";
+        let help = "Whether it could be reached when it was last looked at.";
+        self.head(name, "gauge", help);
+        for (repository, up) in &figures.reachable {
+            self.value(name, &[("repository", repository)], u64::from(*up));
+        }
         let all: [(&str, &str, OfRepository); 6] = [
             (
                 "backstay_repository_size_bytes",

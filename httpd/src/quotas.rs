@@ -29,6 +29,9 @@ const SWEEP_EVERY: u32 = 4096;
 /// Where passwords are tried.
 const TRIALS: [&str; 2] = ["/api/v1/auth/login", "/api/v1/auth/password"];
 
+/// Load balancers ask it often, for everybody behind them.
+const HEALTH: &str = "/api/v1/health";
+
 type Counter<K> = RateLimiter<K, HashMapStateStore<K>, DefaultClock, StateInformationMiddleware>;
 
 /// All counters; clones share them. Other settings begin to count anew.
@@ -123,7 +126,7 @@ impl Quotas {
         let Some(address) = origin.and_then(Origin::address).map(network) else {
             return Ok(None);
         };
-        if !settings.enabled {
+        if !settings.enabled || request.uri().path() == HEALTH {
             return Ok(None);
         }
         let counters = self.counters(settings);

@@ -196,7 +196,23 @@ fn one_read_feeds_every_repository() {
         // Each repository has keys of its own, for chunks and for the hashes of rows.
         home.ok(&["backup", "verify", text(&backup["id"])]);
     }
-    let third = text(&made[2]["id"]);
+    let run = home.json(&["run", "show", text(&made[0]["run_id"])]);
+    let sum = |field: &str| {
+        made.iter()
+            .map(|own| own[field].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert_eq!(run["progress"]["stored_bytes"], sum("stored_bytes"));
+    assert_eq!(run["progress"]["read_bytes"], made[0]["source_bytes"]);
+    let trends = home.json(&["backup", "trends"]);
+    let today = trends["items"].as_array().unwrap().last().unwrap();
+    assert_eq!(today["stored_bytes"], sum("stored_bytes"), "{trends}");
+    // Rows of different repositories cannot be compared by hash; nothing is called changed for that.
+    let (first, third) = (text(&made[0]["id"]), text(&made[2]["id"]));
+    let between = home.json(&["backup", "diff", third, first]);
+    assert_eq!(between["contents_compared"], false);
+    assert_eq!(between["items"].as_array().unwrap().len(), 0, "{between}");
+    assert_eq!(home.run(&["backup", "diff", third]).code, Some(3));
     assert_eq!(made[2]["repository"], "third");
     home.ok(&["restore", "run", third, "--database", "again"]);
     server
@@ -342,7 +358,10 @@ fn a_pin_counts_in_the_preview_until_it_expires_and_the_cap_takes_a_confirmation
         .map(|_| text(&home.json(&["job", "run", "often"])["id"]).to_owned())
         .collect();
     home.ok(&["backup", "pin", &made[0], "--until", "2099-01-01"]);
-    home.ok(&["backup", "pin", &made[1], "--until", "2020-01-01"]);
+    let past = home.run(&["backup", "pin", &made[1], "--until", "2020-01-01"]);
+    assert_eq!(past.code, Some(2), "{}{}", past.out, past.err);
+    let none = home.run(&["job", "edit", "often", "--keep-last", "0"]);
+    assert!(none.err.contains("keeps nothing"), "{}", none.err);
     home.ok(&["job", "edit", "often", "--keep-last", "1"]);
     let preview = home.json(&["job", "preview", "often", "--retention"]);
     let fate = |id: &str| {

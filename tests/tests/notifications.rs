@@ -523,6 +523,11 @@ fn alerts_are_opened_once_and_close_themselves() {
     std::fs::rename(&place, &away).unwrap();
     let open = alert(&home, "repository_unreachable");
     assert_eq!(open["repository"], "second");
+    let health = home.json(&["api", "GET", "/api/v1/health"]);
+    assert_eq!(
+        (&health["status"], &health["repositories"]),
+        (&json!("degraded"), &json!("degraded"))
+    );
     wait_for("the news", PATIENCE, || {
         (events("repository.unreachable") == 1).then_some(())
     });

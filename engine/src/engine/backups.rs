@@ -226,6 +226,12 @@ impl Engine {
                 None => return Err(error),
             },
         };
+        if create.database.as_deref() == Some("") {
+            return Err(Error::invalid("The name of the database is empty").field(
+                "database",
+                "is empty; leave it out for every selected database",
+            ));
+        }
         let database = create
             .database
             .clone()

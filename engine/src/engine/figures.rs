@@ -32,6 +32,9 @@ impl Engine {
         };
         for record in catalog.all::<RepositoryRecord>()? {
             let id = record.repository.id.bits();
+            let up = self.is_reachable(&record.repository.id);
+            let name = record.repository.name.clone();
+            figures.reachable.push((name, up));
             if let Some(measure) = catalog.get::<MeasureRecord>(id)? {
                 let measured = (record.repository.name, measure.stats);
                 figures.repositories.push(measured);

@@ -16,7 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{JobId, JobKind};
 use crate::model::{
     CronPreset, CronPreview, CronPreviewRequest, Job, JobClone, JobCreate, JobEdit, JobList,
-    JobRun, JobSchedule, Page, RunKind, Time,
+    JobRun, JobSchedule, Page, RunKind, RunStatus, Time,
 };
 use crate::schedule::cron::PRESETS;
 use crate::schedule::{Cron, Decision, Timetable};
@@ -26,6 +26,9 @@ const DAY_SECONDS: u32 = 24 * 60 * 60;
 /// Starts a preview answers when the caller does not say, and at most.
 const PREVIEWED: u32 = 10;
 const PREVIEWED_MAX: u32 = 100;
+/// Runs of one job that began together, as far as one that failed is looked for, and how near that is.
+const ROUND: usize = 50;
+const TOGETHER: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 
 /// A schedule, ready to be asked. The seed spreads the starts of several.
 pub(super) fn timetable(schedule: &JobSchedule, seed: u128) -> Result<Timetable> {
@@ -139,17 +142,39 @@ impl Engine {
             };
             job.next_run_at = [retry, next].into_iter().flatten().min();
         }
-        let newest = Query::newest(1)
+        job.last_run = self.last_round(&job)?;
+        Ok(job)
+    }
+
+    /// The newest run, or the one that went worst of those begun with it: one that failed is not to be hidden
+    /// by its neighbours.
+    fn last_round(&self, job: &Job) -> Result<Option<JobRun>> {
+        let at_once = if job.work.databases.len() == 1 {
+            1
+        } else {
+            ROUND
+        };
+        let newest = Query::newest(at_once)
             .only(run::JOB, Some(job.id))
             .only(run::KIND, Some(RunKind::Backup));
-        let newest = catalog.list::<RunRecord>(&newest)?.records.pop();
-        job.last_run = newest.map(|RunRecord { run, .. }| JobRun {
+        let newest = self.0.catalog.list::<RunRecord>(&newest)?.records;
+        let Some(begun) = newest.first().map(|record| record.run.created_at) else {
+            return Ok(None);
+        };
+        let round = newest
+            .into_iter()
+            .map(|record| record.run)
+            .take_while(|run| begun - run.created_at < TOGETHER);
+        let worst = round.min_by_key(|run| {
+            let well = !run.status.is_final() || run.status == RunStatus::Success;
+            (run.status != RunStatus::Failed, well)
+        });
+        Ok(worst.map(|run| JobRun {
             run_id: run.id,
             status: run.status,
             created_at: run.created_at,
             finished_at: run.finished_at,
-        });
-        Ok(job)
+        }))
     }
 
     /// Adds a job. Its first scheduled run is the next one from now on.

@@ -34,6 +34,12 @@ impl Engine {
         trigger: Trigger,
     ) -> Result<Started> {
         refuse_impossible(&create)?;
+        if create.database.as_deref() == Some("") {
+            return Err(Error::invalid("The name of the database is empty").field(
+                "database",
+                "is empty; leave it out for one that is named for you",
+            ));
+        }
         let (spelling, backup) = (backup, self.restorable_backup(backup)?);
         let connection = self.restore_target(&backup, &create)?;
         let mut plan = self.plan_of_refusing(&backup, &connection, &create).await?;

@@ -3,15 +3,17 @@
 use tokio::sync::watch;
 
 use super::Engine;
-use crate::catalog::records::{RunRecord, run};
+use crate::catalog::records::{BackupRecord, RunRecord, run};
 use crate::catalog::{Owner, Query};
 use crate::error::{Error, Result};
-use crate::ids::RepositoryId;
+use crate::ids::{ConnectionId, RepositoryId};
 use crate::model::{LogLine, LogQuery, Page, Run, RunKind, RunList};
 
 /// Lines of a log answered at once, at most and when the caller does not say.
 const MAX_LINES: u32 = 1000;
 const DEFAULT_LINES: u32 = 200;
+/// Backups looked through at most for the name of a connection that was removed.
+const LOOKED_THROUGH: usize = 10_000;
 
 /// Follows one run.
 #[derive(Debug)]
@@ -124,12 +126,26 @@ impl Engine {
         let Some(key) = key.filter(|key| !key.is_empty()) else {
             return Ok(None);
         };
-        match self.find_connection(key) {
-            Ok(record) => Ok(Some(record.connection.id.to_string())),
-            Err(error) => match key.parse::<crate::ids::ConnectionId>() {
-                Ok(id) if self.may_see(&Owner::Engine)? => Ok(Some(id.to_string())),
-                _ => Err(error),
-            },
+        let unknown = match self.find_connection(key) {
+            Ok(record) => return Ok(Some(record.connection.id.to_string())),
+            Err(unknown) => unknown,
+        };
+        // Backups of a connection that was removed stay.
+        if !self.may_see(&Owner::Engine)? {
+            return Err(unknown);
         }
+        let removed = match key.parse::<ConnectionId>() {
+            Ok(id) => Some(id),
+            Err(_) => self.removed_connection(key)?,
+        };
+        removed.map(|id| Some(id.to_string())).ok_or(unknown)
+    }
+
+    /// The connection that had this name when its newest backup was made.
+    fn removed_connection(&self, name: &str) -> Result<Option<ConnectionId>> {
+        let newest = Query::newest(LOOKED_THROUGH);
+        let newest = self.0.catalog.list::<BackupRecord>(&newest)?.records;
+        let named = newest.into_iter().find(|own| own.0.connection == name);
+        Ok(named.map(|own| own.0.connection_id))
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::Engine;
 use crate::catalog::Query;
 use crate::catalog::records::{
-    BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, run, tally,
+    AlertRecord, BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, run, tally,
 };
 use crate::error::Result;
-use crate::model::{Health, Run, RunKind, RunStatus, Status};
+use crate::ids::RepositoryId;
+use crate::model::{AlertKind, Health, Run, RunKind, RunStatus, Status};
 
 /// A scheduler that has not looked for so long does not work any more.
 const STALLED: Duration = Duration::from_mins(10);
@@ -52,7 +53,12 @@ impl Engine {
     pub async fn health(&self) -> Health {
         let repositories = self.0.catalog.all::<RepositoryRecord>();
         let catalog = if repositories.is_ok() { "ok" } else { "failed" };
-        let some = repositories.is_ok_and(|all| !all.is_empty());
+        let some = repositories.is_ok_and(|all| {
+            !all.is_empty()
+                && all
+                    .iter()
+                    .all(|record| self.is_reachable(&record.repository.id))
+        });
         let scheduler = if self.0.stopping.is_cancelled() {
             "stopping"
         } else if self.scheduler_silence() > STALLED {
@@ -73,6 +79,13 @@ impl Engine {
             scheduler: scheduler.to_owned(),
             repositories: if some { "ok" } else { "degraded" }.to_owned(),
         }
+    }
+
+    /// Whether a repository could be reached when it was last looked at.
+    pub(super) fn is_reachable(&self, id: &RepositoryId) -> bool {
+        let key = AlertRecord::key(AlertKind::RepositoryUnreachable, &id.to_string());
+        let open = self.0.catalog.by_name::<AlertRecord>(&key);
+        open.is_ok_and(|open| open.is_none())
     }
 
     pub(super) fn uptime_ms(&self) -> u64 {

@@ -28,6 +28,8 @@ pub struct Figures {
     pub databases_left_out: u64,
     /// Repositories by name, as they were last measured.
     pub repositories: Vec<(String, RepositoryStats)>,
+    /// Repositories by name, and whether they could be reached when they were last looked at.
+    pub reachable: Vec<(String, bool)>,
     /// Connections by name, as they were last asked.
     pub connections: Vec<(String, ConnectionHealth)>,
     /// Jobs that run by themselves, and those that are paused.

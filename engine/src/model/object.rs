@@ -83,6 +83,9 @@ pub struct BackupDiff {
     pub from: BackupId,
     /// The newer one.
     pub to: BackupId,
+    /// Whether contents of rows were compared. Backups in repositories that share no chunks hash them
+    /// differently; of those, only numbers of rows are.
+    pub contents_compared: bool,
     /// Objects that are the same.
     pub unchanged: u64,
     /// Objects that differ, at most 10,000.

@@ -66,6 +66,7 @@ fn the_last_good_one_stays_though_every_rule_is_zero() {
         ..Policy::default()
     };
     assert_eq!(kept(&policy, &days(5)), [1]);
+    assert!(policy.check().is_err(), "and nobody may ask for it");
     let mut backups = days(5);
     backups[0].complete = false;
     backups[1].complete = false;

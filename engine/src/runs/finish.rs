@@ -110,6 +110,7 @@ pub(super) fn ended(tx: &Tx<'_>, ended: &Run, finish: Option<&Finish>) -> Result
         record.run = ended.clone();
         record.run.serial = serial;
         settle_destinations(&mut record.run, finish);
+        settle_progress(&mut record.run, finish);
         Ok(())
     })?;
     let run = record.map_or_else(|| ended.clone(), |record| record.run);
@@ -187,6 +188,22 @@ fn settle_destinations(run: &mut Run, finish: Option<&Finish>) {
             own.status = status;
             own.error.clone_from(&error);
         }
+    }
+}
+
+/// What a backup came to, rather than where it stood when it was last looked at. The source is read once for
+/// all repositories.
+fn settle_progress(run: &mut Run, finish: Option<&Finish>) {
+    let ends = finish.iter().flat_map(|finish| &finish.backups);
+    let done: Vec<&BackupDone> = ends.filter_map(|end| end.done.as_ref()).collect();
+    let most = |figure: fn(&BackupDone) -> u64| done.iter().map(|own| figure(own)).max();
+    if let (Some(read), Some(objects)) = (most(|own| own.source_bytes), most(|own| own.objects)) {
+        let progress = &mut run.progress;
+        progress.read_bytes = read;
+        progress.stored_bytes = done.iter().map(|own| own.stored_bytes).sum();
+        progress.objects_done = objects;
+        progress.objects_total = Some(objects);
+        progress.eta_ms = None;
     }
 }
 

@@ -55,7 +55,7 @@ fn token(global: &Global, kept: Option<Kept>) -> Result<Option<SecretText>> {
 
 impl Session {
     /// Reads what it takes to find the engine; contacts nobody.
-    pub(crate) fn new(global: Global, output: Output) -> Result<Self> {
+    pub(crate) fn new(mut global: Global, output: Output) -> Result<Self> {
         let environment: BTreeMap<String, String> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
@@ -78,6 +78,8 @@ impl Session {
                 .then(|| Trust::new(&address, ca.as_deref(), cert.as_deref()))
                 .transpose()?;
             let token = token(&global, kept)?;
+            // A login that takes the place of this one keeps them.
+            (global.ca_file, global.client_cert) = (ca, cert);
             if token.is_some() && address.is_in_the_clear() {
                 output.warn("over http:// anybody on the way can read the key; use https://");
             }

@@ -67,22 +67,25 @@ impl Engine {
             Some(against) => self.restorable_backup(against)?,
             None => self.backup_before(&to)?,
         };
-        let (_, old) = self.archive(&from).await?;
-        let (_, new) = self.archive(&to).await?;
-        Ok(compare(&from, &old, &to, &new))
+        let (old_repository, old) = self.archive(&from).await?;
+        let (new_repository, new) = self.archive(&to).await?;
+        // Rows are hashed under a key of the repository's.
+        let same_hash = old_repository.row_hash_secret() == new_repository.row_hash_secret();
+        Ok(compare((&from, &old), (&to, &new), same_hash))
     }
 
     fn backup_before(&self, backup: &Backup) -> Result<Backup> {
         let query = Query::newest(1)
             .only(facet::CONNECTION, Some(backup.connection_id))
             .only(facet::DATABASE, Some(&backup.database))
+            .only(facet::REPOSITORY, Some(backup.repository_id))
             .before(backup.id.bits());
         self.first_restorable(query)?.ok_or_else(|| {
             Error::new(
                 Code::BackupNotFound,
                 format!(
-                    "There is no backup of {}/{} before this one",
-                    backup.connection, backup.database
+                    "There is no backup of {}/{} in repository \"{}\" before this one",
+                    backup.connection, backup.database, backup.repository
                 ),
             )
             .hint("Name the one to compare with: --against BACKUP")
@@ -123,12 +126,22 @@ fn named(archive: &Archive) -> BTreeMap<Name, &Object> {
     named
 }
 
-fn compare(from: &Backup, old: &Archive, to: &Backup, new: &Archive) -> BackupDiff {
+/// What `to` has changed since `from`. Rows whose hashes cannot be compared are told apart by their number.
+fn compare(
+    (from, old): (&Backup, &Archive),
+    (to, new): (&Backup, &Archive),
+    same_hash: bool,
+) -> BackupDiff {
+    let rows = |table: &&ArchivedTable| {
+        let sum = &table.entry.sum;
+        (sum.rows, same_hash.then_some(sum.row_hash))
+    };
     let (old_named, new_named) = (named(old), named(new));
     let (old_tables, new_tables) = (by_number(old), by_number(new));
     let mut diff = BackupDiff {
         from: from.id,
         to: to.id,
+        contents_compared: same_hash,
         unchanged: 0,
         items: Vec::new(),
         truncated: false,
@@ -144,8 +157,7 @@ fn compare(from: &Backup, old: &Archive, to: &Backup, new: &Archive) -> BackupDi
             (Some(before), Some(after)) => !same_definition(before, after),
             _ => true,
         };
-        let data = before_rows.map(|t| (t.entry.sum.rows, t.entry.sum.row_hash))
-            != after_rows.map(|t| (t.entry.sum.rows, t.entry.sum.row_hash));
+        let data = before_rows.map(rows) != after_rows.map(rows);
         let change = match (before, after) {
             (None, _) => Change::Added,
             (_, None) => Change::Removed,

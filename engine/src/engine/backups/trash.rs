@@ -31,6 +31,13 @@ impl Engine {
                     .field("unpin", "contradicts pinned_until"),
             );
         }
+        if edit.pinned_until.is_some_and(|until| until <= self.now()) {
+            return Err(
+                Error::invalid("A backup cannot be pinned until a time that is past")
+                    .field("pinned_until", "must lie in the future")
+                    .hint("To take a pin away, unpin the backup"),
+            );
+        }
         self.note_in_repository(&backup, edit).await?;
         let pinned = edit.pinned_until;
         let unpin = edit.unpin == Some(true);

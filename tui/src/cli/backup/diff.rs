@@ -64,5 +64,11 @@ pub(super) async fn diff(session: &Session, args: &BackupDiff) -> Done {
         }
         text.push_str(&format!("\n{} objects are the same", count(diff.unchanged)));
         text
-    })
+    })?;
+    if !diff.contents_compared {
+        session.output.warn(
+            "the two lie in repositories with keys of their own: of rows, only their number was compared",
+        );
+    }
+    Ok(())
 }
