@@ -361,6 +361,11 @@ impl Runs {
         self.state.lock().queue.is_busy(key)
     }
 
+    /// Whether a run on that thing waits, so that another one would be refused.
+    pub fn waits(&self, key: &BusyKey) -> bool {
+        self.state.lock().queue.waiting_for(key).is_some()
+    }
+
     /// Whether any database of that connection is worked on.
     pub fn touches(&self, connection: crate::ids::ConnectionId) -> bool {
         self.state.lock().queue.touches(connection)

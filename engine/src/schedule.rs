@@ -8,4 +8,4 @@ pub mod due;
 mod window;
 
 pub use cron::Cron;
-pub use due::{Decision, Timetable};
+pub use due::{BELIEVED_AHEAD, Decision, Timetable};

@@ -62,6 +62,20 @@ fn a_job_runs_into_several_repositories_and_survives_a_restart() {
     let starts = home.json(&["job", "preview", "nightly", "--count", "3"]);
     assert_eq!(starts["times"].as_array().unwrap().len(), 3);
     assert_eq!(starts["times"][0], job["next_run_at"]);
+    let own = [
+        "run",
+        "list",
+        "--job",
+        "nightly",
+        "--database",
+        "shop",
+        "--kind",
+    ];
+    let listed = |kind: &str| {
+        let found = home.json(&[&own[..], &[kind]].concat());
+        found["items"].as_array().unwrap().len()
+    };
+    assert_eq!((listed("backup"), listed("drill")), (1, 0));
     assert_eq!(home.json(&["job", "pause", "nightly"])["enabled"], false);
     let edited = home.json(&["job", "edit", "nightly", "--cron", "daily"]);
     assert_eq!(edited["schedule"]["time_zone"], "Europe/Berlin");
@@ -89,8 +103,11 @@ fn retention_deletes_what_the_preview_said_and_refuses_too_much() {
     // Three of four would go.
     home.ok(&["job", "edit", "often", "--keep-last", "1"]);
     let preview = home.json(&["job", "preview", "often", "--retention"]);
-    assert_eq!(preview["deleted"], 2);
+    assert_eq!(preview["deleted"], 0);
+    assert_eq!(preview["needing_confirmation"], 2);
     assert_eq!(preview["over_limit"]["main/shop in local"], 67);
+    let shown = home.ok(&["job", "preview", "often", "--retention"]);
+    assert_eq!(shown.matches("refused").count(), 2, "{shown}");
     home.ok(&["job", "run", "often"]);
     let log = |home: &Home| {
         let run = home.json(&["job", "show", "often"])["last_run"]["run_id"].clone();

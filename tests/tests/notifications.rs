@@ -467,6 +467,16 @@ fn alerts_are_opened_once_and_close_themselves() {
     full(100);
     no_alert(&home, "repository_full");
     no_alert(&home, "disk_filling");
+    alert(&home, "kit_not_taken");
+    let kit = home.folder().join("kit.zip");
+    home.ok(&[
+        "repository",
+        "recovery-kit",
+        "local",
+        "-o",
+        kit.to_str().unwrap(),
+    ]);
+    no_alert(&home, "kit_not_taken");
     home.ok(&["job", "add", "nightly", "main/shop"]);
 
     // A run that fails, and fails again, and then does not.

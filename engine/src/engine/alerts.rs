@@ -4,6 +4,7 @@
 //! read or dismissed; only once it was over can it be news.
 
 mod runs;
+mod stale;
 mod watch;
 
 use chrono::TimeDelta;
@@ -36,7 +37,7 @@ pub(super) struct Draft {
 /// What is told when such a state begins, and when it ends. Runs tell of themselves.
 fn told(kind: AlertKind) -> (Option<&'static str>, Option<&'static str>) {
     match kind {
-        AlertKind::RunFailed | AlertKind::CheckFailed => (None, None),
+        AlertKind::RunFailed | AlertKind::CheckFailed | AlertKind::KitNotTaken => (None, None),
         AlertKind::BackupStale => (Some(events::BACKUP_STALE), None),
         AlertKind::SizeAnomaly => (Some(events::BACKUP_ANOMALY), None),
         AlertKind::DiskFilling => (Some(events::DISK_FILLING), None),
@@ -133,14 +134,15 @@ impl Engine {
         Ok(after)
     }
 
-    /// Opens an alert, or notes that its state was seen again.
-    pub(super) async fn raise_alert(&self, draft: Draft) -> Result<()> {
+    /// Opens an alert, or notes that its state was seen again. Answers whether it is new.
+    pub(super) async fn raise_alert(&self, draft: Draft) -> Result<bool> {
         let now = self.now();
         let key = AlertRecord::key(draft.kind, &draft.subject);
         if let Some(AlertRecord(known)) = self.0.catalog.by_name(&key)? {
             let news = draft.facts.run_id != known.run_id || draft.severity != known.severity;
-            if !news && now - known.seen_at < SEEN_AGAIN {
-                return Ok(());
+            // One seen by a clock that was wrong is seen again.
+            if !news && (now - known.seen_at).abs() < SEEN_AGAIN {
+                return Ok(false);
             }
         }
         let proposed = new_alert(&draft, now);
@@ -165,14 +167,14 @@ impl Engine {
             .await?;
         if !is_new {
             self.publish("alert.changed", alert.id, &alert);
-            return Ok(());
+            return Ok(false);
         }
         tracing::warn!(alert = %alert.id, kind = %alert.kind, "{}", alert.title);
         self.publish("alert.raised", alert.id, &alert);
         if let (Some(event), _) = told(alert.kind) {
             self.notify(told_of(&alert, event, draft.facts, now)).await;
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Closes the alert of a state that is over, if there is one.
@@ -240,6 +242,7 @@ impl Engine {
             subject,
         })
         .await
+        .map(|_| ())
     }
 
     /// Removes alerts that were over before that time. Answers how many.

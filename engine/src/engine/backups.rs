@@ -55,7 +55,7 @@ impl Engine {
         let mut query = Query::page(list.limit, list.cursor.as_deref())?
             .only(backup::CONNECTION, connection)
             .only(backup::DATABASE, list.database.as_ref())
-            .only(backup::JOB, list.job.as_ref())
+            .only(backup::JOB, self.job_filter(list.job.as_deref())?)
             .only(backup::STATUS, list.status)
             .only(backup::REPOSITORY, repository)
             .only(backup::LABEL, list.label.as_ref())

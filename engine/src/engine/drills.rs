@@ -79,7 +79,7 @@ impl Engine {
         }
         drill.next_run_at = match (&drill.schedule, drill.enabled) {
             (Some(schedule), true) => {
-                next_start(schedule, drill.id.bits(), record.handled, self.now())?
+                next_start(schedule, drill.id.bits(), record.handled, self.now())
             }
             _ => None,
         };
@@ -127,7 +127,7 @@ impl Engine {
                 tx.change::<DrillRecord>(id.bits(), |record| {
                     record.drill = changed.clone();
                     if restart {
-                        record.handled = record.handled.max(now);
+                        record.handled = now;
                     }
                     Ok(())
                 })

@@ -58,11 +58,10 @@ impl Executor for Workshop {
         ) {
             self.0.changed();
         }
-        self.0.tell_ended(run).await;
         if run.kind == RunKind::Drill {
             self.0.0.scratch.notify_one();
         }
-        self.0.job_run_ended(run).await;
+        self.0.follow_up(run).await;
     }
 }
 

@@ -111,7 +111,8 @@ impl Engine {
                 () = self.0.stopping.cancelled() => return,
                 () = tokio::time::sleep(GATHER) => {}
             }
-            self.write_exports().await;
+            let failed = self.write_exports().await;
+            self.alert_of_exports(&failed).await;
         }
     }
 

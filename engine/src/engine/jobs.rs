@@ -1,9 +1,11 @@
 //! Jobs: backups that are made again and again, by a schedule or when somebody asks.
 
 mod change;
+mod fire;
 mod retention;
 mod runs;
-pub(super) mod scheduler;
+mod scheduler;
+pub(super) mod timed;
 
 pub(super) use runs::is_temporary;
 
@@ -19,7 +21,7 @@ use crate::model::{
     JobRun, JobSchedule, Page, RunKind, RunStatus, Time,
 };
 use crate::schedule::cron::PRESETS;
-use crate::schedule::{Cron, Decision, Timetable};
+use crate::schedule::{Cron, Timetable};
 
 /// Longest wait before a try, and longest spread of starts.
 const DAY_SECONDS: u32 = 24 * 60 * 60;
@@ -43,7 +45,7 @@ pub(super) fn timetable(schedule: &JobSchedule, seed: u128) -> Result<Timetable>
 }
 
 /// Refuses a schedule that cannot be meant.
-pub(super) fn check_schedule(schedule: Option<&JobSchedule>, seed: u128) -> Result<()> {
+pub(super) fn check_schedule(schedule: Option<&JobSchedule>, seed: u128, now: Time) -> Result<()> {
     let Some(schedule) = schedule else {
         return Ok(());
     };
@@ -55,35 +57,25 @@ pub(super) fn check_schedule(schedule: Option<&JobSchedule>, seed: u128) -> Resu
             ),
         );
     }
-    timetable(schedule, seed).map(|_| ())
+    if timetable(schedule, seed)?.is_shut(now) {
+        return Err(Error::invalid(
+            "The blackout windows leave no time in which anything could start",
+        )
+        .field("schedule.windows", "must leave some time")
+        .hint("Make a window shorter; pause the job or drill to stop it altogether"));
+    }
+    Ok(())
 }
 
-/// What a schedule asks for now; nothing without one.
-pub(super) fn decision(
-    schedule: Option<&JobSchedule>,
-    seed: u128,
-    handled: Time,
-    now: Time,
-) -> Result<Decision> {
-    Ok(match schedule {
-        Some(schedule) => timetable(schedule, seed)?.decide(handled, now),
-        None => Decision {
-            run: None,
-            missed: 0,
-            handled,
-            next: None,
-        },
-    })
-}
-
-/// When a schedule begins something next.
+/// When a schedule begins something next; nothing where it cannot be read, of which an alert tells.
 pub(super) fn next_start(
     schedule: &JobSchedule,
     seed: u128,
     handled: Time,
     now: Time,
-) -> Result<Option<Time>> {
-    Ok(timetable(schedule, seed)?.decide(handled, now).next)
+) -> Option<Time> {
+    let timetable = timetable(schedule, seed).ok()?;
+    timetable.decide(handled, now).next
 }
 
 impl Engine {
@@ -136,10 +128,8 @@ impl Engine {
         if job.enabled {
             let retry = record.retries.iter().map(|retry| retry.at).min();
             let now = self.now();
-            let next = match &job.schedule {
-                Some(schedule) => next_start(schedule, job.id.bits(), record.handled, now)?,
-                None => None,
-            };
+            let schedule = job.schedule.as_ref();
+            let next = schedule.and_then(|own| next_start(own, job.id.bits(), record.handled, now));
             job.next_run_at = [retry, next].into_iter().flatten().min();
         }
         job.last_run = self.last_round(&job)?;
@@ -205,6 +195,7 @@ impl Engine {
         let name = job.name.clone();
         let record = JobRecord {
             handled: job.created_at,
+            since: None,
             retries: Vec::new(),
             job,
         };
@@ -263,7 +254,8 @@ impl Engine {
                 tx.change::<JobRecord>(id.bits(), |record| {
                     record.job = changed.clone();
                     if restart {
-                        record.handled = record.handled.max(now);
+                        record.handled = now;
+                        record.since = Some(now);
                     }
                     if !changed.enabled || restart {
                         record.retries.clear();

@@ -4,9 +4,10 @@ mod attempt;
 mod change;
 mod outbox;
 mod runs;
+mod schedules;
 
 pub(super) use outbox::Outbox;
-pub(super) use runs::has_failed;
+pub(super) use runs::has_failed_as;
 
 use super::{Engine, names};
 use crate::catalog::Query;

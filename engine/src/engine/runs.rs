@@ -6,7 +6,7 @@ use super::Engine;
 use crate::catalog::records::{BackupRecord, RunRecord, run};
 use crate::catalog::{Owner, Query};
 use crate::error::{Error, Result};
-use crate::ids::{ConnectionId, RepositoryId};
+use crate::ids::{ConnectionId, JobId, RepositoryId};
 use crate::model::{LogLine, LogQuery, Page, Run, RunKind, RunList};
 
 /// Lines of a log answered at once, at most and when the caller does not say.
@@ -56,7 +56,7 @@ impl Engine {
         let query = Query::page(list.limit, list.cursor.as_deref())?
             .any_of(run::KIND, RunKind::ALL.iter().filter(|kind| wanted(kind)))
             .only(run::STATUS, list.status)
-            .only(run::JOB, list.job.as_ref())
+            .only(run::JOB, self.job_filter(list.job.as_deref())?)
             .only(run::CONNECTION, connection)
             .only(run::DATABASE, list.database.as_ref())
             .within(list.from, list.to);
@@ -118,6 +118,21 @@ impl Engine {
             return Ok(None);
         };
         Ok(Some(self.find_repository(key)?.repository.id))
+    }
+
+    /// The id of the job a list asks for, by id or name. One that is gone, but was given by id, still
+    /// filters: its runs and backups stay.
+    pub(super) fn job_filter(&self, key: Option<&str>) -> Result<Option<JobId>> {
+        let Some(key) = key.filter(|key| !key.is_empty()) else {
+            return Ok(None);
+        };
+        match self.find_job(key) {
+            Ok(record) => Ok(Some(record.job.id)),
+            Err(error) => match key.parse::<JobId>() {
+                Ok(id) if self.may_see(&Owner::Engine)? => Ok(Some(id)),
+                _ => Err(error),
+            },
+        }
     }
 
     /// The id of the connection a list asks for, by id or name. One that is gone, but was given by

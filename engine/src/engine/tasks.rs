@@ -5,16 +5,16 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::Engine;
+use super::jobs::timed::{dealt_with, decide};
 use crate::catalog::Tx;
 use crate::catalog::records::{ConnectionRecord, RepositoryRecord, RunRecord, TaskRecord, Work};
 use crate::error::{Code, Error, Result};
 use crate::ids::RunId;
 use crate::model::{
-    CatchUp, JobRun, Page, RunKind, RunStatus, Started, SystemTask, SystemTaskEdit, TaskId, Time,
-    Trigger,
+    JobRun, Page, RunKind, RunStatus, Started, SystemTask, SystemTaskEdit, TaskId, Time, Trigger,
 };
 use crate::runs::NewRun;
-use crate::schedule::{Decision, Timetable};
+use crate::schedule::Decision;
 
 /// How long what reads a whole repository waits for backups and restores to end.
 const PATIENCE: TimeDelta = TimeDelta::hours(6);
@@ -51,26 +51,6 @@ impl TaskId {
     /// Whether it reads so much of a repository that it should not do so beside backups.
     fn is_heavy(self) -> bool {
         matches!(self, Self::Prune | Self::Check)
-    }
-}
-
-impl TaskRecord {
-    fn timetable(&self) -> Result<Timetable> {
-        let (cron, zone) = (&self.cron, &self.time_zone);
-        let seed = Self::key(self.task);
-        Timetable::new(cron, zone, &[], Duration::ZERO, CatchUp::Once, seed)
-    }
-
-    fn decide(&self, now: Time) -> Result<Decision> {
-        if !self.enabled {
-            return Ok(Decision {
-                run: None,
-                missed: 0,
-                handled: self.handled,
-                next: None,
-            });
-        }
-        Ok(self.timetable()?.decide(self.handled, now))
     }
 }
 
@@ -126,7 +106,8 @@ impl Engine {
             None => None,
         };
         let now = self.now();
-        let decision = record.decide(now)?;
+        // One that cannot be read begins nothing, of which an alert tells.
+        let decision = decide(record, now).unwrap_or_else(|_| Decision::nothing(record.handled));
         // What is due has not begun yet: it waits for a moment without backups.
         let next = decision.run.map(|_| now).or(decision.next);
         Ok(SystemTask {
@@ -154,8 +135,12 @@ impl Engine {
         wanted.enabled = edit.enabled.unwrap_or(wanted.enabled);
         wanted.cron = edit.cron.unwrap_or(wanted.cron);
         wanted.time_zone = edit.time_zone.unwrap_or(wanted.time_zone);
-        wanted.timetable()?;
         let now = self.now();
+        let running = TaskRecord {
+            enabled: true,
+            ..wanted.clone()
+        };
+        decide(&running, now)?;
         let saved = self
             .0
             .catalog
@@ -164,7 +149,7 @@ impl Engine {
                     record.enabled = wanted.enabled;
                     record.cron.clone_from(&wanted.cron);
                     record.time_zone.clone_from(&wanted.time_zone);
-                    record.handled = record.handled.max(now);
+                    record.handled = now;
                     Ok(())
                 })
             })
@@ -230,24 +215,10 @@ impl Engine {
         Ok(runs.collect())
     }
 
-    /// The tasks to look after now, and how long none will be due.
-    pub(super) fn due_tasks(&self, now: Time, wait: &mut TimeDelta) -> Result<Vec<TaskId>> {
-        let mut due = Vec::new();
-        for record in self.0.catalog.all::<TaskRecord>()? {
-            let decision = record.decide(now)?;
-            if decision.run.is_some() {
-                due.push(record.task);
-            } else if let Some(next) = decision.next {
-                *wait = (*wait).min(next - now);
-            }
-        }
-        Ok(due)
-    }
-
     /// Does what a task's schedule asks for now.
     pub(super) async fn fire_task(&self, task: TaskId) -> Result<()> {
         let record = self.find_task(task.as_str())?;
-        let decision = record.decide(self.now())?;
+        let decision = decide(&record, self.now())?;
         let Some(nominal) = decision.run else {
             return Ok(());
         };
@@ -260,10 +231,11 @@ impl Engine {
         } else {
             self.runs_of_task(task, Trigger::Schedule)?
         };
-        let handled = Some(decision.handled);
+        let handled = Some((record.handled, decision));
         match runs.first().map(|run| run.record.run.id) {
             None => {
-                let write = move |tx: &Tx<'_>| dealt_with(tx, task, handled);
+                let (key, before) = (TaskRecord::key(task), record.handled);
+                let write = move |tx: &Tx<'_>| dealt_with::<TaskRecord>(tx, key, before, &decision);
                 self.0.catalog.write(write).await
             }
             Some(first) => {
@@ -283,18 +255,13 @@ impl Engine {
     }
 }
 
-fn began(tx: &Tx<'_>, task: TaskId, run: RunId, handled: Option<Time>) -> Result<()> {
-    dealt_with(tx, task, handled)?;
-    tx.change::<TaskRecord>(TaskRecord::key(task), |record| {
+fn began(tx: &Tx<'_>, task: TaskId, run: RunId, handled: Option<(Time, Decision)>) -> Result<()> {
+    let key = TaskRecord::key(task);
+    if let Some((before, decision)) = handled {
+        dealt_with::<TaskRecord>(tx, key, before, &decision)?;
+    }
+    tx.change::<TaskRecord>(key, |record| {
         record.last_run = Some(run);
-        Ok(())
-    })
-    .map(|_| ())
-}
-
-fn dealt_with(tx: &Tx<'_>, task: TaskId, handled: Option<Time>) -> Result<()> {
-    tx.change::<TaskRecord>(TaskRecord::key(task), |record| {
-        record.handled = handled.map_or(record.handled, |at| record.handled.max(at));
         Ok(())
     })
     .map(|_| ())

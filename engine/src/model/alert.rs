@@ -26,6 +26,8 @@ choices! {
         DiskFilling = "disk_filling",
         /// A database server does not let the engine in.
         ConnectionDown = "connection_down",
+        /// The recovery kit of a repository was never taken.
+        KitNotTaken = "kit_not_taken",
     }
 }
 
@@ -50,7 +52,8 @@ pub struct Alert {
     pub kind: AlertKind,
     /// How bad it is.
     pub severity: Severity,
-    /// What it happened to, as a prefixed id; for runs the connection, with database and repository.
+    /// What it happened to, as a prefixed id; for runs the connection, with database and repository; for
+    /// system tasks `task/` and the task.
     pub subject: String,
     /// One sentence.
     pub title: String,

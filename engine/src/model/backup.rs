@@ -249,7 +249,7 @@ pub struct BackupList {
     /// Only of databases of this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    /// Only of this job.
+    /// Only of this job, by id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
     /// Only of this kind.

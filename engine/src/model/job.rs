@@ -331,8 +331,11 @@ pub struct RetentionPreview {
     pub retention: Policy,
     /// One for each backup, newest first.
     pub backups: Vec<BackupFate>,
-    /// How many would go.
+    /// How many would go, without those that need a confirmation.
     pub deleted: u64,
+    /// How many more would go where a person confirms it.
+    #[serde(default)]
+    pub needing_confirmation: u64,
     /// Sources of which more would go than `max_delete_percent`: there nothing is deleted. With the share.
     pub over_limit: std::collections::BTreeMap<String, u8>,
 }
@@ -348,33 +351,62 @@ pub struct BackupFate {
     pub created_at: Time,
     /// Whether it stays.
     pub keep: bool,
+    /// Whether it goes only where a person confirms it, since so much of its source would go.
+    #[serde(default)]
+    pub needs_confirmation: bool,
     /// Every reason to keep it, or the one to delete it.
     pub reasons: Vec<String>,
 }
 
+impl BackupFate {
+    /// Whether it goes without anybody's word.
+    pub fn goes_by_itself(&self) -> bool {
+        !self.keep && !self.needs_confirmation
+    }
+}
+
 impl RetentionPreview {
-    /// Puts verdicts and what they are about together.
+    /// Puts verdicts and what they are about together: each backup's group and time, each group's name.
     pub(crate) fn new(
         retention: Policy,
         outcome: Outcome,
         about: impl Fn(BackupId) -> Option<(String, Time)>,
+        name_of: impl Fn(&str) -> String,
     ) -> Self {
-        let deleted = outcome.deleted().count() as u64;
+        let over = &outcome.over_limit;
         let backups = outcome.verdicts.into_iter().filter_map(|verdict| {
-            let (source, created_at) = about(verdict.backup_id)?;
+            let (group, created_at) = about(verdict.backup_id)?;
             Some(BackupFate {
                 backup_id: verdict.backup_id,
-                source,
+                source: name_of(&group),
                 created_at,
                 keep: verdict.keep,
+                needs_confirmation: !verdict.keep && over.contains_key(&group),
                 reasons: verdict.reasons,
             })
         });
+        let backups: Vec<BackupFate> = backups.collect();
+        let count =
+            |is: fn(&BackupFate) -> bool| backups.iter().filter(|own| is(own)).count() as u64;
+        let mut over_limit = std::collections::BTreeMap::new();
+        for (group, percent) in &outcome.over_limit {
+            let worst = over_limit.entry(name_of(group)).or_insert(*percent);
+            *worst = (*worst).max(*percent);
+        }
         Self {
             retention,
-            backups: backups.collect(),
-            deleted,
-            over_limit: outcome.over_limit,
+            deleted: count(BackupFate::goes_by_itself),
+            needing_confirmation: count(|own| own.needs_confirmation),
+            backups,
+            over_limit,
+        }
+    }
+
+    /// A person has confirmed what needs it.
+    pub(crate) fn confirm(&mut self) {
+        self.deleted += std::mem::take(&mut self.needing_confirmation);
+        for fate in &mut self.backups {
+            fate.needs_confirmation = false;
         }
     }
 }

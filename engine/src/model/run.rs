@@ -291,7 +291,7 @@ pub struct RunList {
     /// Only of this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<RunStatus>,
-    /// Only of this job.
+    /// Only of this job, by id or name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
     /// Only of this connection, by id or name.

@@ -40,6 +40,8 @@ events! {
     CHECK_COMPLETED = "check.completed", false, "A check of a repository found no damage";
     /// A check found damage.
     CHECK_FAILED = "check.failed", true, "A check of a repository found damage, or failed";
+    /// The clock was wrong.
+    CLOCK_SET_BACK = "clock.set_back", true, "The clock was far ahead and has returned; schedules go on from now";
     /// A server is not reachable.
     CONNECTION_DOWN = "connection.down", true, "A database server does not let the engine in any more";
     /// A server is reachable again.
@@ -49,7 +51,11 @@ events! {
     /// A drill succeeded.
     DRILL_COMPLETED = "drill.completed", false, "A restore drill brought back what was saved";
     /// A drill failed.
-    DRILL_FAILED = "drill.failed", true, "A restore drill failed, or found a difference";
+    DRILL_FAILED = "drill.failed", true, "A restore drill failed, found a difference, or could not begin";
+    /// Scheduled times of a drill passed without a run.
+    DRILL_MISSED = "drill.missed", true, "Scheduled times of a drill passed without a run, because no engine ran";
+    /// A drill was left out.
+    DRILL_SKIPPED = "drill.skipped", true, "A drill was left out, because its run before goes on";
     /// For hooks before runs.
     HOOK_BEFORE = "hook.before", false, "A run of a job is about to begin; sent to the job's hooks alone";
     /// For hooks after runs.
@@ -58,6 +64,8 @@ events! {
     JOB_FAILED = "job.failed", true, "A job could not begin its runs";
     /// Scheduled times passed without a run.
     JOB_MISSED = "job.missed", true, "Scheduled times passed without a run, because no engine ran";
+    /// A job left something out.
+    JOB_SKIPPED = "job.skipped", true, "A job left databases out, because their backups before go on";
     /// A repository is nearly full.
     REPOSITORY_FULL = "repository.full", true, "A repository's place is nearly full";
     /// A repository cannot be opened.

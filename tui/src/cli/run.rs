@@ -50,9 +50,11 @@ pub(crate) async fn run(session: &Session, command: RunCommand) -> Done {
 
 async fn list(session: &Session, args: RunList) -> Done {
     let query = model::RunList {
-        kind: args.kind.map(|kind| kind.parse()).transpose()?,
+        kind: args.kind,
         status: args.status.map(|status| status.parse()).transpose()?,
+        job: args.job,
         connection: args.connection,
+        database: args.database,
         from: args.since,
         to: args.until,
         ..model::RunList::default()

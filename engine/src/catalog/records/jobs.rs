@@ -23,7 +23,10 @@ pub struct JobRecord {
     pub job: Job,
     /// Scheduled times up to here are dealt with.
     pub handled: Time,
-    /// Runs that failed and are to be tried again.
+    /// When it was last let run by itself, or got its schedule, after it was made.
+    #[serde(default)]
+    pub since: Option<Time>,
+    /// Runs that failed and are to be tried again, and first tries that wait for their turn.
     #[serde(default)]
     pub retries: Vec<Retry>,
 }

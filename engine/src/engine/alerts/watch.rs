@@ -1,28 +1,23 @@
-//! States that no run shows: jobs without good backups, places that fill up or are gone.
+//! States that no run shows: places that fill up or are gone, kits that nobody took.
 
 use std::path::Path;
 use std::time::Duration;
 
-use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use super::super::Engine;
-use super::super::jobs::timetable;
 use super::Draft;
 use crate::catalog::Query;
 use crate::catalog::records::{
     AlertRecord, BackupRecord, ConnectionRecord, DrillRecord, JobRecord, RepositoryRecord, alert,
-    backup, job,
 };
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, ConnectionId, DrillId, JobId, RepositoryId};
-use crate::model::{AlertKind, Job, RunStatus, Severity, Time};
+use crate::model::{AlertKind, Repository, Severity};
 use crate::notify::Facts;
 use crate::storage::Capacity;
 use crate::units::format_bytes;
 
-/// How late a backup may be before it is missed.
-const LATE: TimeDelta = TimeDelta::minutes(10);
 /// How long a repository may take to answer.
 const ANSWER: Duration = Duration::from_secs(30);
 /// With this part left of the room that a warning begins at, a place is about to be full.
@@ -59,66 +54,6 @@ impl Engine {
         }
     }
 
-    async fn watch_jobs(&self) -> Result<()> {
-        let enabled = Query::newest(usize::MAX).only(job::ENABLED, Some(true));
-        for JobRecord { job, .. } in self.0.catalog.list::<JobRecord>(&enabled)?.records {
-            let subject = job.id.to_string();
-            match self.stale_since(&job)? {
-                None => self.close_alert(AlertKind::BackupStale, &subject).await?,
-                Some(last) => self.raise_alert(self.stale(&job, last, subject)?).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// When a job's last good backup ended (or the job began), if its schedule lets expect another by now.
-    fn stale_since(&self, job: &Job) -> Result<Option<Time>> {
-        let Some(schedule) = &job.schedule else {
-            return Ok(None);
-        };
-        let timetable = timetable(schedule, job.id.bits())?;
-        let newest = Query::newest(1)
-            .only(backup::JOB, Some(job.id))
-            .only(backup::STATUS, Some(RunStatus::Success));
-        let newest = self.0.catalog.list::<BackupRecord>(&newest)?.records.pop();
-        let ended = newest.and_then(|record| record.0.finished_at);
-        let last = ended.unwrap_or(job.created_at);
-        // One scheduled time may be in progress; once the next is past, a backup is missing.
-        let expected = timetable.preview(last, 2);
-        let late = expected
-            .get(1)
-            .is_some_and(|second| self.now() > *second + LATE);
-        Ok(late.then_some(last))
-    }
-
-    fn stale(&self, job: &Job, last: Time, subject: String) -> Result<Draft> {
-        let connection = self
-            .0
-            .catalog
-            .get::<ConnectionRecord>(job.connection_id.bits())?;
-        let connection = connection.map(|record| record.connection);
-        Ok(Draft {
-            kind: AlertKind::BackupStale,
-            severity: Severity::Critical,
-            title: format!("The job {} has no recent good backup", job.name),
-            message: format!(
-                "The last good one is of {}; its schedule lets expect a newer one. See `backstay run list --job {}`",
-                last.format("%Y-%m-%d %H:%M:%S UTC"),
-                job.name
-            ),
-            facts: Facts {
-                project: connection.as_ref().map(|own| own.project.clone()),
-                environment: connection.as_ref().map(|own| own.environment.clone()),
-                connection_id: Some(job.connection_id),
-                connection: connection.map(|own| own.name),
-                job_id: Some(job.id),
-                job: Some(job.name.clone()),
-                ..Facts::default()
-            },
-            subject,
-        })
-    }
-
     async fn watch_disk(&self) -> Result<()> {
         let folder = self.0.config.paths.data.clone();
         let room = tokio::task::spawn_blocking(move || capacity(&folder))
@@ -141,6 +76,7 @@ impl Engine {
             facts: Facts::default(),
         })
         .await
+        .map(|_| ())
     }
 
     /// How bad it is that so much is left, if it is.
@@ -161,6 +97,9 @@ impl Engine {
 
     async fn watch_repositories(&self) -> Result<()> {
         let all = self.0.catalog.all::<RepositoryRecord>()?;
+        for record in &all {
+            self.watch_kit(&record.repository).await?;
+        }
         // Side by side: one that hangs keeps the others waiting only for its own limit.
         let looked = join_all(all.iter().map(|record| self.watch_repository(record))).await;
         looked.into_iter().collect()
@@ -194,7 +133,8 @@ impl Engine {
                         message: error.report(),
                         facts,
                     })
-                    .await;
+                    .await
+                    .map(|_| ());
             }
         };
         self.close_alert(AlertKind::RepositoryUnreachable, &subject)
@@ -216,6 +156,32 @@ impl Engine {
             facts,
         })
         .await
+        .map(|_| ())
+    }
+
+    /// Without its recovery kit a repository is lost together with this machine.
+    async fn watch_kit(&self, repository: &Repository) -> Result<()> {
+        let (name, subject) = (&repository.name, repository.id.to_string());
+        if repository.kit_taken_at.is_some() {
+            return self.close_alert(AlertKind::KitNotTaken, &subject).await;
+        }
+        self.raise_alert(Draft {
+            kind: AlertKind::KitNotTaken,
+            severity: Severity::Warning,
+            subject,
+            title: format!("The recovery kit of repository {name} was never taken"),
+            message: format!(
+                "Without it nothing opens the repository when this machine is gone. \
+                 `backstay repository recovery-kit {name} -o FILE`, and keep it elsewhere"
+            ),
+            facts: Facts {
+                repository_id: Some(repository.id),
+                repository: Some(name.clone()),
+                ..Facts::default()
+            },
+        })
+        .await
+        .map(|_| ())
     }
 
     /// Opens a repository, reads something from it, and asks for its room.
@@ -254,29 +220,34 @@ impl Engine {
         Ok(found.is_some_and(|record| record.job.enabled))
     }
 
-    /// Whether what an alert is about still exists, as far as that can be told.
+    /// Whether what an alert is about still exists, as far as that can be told. A database's subject ends
+    /// with a repository.
     fn is_there(&self, subject: &str) -> Result<bool> {
-        let catalog = &self.0.catalog;
         let first = subject.split('/').next().unwrap_or_default();
-        let prefix = first.split('_').next().unwrap_or_default();
-        Ok(match prefix {
-            "con" => match first.parse::<ConnectionId>() {
+        let last = subject.rsplit('/').next().unwrap_or_default();
+        Ok(self.has_record(first)? && (!last.starts_with("rep_") || self.has_record(last)?))
+    }
+
+    fn has_record(&self, id: &str) -> Result<bool> {
+        let catalog = &self.0.catalog;
+        Ok(match id.split('_').next().unwrap_or_default() {
+            "con" => match id.parse::<ConnectionId>() {
                 Ok(id) => catalog.get::<ConnectionRecord>(id.bits())?.is_some(),
                 Err(_) => false,
             },
-            "rep" => match first.parse::<RepositoryId>() {
+            "rep" => match id.parse::<RepositoryId>() {
                 Ok(id) => catalog.get::<RepositoryRecord>(id.bits())?.is_some(),
                 Err(_) => false,
             },
-            "job" => match first.parse::<JobId>() {
+            "job" => match id.parse::<JobId>() {
                 Ok(id) => catalog.get::<JobRecord>(id.bits())?.is_some(),
                 Err(_) => false,
             },
-            "drl" => match first.parse::<DrillId>() {
+            "drl" => match id.parse::<DrillId>() {
                 Ok(id) => catalog.get::<DrillRecord>(id.bits())?.is_some(),
                 Err(_) => false,
             },
-            "bck" => match first.parse::<BackupId>() {
+            "bck" => match id.parse::<BackupId>() {
                 Ok(id) => catalog.get::<BackupRecord>(id.bits())?.is_some(),
                 Err(_) => false,
             },

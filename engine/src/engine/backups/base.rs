@@ -34,7 +34,8 @@ impl Engine {
             .only(backup::REPOSITORY, Some(new.repository_id))
             .only(backup::STATUS, Some(RunStatus::Success))
             .any_of(backup::TYPE, kinds_and_types(Some(BackupKind::Logical), of));
-        let found = self.newest_where(query, |other| other.selection == new.selection)?;
+        let alike = |other: &Backup| other.is_good() && other.selection == new.selection;
+        let found = self.newest_where(query, alike)?;
         Ok(found.map(|base| base.id))
     }
 }

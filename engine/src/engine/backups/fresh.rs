@@ -18,7 +18,7 @@ use crate::model::{
     Time, checked_limit,
 };
 
-/// Backups of chosen objects that are passed over in search of one of the whole database.
+/// Backups of chosen objects, and damaged ones, that are passed over in search of a good one of the database.
 const PASSED_OVER: usize = 100;
 /// Separates connection and database in a cursor; no name holds it.
 const BETWEEN: char = '\0';
@@ -104,12 +104,10 @@ impl Engine {
         let good = Query::newest(PASSED_OVER)
             .only(backup::CONNECTION, Some(connection.id))
             .only(backup::DATABASE, Some(database))
-            .only(backup::STATUS, Some(RunStatus::Success));
-        let found = self.0.catalog.list::<BackupRecord>(&good.clone())?.records;
-        let last = found
-            .into_iter()
-            .map(|record| record.0)
-            .find(Backup::is_of_the_database);
+            .only(backup::STATUS, Some(RunStatus::Success))
+            // What a clock that was wrong made in the future is not fresh for ever.
+            .within(None, Some(now + TimeDelta::milliseconds(1)));
+        let last = self.newest_good(&good, Backup::is_of_the_database)?;
         let selected = self.is_selected(connection.id, database)?;
         let mut against = Vec::new();
         for job in jobs {
@@ -118,9 +116,8 @@ impl Engine {
                 named => named.iter().any(|name| name == database),
             };
             if covers {
-                let own = good.clone().only(backup::JOB, Some(job.id)).up_to(1);
-                let own = self.0.catalog.list::<BackupRecord>(&own)?.records.pop();
-                let own = own.map(|record| record.0);
+                let own = good.clone().only(backup::JOB, Some(job.id));
+                let own = self.newest_good(&own, |_| true)?;
                 let newest = [own.as_ref(), last.as_ref()]
                     .into_iter()
                     .flatten()
@@ -142,6 +139,17 @@ impl Engine {
             age_ms: last_good_at.map(|at| (now - at).num_milliseconds().max(0).unsigned_abs()),
             jobs: against,
         })
+    }
+
+    /// The newest of a list that no proof found damaged and that `wanted` takes.
+    fn newest_good(
+        &self,
+        query: &Query,
+        wanted: impl Fn(&Backup) -> bool,
+    ) -> Result<Option<Backup>> {
+        let found = self.0.catalog.list::<BackupRecord>(query)?.records;
+        let mut all = found.into_iter().map(|record| record.0);
+        Ok(all.find(|own| own.is_good() && wanted(own)))
     }
 
     fn is_selected(&self, id: ConnectionId, database: &str) -> Result<bool> {

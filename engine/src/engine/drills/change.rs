@@ -123,7 +123,7 @@ fn checked(mut drill: Drill) -> Result<Drill> {
     for check in &work.checks {
         check_query(check)?;
     }
-    check_schedule(drill.schedule.as_ref(), drill.id.bits())?;
+    check_schedule(drill.schedule.as_ref(), drill.id.bits(), drill.updated_at)?;
     Ok(drill)
 }
 

@@ -1,13 +1,14 @@
 //! Drills whose time has come.
 
 use super::super::Engine;
-use super::super::jobs::{decision, is_temporary};
+use super::super::jobs::is_temporary;
+use super::super::jobs::timed::{dealt_with, decide};
 use crate::catalog::Query;
 use crate::catalog::Tx;
 use crate::catalog::records::{DrillRecord, DrillReportRecord, drill};
 use crate::error::Result;
 use crate::ids::DrillId;
-use crate::model::{Problem, Time, Trigger};
+use crate::model::{Time, Trigger};
 use crate::runs::BusyKey;
 use crate::schedule::Decision;
 
@@ -23,35 +24,17 @@ impl Engine {
         let Some(record) = self.0.catalog.get::<DrillRecord>(id.bits())? else {
             return Ok(());
         };
-        if !record.drill.enabled {
-            return Ok(());
-        }
-        let schedule = record.drill.schedule.as_ref();
-        let decision = decision(schedule, id.bits(), record.handled, self.now())?;
-        let name = &record.drill.name;
+        let decision = decide(&record, self.now())?;
         match decision.run {
             Some(nominal) if self.0.runs.is_busy(&BusyKey::Drill(id)) => {
-                self.drill_handled(id, decision.handled).await?;
-                tracing::warn!(drill = name, "skipped: its run before goes on");
-                let note = serde_json::json!({"drill": name, "at": nominal});
-                self.publish("drill.skipped", id, &note);
+                self.drill_handled(&record, &decision).await?;
+                self.tell_skipped(&record, nominal).await;
             }
             Some(nominal) => self.begin_drill(&record, &decision, nominal).await?,
-            None if decision.handled > record.handled => {
-                self.drill_handled(id, decision.handled).await?;
-            }
-            None => {}
+            None if decision.handled == record.handled => {}
+            None => self.drill_handled(&record, &decision).await?,
         }
-        if decision.missed > 0 {
-            tracing::warn!(drill = name, missed = decision.missed, "missed");
-            let note = serde_json::json!({
-                "drill": name,
-                "missed": decision.missed,
-                "after": record.handled,
-                "made_up_for": decision.run.is_some(),
-            });
-            self.publish("drill.missed", id, &note);
-        }
+        self.tell_missed(&record, &decision).await;
         Ok(())
     }
 
@@ -61,46 +44,34 @@ impl Engine {
         decision: &Decision,
         nominal: Time,
     ) -> Result<()> {
-        let (id, handled) = (record.drill.id, decision.handled);
+        let (id, before, handled) = (record.drill.id.bits(), record.handled, *decision);
         let begun = match self.new_drill_run(&record.drill, Trigger::Schedule) {
             Ok((run, report)) => {
                 let also = move |tx: &Tx<'_>| {
                     tx.put(&mut DrillReportRecord(report.clone()))?;
-                    deal_with(tx, id, handled)
+                    dealt_with::<DrillRecord>(tx, id, before, &handled)
                 };
                 self.0.runs.submit_with(vec![run], also).await.map(|_| ())
             }
             Err(error) => Err(error),
         };
         match begun {
-            Err(error) if !is_temporary(&error) => {
-                self.drill_handled(id, handled).await?;
-                let name = &record.drill.name;
-                tracing::error!(
-                    drill = name,
-                    error = error.report(),
-                    "a drill did not start"
-                );
-                let note = serde_json::json!({
-                    "drill": name, "at": nominal, "error": Problem::from(&error),
-                });
-                self.publish("drill.failed", id, &note);
+            Ok(()) => {
+                self.tell_begun_again(record).await;
                 Ok(())
             }
-            other => other,
+            Err(error) if is_temporary(&error) => Err(error),
+            Err(error) => {
+                self.drill_handled(record, decision).await?;
+                self.tell_not_begun(record, Some(nominal), &error).await;
+                Ok(())
+            }
         }
     }
 
-    async fn drill_handled(&self, id: DrillId, handled: Time) -> Result<()> {
-        let write = move |tx: &Tx<'_>| deal_with(tx, id, handled);
+    async fn drill_handled(&self, record: &DrillRecord, decision: &Decision) -> Result<()> {
+        let (id, before, decision) = (record.drill.id.bits(), record.handled, *decision);
+        let write = move |tx: &Tx<'_>| dealt_with::<DrillRecord>(tx, id, before, &decision);
         self.0.catalog.write(write).await
     }
-}
-
-fn deal_with(tx: &Tx<'_>, id: DrillId, handled: Time) -> Result<()> {
-    tx.change::<DrillRecord>(id.bits(), |record| {
-        record.handled = record.handled.max(handled);
-        Ok(())
-    })
-    .map(|_| ())
 }

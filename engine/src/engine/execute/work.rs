@@ -309,8 +309,7 @@ impl Engine {
             .only(facet::DATABASE, Some(database))
             .only(facet::REPOSITORY, Some(repository))
             .only(facet::STATUS, Some(RunStatus::Success));
-        let found = self.0.catalog.list::<BackupRecord>(&query)?.records.pop();
-        Ok(found.map(|record| record.0.id))
+        Ok(self.newest_where(query, Backup::is_good)?.map(|own| own.id))
     }
 
     fn workers(&self) -> NonZeroUsize {

@@ -137,6 +137,6 @@ fn checked(mut job: Job) -> Result<Job> {
         return Err(Error::invalid("A verification cannot reach \"restored\"")
             .field("verify", "must be none, present, checked or decoded"));
     }
-    check_schedule(job.schedule.as_ref(), job.id.bits())?;
+    check_schedule(job.schedule.as_ref(), job.id.bits(), job.updated_at)?;
     Ok(job)
 }

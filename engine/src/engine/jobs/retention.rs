@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::Engine;
-use super::runs::group_of;
+use super::super::backups::source_of;
 use crate::catalog::Query;
 use crate::catalog::records::{BackupRecord, backup};
 use crate::error::{Code, Error, Result};
@@ -23,43 +23,52 @@ impl Engine {
     ) -> Result<RetentionPreview> {
         let job = self.find_job(key)?.job;
         let policy = request.retention.unwrap_or(job.work.retention.clone());
-        self.fates(&job, policy, |_| true)
+        self.fates(&job, policy, None)
     }
 
+    /// What a policy makes of a job's backups, or of those of one database in one repository.
     pub(in super::super) fn fates(
         &self,
         job: &Job,
         mut policy: Policy,
-        wanted: impl Fn(&Backup) -> bool,
+        only: Option<(&str, RepositoryId)>,
     ) -> Result<RetentionPreview> {
         let most = self.settings().retention.max_delete_percent;
         policy.max_delete_percent.get_or_insert(most);
         let query = Query::newest(usize::MAX)
             .only(backup::JOB, Some(job.id))
+            .only(backup::DATABASE, only.map(|(database, _)| database))
+            .only(backup::REPOSITORY, only.map(|(_, repository)| repository))
             .any_of(backup::STATUS, [RunStatus::Success, RunStatus::Partial]);
         let found = self.0.catalog.list::<BackupRecord>(&query)?.records;
-        let backups: HashMap<BackupId, Backup> = found
-            .into_iter()
-            .map(|record| (record.0.id, record.0))
-            .filter(|(_, backup)| wanted(backup))
-            .collect();
-        let candidates: Vec<Candidate> = backups
-            .values()
-            .map(|backup| Candidate {
+        let mut names: HashMap<String, String> = HashMap::new();
+        let mut backups: HashMap<BackupId, Backup> = HashMap::new();
+        let mut candidates = Vec::with_capacity(found.len());
+        for BackupRecord(backup) in found {
+            let group = group_of(&backup);
+            // The newest comes first: it knows what everything is called now.
+            names
+                .entry(group.clone())
+                .or_insert_with(|| name_of_group(&backup));
+            candidates.push(Candidate {
                 id: backup.id,
-                source: group_of(backup),
+                source: group,
                 kind: backup.kind,
                 backup_type: backup.backup_type,
                 at: backup.created_at,
                 complete: backup.is_good(),
                 pinned_until: backup.pinned_until,
                 needs: None,
-            })
-            .collect();
+            });
+            backups.insert(backup.id, backup);
+        }
         let outcome = policy.apply(&candidates, self.now())?;
-        Ok(RetentionPreview::new(policy, outcome, |id| {
+        let about = |id| {
             let backup = backups.get(&id)?;
             Some((group_of(backup), backup.created_at))
+        };
+        Ok(RetentionPreview::new(policy, outcome, about, |group| {
+            names.get(group).cloned().unwrap_or_default()
         }))
     }
 
@@ -71,7 +80,7 @@ impl Engine {
         request: RetentionRun,
     ) -> Result<RetentionPreview> {
         let job = self.find_job(key)?.job;
-        let fates = self.fates(&job, job.work.retention.clone(), |_| true)?;
+        let mut fates = self.fates(&job, job.work.retention.clone(), None)?;
         if let Some((source, percent)) = fates.over_limit.first_key_value()
             && request.confirm.as_deref() != Some(job.name.as_str())
         {
@@ -82,6 +91,7 @@ impl Engine {
             .hint(format!("Confirm it with --confirm {}", job.name))
             .field("confirm", "must be the name of the job"));
         }
+        fates.confirm();
         for fate in fates.backups.iter().filter(|fate| !fate.keep) {
             self.delete_fated(&job, fate).await?;
         }
@@ -110,9 +120,9 @@ impl Engine {
         run: &Run,
         repository: RepositoryId,
     ) -> Result<()> {
-        let fates = self.fates(job, job.work.retention.clone(), |backup| {
-            Some(&backup.database) == run.database.as_ref() && backup.repository_id == repository
-        })?;
+        let database = run.database.as_deref().unwrap_or_default();
+        let only = Some((database, repository));
+        let fates = self.fates(job, job.work.retention.clone(), only)?;
         let mut lines = Vec::new();
         for (source, percent) in &fates.over_limit {
             let text = format!(
@@ -128,10 +138,7 @@ impl Engine {
             });
             self.publish("job.retention_refused", job.id, &refused);
         }
-        for fate in fates.backups.iter().filter(|fate| !fate.keep) {
-            if fates.over_limit.contains_key(&fate.source) {
-                continue;
-            }
+        for fate in fates.backups.iter().filter(|fate| fate.goes_by_itself()) {
             let (id, why) = (fate.backup_id, fate.reasons.join(", "));
             match self.delete_fated(job, fate).await {
                 Ok(true) => lines.push((
@@ -155,4 +162,21 @@ impl Engine {
         }
         self.add_to_log(run, &lines).await
     }
+}
+
+/// What backups of compete with each other. Names change, and ids stay.
+fn group_of(backup: &Backup) -> String {
+    let (connection, repository) = (backup.connection_id, backup.repository_id);
+    let chosen = !backup.is_of_the_database();
+    format!("{connection} {repository} {chosen} {}", backup.database)
+}
+
+/// The same for people.
+fn name_of_group(backup: &Backup) -> String {
+    let chosen = if backup.is_of_the_database() {
+        ""
+    } else {
+        " (chosen parts)"
+    };
+    format!("{} in {}{chosen}", source_of(backup), backup.repository)
 }

@@ -3,14 +3,17 @@
 use chrono::TimeDelta;
 
 use super::super::Engine;
-use super::super::backups::{remarks_on_types, source_of};
+use super::super::backups::remarks_on_types;
 use crate::catalog::records::{
     BackupRecord, ConnectionRecord, DatabaseRecord, JobRecord, OfJob, RepositoryRecord, Retry,
     RunRecord,
 };
 use crate::catalog::{LogSink, MAX_LINES};
 use crate::error::{Error, Result};
-use crate::model::{BackupCreate, Job, Level, Run, RunKind, RunStatus, Started, Trigger};
+use crate::ids::RepositoryId;
+use crate::model::{
+    Backup, BackupCreate, Job, Level, Run, RunKind, RunStatus, Started, Trigger, VerifyLevel,
+};
 use crate::runs::NewRun;
 
 impl Engine {
@@ -138,16 +141,18 @@ impl Engine {
         }
     }
 
-    /// What follows when a run has ended: another try, a proof, and retention.
-    pub(in super::super) async fn job_run_ended(&self, run: &Run) {
-        let done = match run.status {
-            _ if run.kind != RunKind::Backup || run.job_id.is_none() => return,
-            RunStatus::Success => self.after_backup(run).await,
-            RunStatus::Partial => self.after_partial_backup(run).await,
-            RunStatus::Failed | RunStatus::Interrupted => self.try_again(run).await,
-            _ => return,
+    /// What follows when a run has ended: another try, who is told, a proof, and retention. The try comes
+    /// first: it must not get lost, and while one is planned nothing has failed for good.
+    pub(in super::super) async fn follow_up(&self, run: &Run) {
+        let again = match self.try_again(run).await {
+            Ok(again) => again,
+            Err(error) => {
+                tracing::error!(run = %run.id, error = error.report(), "no other try was planned");
+                Vec::new()
+            }
         };
-        if let Err(error) = done {
+        self.tell_ended(run, &again).await;
+        if let Err(error) = self.after_backup(run).await {
             tracing::error!(run = %run.id, error = error.report(), "a job was not gone on with");
         }
     }
@@ -158,15 +163,22 @@ impl Engine {
             let found = self.0.catalog.get::<RunRecord>(record.run.id.bits())?;
             let interrupted = found.filter(|found| found.run.status == RunStatus::Interrupted);
             if let Some(found) = interrupted {
-                self.tell_ended(&found.run).await;
-                self.job_run_ended(&found.run).await;
+                self.follow_up(&found.run).await;
             }
         }
         Ok(())
     }
 
-    /// Plans another try of a scheduled run. Whoever started one by hand sees that it failed.
-    async fn try_again(&self, run: &Run) -> Result<()> {
+    /// Plans another try of a scheduled run, and answers for which repositories. Whoever started one by hand
+    /// sees that it failed.
+    async fn try_again(&self, run: &Run) -> Result<Vec<RepositoryId>> {
+        let ended_badly = matches!(
+            run.status,
+            RunStatus::Failed | RunStatus::Interrupted | RunStatus::Partial
+        );
+        if run.kind != RunKind::Backup || run.job_id.is_none() || !ended_badly {
+            return Ok(Vec::new());
+        }
         let record = self.0.catalog.get::<RunRecord>(run.id.bits())?;
         let of_job = record.and_then(|record| record.job);
         let lacking = run.lacks();
@@ -176,7 +188,7 @@ impl Engine {
             run.trigger,
             lacking.is_empty(),
         ) else {
-            return Ok(());
+            return Ok(Vec::new());
         };
         let (id, attempt, now) = (of_job.id.bits(), of_job.attempt, self.now());
         let planned = self
@@ -204,50 +216,66 @@ impl Engine {
                 Ok(planned)
             })
             .await?;
-        if let Some(retry) = planned {
-            let text = format!(
-                "Try {} will begin at {}",
-                retry.attempt,
-                retry.at.format("%Y-%m-%d %H:%M:%SZ")
-            );
-            self.add_to_log(run, &[(Level::Info, text)]).await?;
-            self.publish("job.retry", of_job.id, &retry);
-            self.0.schedule.notify_one();
-        }
-        Ok(())
+        let Some(retry) = planned else {
+            return Ok(Vec::new());
+        };
+        let text = format!(
+            "Try {} will begin at {}",
+            retry.attempt,
+            retry.at.format("%Y-%m-%d %H:%M:%SZ")
+        );
+        self.note_on_log(run, Level::Info, text).await;
+        self.publish("job.retry", of_job.id, &retry);
+        self.0.schedule.notify_one();
+        Ok(retry.repository_ids)
     }
 
-    /// What follows where some of it is there, and another try of the repositories that lack it.
-    async fn after_partial_backup(&self, run: &Run) -> Result<()> {
-        self.after_backup(run).await?;
-        if run.destinations.is_empty() {
-            return Ok(());
-        }
-        self.try_again(run).await
-    }
-
+    /// What follows in each repository that has its backup. What fails in one keeps nothing else.
     async fn after_backup(&self, run: &Run) -> Result<()> {
-        let key = run.job_id.clone().unwrap_or_default();
-        let Some(JobRecord { job, .. }) = self.find_job(&key).ok() else {
+        let Some(key) = run.job_id.as_ref().filter(|_| run.kind == RunKind::Backup) else {
             return Ok(());
         };
-        for (repository, id) in run.makes() {
+        let Some(JobRecord { job, .. }) = self.find_job(key).ok() else {
+            return Ok(());
+        };
+        for (_, id) in run.makes() {
             let Some(BackupRecord(backup)) = self.0.catalog.get(id.bits())? else {
                 continue;
             };
             if !backup.status.is_restorable() {
                 continue;
             }
-            if let Some(level) = job.work.verify {
-                let mut proof = self.new_verification(&backup, level, run.trigger);
-                proof.record.run.job_id = Some(key.clone());
-                self.queue(vec![proof]).await?;
+            if let Some(level) = job.work.verify
+                && let Err(error) = self.prove(run, &backup, level).await
+            {
+                let text = format!("No proof of {id} was queued: {}", error.report());
+                self.note_on_log(run, Level::Warning, text).await;
             }
-            if backup.status == RunStatus::Success && !job.work.retention.is_empty() {
-                self.retain(&job, run, repository).await?;
+            if backup.status == RunStatus::Success
+                && !job.work.retention.is_empty()
+                && let Err(error) = self.retain(&job, run, backup.repository_id).await
+            {
+                let text = format!("Retention was not carried out: {}", error.report());
+                self.note_on_log(run, Level::Warning, text).await;
             }
         }
         Ok(())
+    }
+
+    async fn prove(&self, run: &Run, backup: &Backup, level: VerifyLevel) -> Result<()> {
+        let mut proof = self.new_verification(backup, level, run.trigger);
+        proof.record.run.job_id.clone_from(&run.job_id);
+        self.queue(vec![proof]).await.map(|_| ())
+    }
+
+    /// Writes behind the end of a run's log, and into the engine's own where it is a warning.
+    async fn note_on_log(&self, run: &Run, level: Level, text: String) {
+        if level != Level::Info {
+            tracing::error!(run = %run.id, "{text}");
+        }
+        if let Err(error) = self.add_to_log(run, &[(level, text)]).await {
+            tracing::error!(run = %run.id, error = error.report(), "a log was not gone on with");
+        }
     }
 
     /// Writes behind the end of a run's log.
@@ -262,16 +290,6 @@ impl Engine {
         log.flush().await;
         Ok(())
     }
-}
-
-/// What a job's runs are told apart by, for people.
-pub(super) fn group_of(backup: &crate::model::Backup) -> String {
-    let chosen = if backup.is_of_the_database() {
-        ""
-    } else {
-        " (chosen parts)"
-    };
-    format!("{} in {}{chosen}", source_of(backup), backup.repository)
 }
 
 /// Whether trying the same thing a little later may help.

@@ -3,52 +3,125 @@
 //! How far a schedule is dealt with is written together with the runs it asked for, in one transaction:
 //! whenever the engine ends, a scheduled time has its runs in the queue, or it is still to be dealt with.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use super::super::Engine;
-use super::decision;
-use super::runs::is_temporary;
-use crate::catalog::records::{JobRecord, RunRecord, job, run};
-use crate::catalog::{Query, Tx};
-use crate::error::Result;
-use crate::ids::{DrillId, JobId};
-use crate::model::{RunKind, RunStatus, TaskId, Time, Trigger};
-use crate::schedule::Decision;
+use super::timed::{Scheduled, Timed, Timetables, taken_back};
+use crate::catalog::Query;
+use crate::catalog::records::{DrillRecord, JobRecord, TaskRecord, job};
+use crate::error::{Error, Result};
+use crate::model::Time;
 
 /// The clock is looked at this often while something waits, since it may be set, and machines sleep.
 const LOOK: TimeDelta = TimeDelta::seconds(30);
 /// Wait before what failed for a passing reason is looked at again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// What has a schedule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Scheduled {
-    Job(JobId),
-    Drill(DrillId),
-    Task(TaskId),
+/// What is looked after at this moment.
+#[derive(Debug, Default)]
+struct Firing {
+    tasks: JoinSet<()>,
+    by_task: HashMap<Id, Scheduled>,
+    busy: HashSet<Scheduled>,
+}
+
+impl Firing {
+    fn start(&mut self, engine: &Engine, what: Scheduled) {
+        let task = self.tasks.spawn(engine.clone().fire_or_wait(what));
+        self.by_task.insert(task.id(), what);
+        self.busy.insert(what);
+    }
+
+    /// Waits until one has ended, and takes in all that have.
+    async fn ended(&mut self) {
+        let mut done = self.tasks.join_next_with_id().await;
+        while let Some(ended) = done {
+            self.forget(ended);
+            done = self.tasks.try_join_next_with_id();
+        }
+    }
+
+    fn forget(&mut self, ended: std::result::Result<(Id, ()), JoinError>) {
+        let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+        if let Some(what) = self.by_task.remove(&id) {
+            self.busy.remove(&what);
+        }
+    }
+}
+
+/// What a look at every schedule has found.
+#[derive(Debug, Default)]
+pub(in super::super) struct Found {
+    /// What to look after now.
+    pub(in super::super) due: Vec<Scheduled>,
+    /// What is dealt with by a clock that was far ahead.
+    pub(in super::super) ahead: Vec<Scheduled>,
+    /// What has a schedule that cannot be read.
+    broken: Vec<Broken>,
+    /// How long nothing else will be due.
+    wait: TimeDelta,
+}
+
+#[derive(Debug)]
+struct Broken {
+    what: Scheduled,
+    id: u128,
+    error: Error,
+}
+
+struct Scan<'a> {
+    now: Time,
+    busy: &'a HashSet<Scheduled>,
+    known: &'a mut Timetables,
+    found: Found,
+}
+
+impl Scan<'_> {
+    fn weigh<R: Timed>(&mut self, record: &R, retry: Option<Time>) {
+        let (what, now) = (record.what(), self.now);
+        if self.busy.contains(&what) {
+            return;
+        }
+        let decision = match self.known.decide(record, now) {
+            Ok(decision) => decision,
+            Err(error) => {
+                let id = record.id();
+                self.found.broken.push(Broken { what, id, error });
+                return;
+            }
+        };
+        if decision.was_ahead {
+            self.found.ahead.push(what);
+        }
+        if decision.is_due() || retry.is_some_and(|at| at <= now) {
+            self.found.due.push(what);
+        } else if let Some(next) = [retry, decision.next].into_iter().flatten().min() {
+            self.found.wait = self.found.wait.min(next - now);
+        }
+    }
 }
 
 impl Engine {
     /// Runs jobs, drills and system tasks until the engine stops.
     pub(in super::super) async fn keep_schedule(self) {
-        let mut firing = JoinSet::new();
-        let mut busy: HashMap<Id, Scheduled> = HashMap::new();
+        let mut firing = Firing::default();
+        let mut known = Timetables::default();
         loop {
-            self.0
-                .scheduler_seen
-                .store(self.uptime_ms(), Ordering::Relaxed);
-            let wait = match self.due(&busy) {
-                Ok((due, wait)) => {
-                    for item in due {
-                        let engine = self.clone();
-                        let task = firing.spawn(async move { engine.fire_or_wait(item).await });
-                        busy.insert(task.id(), item);
+            let wait = match self.due(&firing.busy, &mut known) {
+                Ok(found) => {
+                    self.0
+                        .scheduler_seen
+                        .store(self.uptime_ms(), Ordering::Relaxed);
+                    for what in &found.due {
+                        firing.start(&self, *what);
                     }
+                    let wait = found.wait;
+                    self.mend(found).await;
                     wait
                 }
                 Err(error) => {
@@ -59,53 +132,83 @@ impl Engine {
             tokio::select! {
                 () = self.0.stopping.cancelled() => break,
                 () = self.0.schedule.notified() => {}
-                Some(done) = firing.join_next_with_id(), if !firing.is_empty() => {
-                    busy.remove(&done.map_or_else(|error| error.id(), |(id, ())| id));
-                }
+                () = firing.ended(), if !firing.tasks.is_empty() => {}
                 () = tokio::time::sleep(wait.to_std().unwrap_or_default()) => {}
             }
         }
-        firing.shutdown().await;
+        firing.tasks.shutdown().await;
     }
 
-    /// What to look after now, and how long nothing else will be due.
+    /// Looks at every schedule.
     pub(in super::super) fn due(
         &self,
-        busy: &HashMap<Id, Scheduled>,
-    ) -> Result<(Vec<Scheduled>, TimeDelta)> {
-        let now = self.now();
-        let enabled = Query::newest(usize::MAX).only(job::ENABLED, Some(true));
-        let (mut due, mut wait) = (Vec::new(), LOOK);
-        let mut weigh = |what: Scheduled, decision: &Decision, retry: Option<Time>| {
-            if busy.values().any(|other| *other == what) {
-                return;
-            }
-            if decision.run.is_some() || decision.missed > 0 || retry.is_some_and(|at| at <= now) {
-                due.push(what);
-            } else if let Some(next) = [retry, decision.next].into_iter().flatten().min() {
-                wait = wait.min(next - now);
-            }
+        busy: &HashSet<Scheduled>,
+        known: &mut Timetables,
+    ) -> Result<Found> {
+        let mut scan = Scan {
+            now: self.now(),
+            busy,
+            known,
+            found: Found {
+                wait: LOOK,
+                ..Found::default()
+            },
         };
+        let enabled = Query::newest(usize::MAX).only(job::ENABLED, Some(true));
         for record in self.0.catalog.list::<JobRecord>(&enabled)?.records {
             let retry = record.retries.iter().map(|retry| retry.at).min();
-            weigh(Scheduled::Job(record.job.id), &of_job(&record, now)?, retry);
+            scan.weigh(&record, retry);
         }
         for record in self.enabled_drills()? {
-            let (schedule, seed) = (record.drill.schedule.as_ref(), record.drill.id.bits());
-            let decision = decision(schedule, seed, record.handled, now)?;
-            weigh(Scheduled::Drill(record.drill.id), &decision, None);
+            scan.weigh(&record, None);
         }
-        let tasks = self
-            .due_tasks(now, &mut wait)?
-            .into_iter()
-            .map(Scheduled::Task);
-        due.extend(tasks.filter(|item| !busy.values().any(|other| other == item)));
-        Ok((due, wait))
+        for record in self.0.catalog.all::<TaskRecord>()? {
+            scan.weigh(&record, None);
+        }
+        scan.known.scanned();
+        Ok(scan.found)
+    }
+
+    /// Sees to what a look has found that no time comes for by itself.
+    async fn mend(&self, found: Found) {
+        if !found.ahead.is_empty()
+            && let Err(error) = self.go_on_from_now(found.ahead).await
+        {
+            tracing::error!(error = error.report(), "schedules wait for a wrong time");
+        }
+        for Broken { what, id, error } in found.broken {
+            let told = match what {
+                Scheduled::Job(_) => self.tell_broken::<JobRecord>(id, &error).await,
+                Scheduled::Drill(_) => self.tell_broken::<DrillRecord>(id, &error).await,
+                Scheduled::Task(_) => self.tell_broken::<TaskRecord>(id, &error).await,
+            };
+            if let Err(error) = told {
+                tracing::error!(?what, error = error.report(), "nobody was told");
+            }
+        }
+    }
+
+    /// The clock has returned from the future: whatever was dealt with there goes on from now.
+    async fn go_on_from_now(&self, ahead: Vec<Scheduled>) -> Result<()> {
+        let (now, count) = (self.now(), ahead.len());
+        self.0
+            .catalog
+            .write(move |tx| {
+                ahead.iter().try_for_each(|what| match what {
+                    Scheduled::Job(id) => taken_back::<JobRecord>(tx, id.bits(), now),
+                    Scheduled::Drill(id) => taken_back::<DrillRecord>(tx, id.bits(), now),
+                    Scheduled::Task(id) => taken_back::<TaskRecord>(tx, TaskRecord::key(*id), now),
+                })
+            })
+            .await?;
+        self.tell_clock_set_back(count).await;
+        self.0.schedule.notify_one();
+        Ok(())
     }
 
     async fn fire_or_wait(self, what: Scheduled) {
         let done = match what {
-            Scheduled::Job(id) => self.fire(id).await,
+            Scheduled::Job(id) => self.fire_job(id).await,
             Scheduled::Drill(id) => self.fire_drill(id).await,
             Scheduled::Task(id) => self.fire_task(id).await,
         };
@@ -114,127 +217,4 @@ impl Engine {
             tokio::time::sleep(AGAIN).await;
         }
     }
-
-    /// Does what one job's schedule and retries ask for now.
-    async fn fire(&self, id: JobId) -> Result<()> {
-        let Some(record) = self.0.catalog.get::<JobRecord>(id.bits())? else {
-            return Ok(());
-        };
-        if !record.job.enabled {
-            return Ok(());
-        }
-        let now = self.now();
-        let decision = of_job(&record, now)?;
-        match decision.run {
-            Some(_) if self.goes_on(id)? => {
-                self.handled(id, decision.handled).await?;
-                let note = serde_json::json!({"job": record.job.name, "at": decision.run});
-                tracing::warn!(job = record.job.name, "skipped: its run before goes on");
-                self.publish("job.skipped", id, &note);
-            }
-            Some(nominal) => self.begin(&record, &decision, nominal).await?,
-            None => {
-                if decision.handled > record.handled {
-                    self.handled(id, decision.handled).await?;
-                }
-                self.begin_retries(&record, now).await?;
-            }
-        }
-        if decision.missed > 0 {
-            tracing::warn!(job = record.job.name, missed = decision.missed, "missed");
-            let note = serde_json::json!({
-                "job": record.job.name,
-                "missed": decision.missed,
-                "after": record.handled,
-                "made_up_for": decision.run.is_some(),
-            });
-            self.publish("job.missed", id, &note);
-            self.tell_missed(&record.job, decision.missed).await;
-        }
-        Ok(())
-    }
-
-    async fn begin(&self, record: &JobRecord, decision: &Decision, nominal: Time) -> Result<()> {
-        let (id, handled) = (record.job.id, decision.handled);
-        let begun = match self.runs_of(&record.job, Trigger::Schedule).await {
-            Ok(runs) => {
-                let also = move |tx: &Tx<'_>| deal_with(tx, id, handled);
-                self.0.runs.submit_with(runs, also).await.map(|_| ())
-            }
-            Err(error) => Err(error),
-        };
-        match begun {
-            Err(error) if !is_temporary(&error) => {
-                self.handled(id, handled).await?;
-                tracing::error!(
-                    job = record.job.name,
-                    error = error.report(),
-                    "a job did not start"
-                );
-                let note = serde_json::json!({
-                    "job": record.job.name,
-                    "at": nominal,
-                    "error": crate::model::Problem::from(&error),
-                });
-                self.publish("job.failed", id, &note);
-                self.tell_not_begun(&record.job, &error).await;
-                Ok(())
-            }
-            Ok(()) => self.tell_begun_again(id).await,
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn begin_retries(&self, record: &JobRecord, now: Time) -> Result<()> {
-        let id = record.job.id;
-        for retry in record.retries.iter().filter(|retry| retry.at <= now) {
-            let taken = retry.clone();
-            let also = move |tx: &Tx<'_>| {
-                tx.change::<JobRecord>(id.bits(), |record| {
-                    record.retries.retain(|other| *other != taken);
-                    Ok(())
-                })
-                .map(|_| ())
-            };
-            match self.run_again(&record.job, retry) {
-                Ok(run) => {
-                    self.0.runs.submit_with(vec![run], also).await?;
-                }
-                Err(error) => {
-                    tracing::error!(job = record.job.name, error = error.report(), "not retried");
-                    self.0.catalog.write(also).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a backup of the job waits or is being made.
-    fn goes_on(&self, id: JobId) -> Result<bool> {
-        let query = Query::newest(1)
-            .only(run::JOB, Some(id))
-            .only(run::KIND, Some(RunKind::Backup))
-            .any_of(run::STATUS, [RunStatus::Pending, RunStatus::Running]);
-        Ok(!self.0.catalog.list::<RunRecord>(&query)?.records.is_empty())
-    }
-
-    async fn handled(&self, id: JobId, handled: Time) -> Result<()> {
-        let write = move |tx: &Tx<'_>| deal_with(tx, id, handled);
-        self.0.catalog.write(write).await
-    }
-}
-
-fn of_job(record: &JobRecord, now: Time) -> Result<Decision> {
-    let schedule = record.job.schedule.as_ref();
-    decision(schedule, record.job.id.bits(), record.handled, now)
-}
-
-/// Scheduled times up to `handled` are dealt with; what was to be tried again is part of the new runs.
-fn deal_with(tx: &Tx<'_>, id: JobId, handled: Time) -> Result<()> {
-    tx.change::<JobRecord>(id.bits(), |record| {
-        record.handled = record.handled.max(handled);
-        record.retries.clear();
-        Ok(())
-    })
-    .map(|_| ())
 }

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use super::super::Engine;
-use super::super::alerts::Draft;
 use crate::catalog::records::{BackupRecord, ConnectionRecord, JobRecord, RunRecord};
 use crate::error::{Code, Error, Result};
-use crate::ids::JobId;
-use crate::model::{AlertKind, HookFailure, HookTime, Job, Run, RunKind, RunStatus, Severity};
+use crate::ids::{JobId, RepositoryId};
+use crate::model::{HookFailure, HookTime, Job, Run, RunKind, RunStatus};
 use crate::monitor::{Level, Task};
 use crate::notify::{Facts, Notice, events};
 use crate::units::{format_bytes, format_count, format_duration};
@@ -48,16 +47,27 @@ impl Engine {
         }
     }
 
-    /// Tells how a run ended, opens and closes alerts, and calls the hooks after it.
-    pub(in super::super) async fn tell_ended(&self, run: &Run) {
-        if let Some(event) = event_of(run) {
+    /// Tells how a run ended, opens and closes alerts, and calls the hooks after it. What is tried `again`,
+    /// for these repositories, has not failed yet: the last try tells.
+    pub(in super::super) async fn tell_ended(&self, run: &Run, again: &[RepositoryId]) {
+        // Those that begin by themselves every few minutes tell once that they fail.
+        let tells_always = run.kind != RunKind::Task;
+        let event = event_of(run).filter(|_| !is_told_later(run, again));
+        if let Some(event) = event.filter(|_| tells_always) {
             self.tell_of(run, event).await;
         }
         if let Err(error) = self.hooks_after(run).await {
             tracing::error!(run = %run.id, error = error.report(), "hooks were not called");
         }
-        if let Err(error) = self.alert_of_run(run).await {
-            tracing::error!(run = %run.id, error = error.report(), "alerts were not looked after");
+        let news = match self.alert_of_run(run, again).await {
+            Ok(news) => news,
+            Err(error) => {
+                tracing::error!(run = %run.id, error = error.report(), "alerts were not looked after");
+                false
+            }
+        };
+        if let Some(event) = event.filter(|_| news && !tells_always) {
+            self.tell_of(run, event).await;
         }
     }
 
@@ -126,72 +136,6 @@ impl Engine {
     }
 }
 
-impl Engine {
-    /// Tells that scheduled times passed without a run.
-    pub(in super::super) async fn tell_missed(&self, job: &Job, missed: u32) {
-        let title = format!("The job {} missed {missed} scheduled times", job.name);
-        let message =
-            "No engine ran at that time, or the clock was set. `backstay job show` says when it \
-                       runs next"
-                .to_owned();
-        self.notify(self.notice_of_job(job, events::JOB_MISSED, title, message))
-            .await;
-    }
-
-    /// Tells that a job could not begin, and opens an alert.
-    pub(in super::super) async fn tell_not_begun(&self, job: &Job, error: &Error) {
-        let title = format!("The job {} could not begin", job.name);
-        let notice = self.notice_of_job(job, events::JOB_FAILED, title.clone(), error.report());
-        let facts = notice.facts.clone();
-        self.notify(notice).await;
-        let raised = self.raise_alert(Draft {
-            kind: AlertKind::RunFailed,
-            severity: Severity::Critical,
-            subject: job.id.to_string(),
-            title,
-            message: error.report(),
-            facts,
-        });
-        if let Err(error) = raised.await {
-            tracing::error!(
-                job = job.name,
-                error = error.report(),
-                "no alert was opened"
-            );
-        }
-    }
-
-    /// A job began: that it could not before is over.
-    pub(in super::super) async fn tell_begun_again(&self, job: JobId) -> Result<()> {
-        self.close_alert(AlertKind::RunFailed, &job.to_string())
-            .await
-    }
-
-    fn notice_of_job(&self, job: &Job, event: &str, title: String, message: String) -> Notice {
-        let connection = self
-            .0
-            .catalog
-            .get::<ConnectionRecord>(job.connection_id.bits());
-        let connection = connection.ok().flatten().map(|record| record.connection);
-        Notice {
-            event: event.to_owned(),
-            at: self.now(),
-            subject: Some(job.id.to_string()),
-            title,
-            message,
-            facts: Facts {
-                project: connection.as_ref().map(|own| own.project.clone()),
-                environment: connection.as_ref().map(|own| own.environment.clone()),
-                connection_id: Some(job.connection_id),
-                connection: connection.map(|own| own.name),
-                job_id: Some(job.id),
-                job: Some(job.name.clone()),
-                ..Facts::default()
-            },
-        }
-    }
-}
-
 /// What the end of a run is told as; nothing when a person stopped it.
 fn event_of(run: &Run) -> Option<&'static str> {
     let (completed, partial, failed) = match run.kind {
@@ -230,9 +174,21 @@ fn event_of(run: &Run) -> Option<&'static str> {
     }
 }
 
-/// Whether a run ended badly by itself. What a person cancelled did not; what took too long did.
-pub(in crate::engine) fn has_failed(run: &Run) -> bool {
-    match run.status {
+/// Whether a run ended so that the try which is planned says how it really ends.
+fn is_told_later(run: &Run, again: &[RepositoryId]) -> bool {
+    let lacks_objects = run.status == RunStatus::Partial && run.losses_total > 0;
+    !again.is_empty() && !lacks_objects
+}
+
+/// Whether a run ended badly by itself.
+fn has_failed(run: &Run) -> bool {
+    has_failed_as(run, run.status)
+}
+
+/// Whether what ended as `status` within a run did so badly by itself. What a person cancelled did not; what
+/// took too long did.
+pub(in crate::engine) fn has_failed_as(run: &Run, status: RunStatus) -> bool {
+    match status {
         RunStatus::Failed | RunStatus::Interrupted => true,
         RunStatus::Cancelled => !run.cancel_requested,
         _ => false,

@@ -104,12 +104,14 @@ impl Engine {
             retention: policy.clone(),
             backups: Vec::new(),
             deleted: 0,
+            needing_confirmation: 0,
             over_limit: std::collections::BTreeMap::new(),
         };
         for JobRecord { job, .. } in self.jobs_of_environment(own.environment_id)? {
-            let fates = self.fates(&job, policy.clone(), |_| true)?;
+            let fates = self.fates(&job, policy.clone(), None)?;
             all.backups.extend(fates.backups);
             all.deleted += fates.deleted;
+            all.needing_confirmation += fates.needing_confirmation;
             all.over_limit.extend(fates.over_limit);
         }
         all.backups

@@ -1,14 +1,14 @@
 //! Jobs by a clock that tests move: restarts, downtime, pauses, retries.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 
 use super::*;
-use crate::catalog::records::{JobRecord, RunRecord, Work};
+use crate::catalog::records::{BackupRecord, JobRecord, Retry, RunRecord, Work};
 use crate::clock::ManualClock;
-use crate::engine::jobs::scheduler::Scheduled;
-use crate::ids::RunId;
+use crate::engine::jobs::timed::{Scheduled, Timetables};
+use crate::ids::{BackupId, RunId};
 use crate::model::SystemTaskEdit;
 
 pub(super) fn at(text: &str) -> DateTime<Utc> {
@@ -90,8 +90,11 @@ fn move_on(engine: &Engine, clock: &ManualClock, by: Duration) {
 }
 
 pub(super) fn idle(engine: &Engine) -> bool {
-    let (due, _) = engine.due(&HashMap::new()).unwrap();
-    due.iter().all(|what| matches!(what, Scheduled::Task(_)))
+    let found = engine
+        .due(&HashSet::new(), &mut Timetables::default())
+        .unwrap();
+    let mut due = found.due.iter();
+    found.ahead.is_empty() && due.all(|what| matches!(what, Scheduled::Task(_)))
 }
 
 #[tokio::test]
@@ -162,6 +165,23 @@ async fn missed_and_skipped_times_are_told() {
     assert!(runs_of(&engine, &job).await.is_empty());
 
     // One that is still going on when the next time comes is not joined by another.
+    going_on(&engine, &job, "orders").await;
+    move_on(&engine, &clock, Duration::from_mins(23 * 60 + 1));
+    let told = loop {
+        let event = events.next().await;
+        if event.kind == "job.skipped" {
+            break event;
+        }
+    };
+    assert_eq!(told.data["job"], "night");
+    assert_eq!(told.data["databases"], serde_json::json!(["orders"]));
+    assert!(idle(&engine));
+    assert_eq!(runs_of(&engine, &job).await.len(), 1);
+    stopped(engine).await;
+}
+
+/// A backup of the job that never ends.
+async fn going_on(engine: &Engine, job: &Job, database: &str) {
     let now = engine.now();
     let mut run = Run::pending(
         RunId::generate(now),
@@ -171,22 +191,164 @@ async fn missed_and_skipped_times_are_told() {
         now,
     );
     run.job_id = Some(job.id.to_string());
+    run.database = Some(database.to_owned());
+    run.status = RunStatus::Running;
     let record = RunRecord {
         run,
         work: Work::Backup(BackupCreate::default()),
         job: None,
     };
     engine.0.catalog.put(record).await.unwrap();
-    move_on(&engine, &clock, Duration::from_mins(23 * 60 + 1));
-    let told = loop {
-        let event = events.next().await;
-        if event.kind == "job.skipped" {
-            break event;
-        }
+}
+
+#[tokio::test]
+async fn one_slow_database_leaves_the_others_alone_and_keeps_its_retry() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(at("2026-03-01T01:59:00Z")));
+    let engine = opened_at(home.path(), &clock).await;
+    engine.add_connection(unreachable("shop")).await.unwrap();
+    let mut target = super::alerts::dead_webhook();
+    target.events = Some(vec!["job.skipped".to_owned()]);
+    engine.add_target(target).await.unwrap();
+    let mut create = nightly("night", CatchUp::Skip);
+    create.databases = ["carts", "orders", "slow"].map(ToOwned::to_owned).to_vec();
+    let job = engine.add_job(create).await.unwrap();
+    going_on(&engine, &job, "slow").await;
+    let retry = |database: &str| Retry {
+        database: database.to_owned(),
+        repository_ids: Vec::new(),
+        attempt: 2,
+        at: at("2026-03-01T09:00:00Z"),
     };
-    assert_eq!(told.data["job"], "night");
-    assert!(idle(&engine));
-    assert_eq!(runs_of(&engine, &job).await.len(), 1);
+    let planned = vec![retry("orders"), retry("slow")];
+    let id = job.id.bits();
+    engine
+        .0
+        .catalog
+        .write(move |tx| {
+            tx.change::<JobRecord>(id, |record| {
+                record.retries.clone_from(&planned);
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    move_on(&engine, &clock, Duration::from_mins(1));
+    let told = loop {
+        let told = engine.deliveries("dead", &DeliveryList::default()).await;
+        if let Some(told) = told.unwrap().items.pop() {
+            break told;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert!(told.title.contains("left out 1"), "{told:?}");
+    let mut begun: Vec<_> = runs_of(&engine, &job)
+        .await
+        .into_iter()
+        .filter(|run| run.title != "a long one")
+        .filter_map(|run| run.database)
+        .collect();
+    begun.sort_unstable();
+    assert_eq!(begun, ["carts", "orders"]);
+    // What was to be tried again of what has begun is part of it, and the other stays.
+    let record = engine.find_job("night").unwrap();
+    assert_eq!(record.retries, [retry("slow")]);
+    assert_eq!(record.handled, at("2026-03-01T02:00:00Z"));
+    stopped(engine).await;
+}
+
+#[tokio::test]
+async fn what_waits_behind_another_job_is_on_time_however_long_it_waits() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(at("2026-03-01T01:59:00Z")));
+    let mut config = Config::in_home(home.path());
+    // Nothing that is queued begins.
+    config.parallel_runs = 0;
+    let engine = Engine::open(config, clock.clone()).await.unwrap();
+    without_tasks(&engine).await;
+    engine.add_connection(unreachable("shop")).await.unwrap();
+    let mut jobs = Vec::new();
+    for name in ["one", "other"] {
+        let job = engine.add_job(nightly(name, CatchUp::Skip)).await;
+        jobs.push(job.unwrap());
+    }
+    move_on(&engine, &clock, Duration::from_mins(1));
+    let waiting = loop {
+        let records: Vec<_> = ["one", "other"]
+            .map(|name| engine.find_job(name).unwrap())
+            .into();
+        if records.iter().all(|own| own.handled == engine.now()) {
+            break records;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let planned: Vec<_> = waiting.iter().flat_map(|own| &own.retries).collect();
+    assert_eq!(planned.len(), 1, "{waiting:?}");
+    assert_eq!((planned[0].attempt, planned[0].at), (1, engine.now()));
+    clock.advance(Duration::from_hours(3));
+    let all = engine.runs(&RunList::default()).await.unwrap().items;
+    assert_eq!(all.len(), 1);
+    engine.cancel_run(&all[0].id.to_string()).await.unwrap();
+    // The other has its turn, hours later.
+    engine.0.schedule.notify_one();
+    loop {
+        let all = engine.runs(&RunList::default()).await.unwrap().items;
+        if all.len() == 2 {
+            assert_ne!(all[0].job_id, all[1].job_id);
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stopped(engine).await;
+}
+
+#[tokio::test]
+async fn one_schedule_that_cannot_be_read_stops_no_other_and_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(at("2026-03-01T01:59:00Z")));
+    let engine = opened_at(home.path(), &clock).await;
+    engine.add_connection(unreachable("shop")).await.unwrap();
+    let bad = engine.add_job(nightly("bad", CatchUp::Once)).await.unwrap();
+    let mut good = nightly("good", CatchUp::Once);
+    good.databases = vec!["carts".to_owned()];
+    let good = engine.add_job(good).await.unwrap();
+    let id = bad.id.bits();
+    engine
+        .0
+        .catalog
+        .write(move |tx| {
+            tx.change::<JobRecord>(id, |record| {
+                let schedule = record.job.schedule.as_mut();
+                schedule.unwrap().time_zone = "Mars/Base".to_owned();
+                Ok(())
+            })
+        })
+        .await
+        .unwrap();
+    move_on(&engine, &clock, Duration::from_mins(1));
+    ended(&engine, &good, 1).await;
+    loop {
+        let alerts = engine.alerts(&AlertList::default()).await.unwrap().items;
+        if let Some(alert) = alerts.iter().find(|own| own.subject == bad.id.to_string()) {
+            assert!(alert.message.contains("Mars/Base"), "{alert:?}");
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // It is still shown, and can be mended.
+    assert_eq!(engine.job("bad").await.unwrap().next_run_at, None);
+    let edit = JobEdit {
+        schedule: nightly("bad", CatchUp::Once).schedule,
+        ..JobEdit::default()
+    };
+    assert!(
+        engine
+            .edit_job("bad", edit)
+            .await
+            .unwrap()
+            .next_run_at
+            .is_some()
+    );
     stopped(engine).await;
 }
 
@@ -202,6 +364,21 @@ async fn a_failed_run_is_tried_again_later_and_later_also_after_a_restart() {
         backoff_seconds: 60,
     });
     let job = engine.add_job(create).await.unwrap();
+    engine
+        .add_target(super::alerts::dead_webhook())
+        .await
+        .unwrap();
+    let failures = async |engine: &Engine| {
+        let list = DeliveryList::default();
+        let told = engine.deliveries("dead", &list).await.unwrap().items;
+        let failed = |own: &&Delivery| own.event == "backup.failed";
+        let alerts = engine.alerts(&AlertList::default()).await.unwrap().items;
+        let open = |own: &&Alert| own.kind == AlertKind::RunFailed;
+        (
+            told.iter().filter(failed).count(),
+            alerts.iter().filter(open).count(),
+        )
+    };
     move_on(&engine, &clock, Duration::from_mins(1));
     ended(&engine, &job, 1).await;
     let planned = |engine: &Engine| engine.find_job("night").unwrap().retries;
@@ -217,6 +394,7 @@ async fn a_failed_run_is_tried_again_later_and_later_also_after_a_restart() {
     assert_eq!(next, Some(at("2026-03-01T02:01:00Z")));
     move_on(&engine, &clock, Duration::from_mins(1));
     ended(&engine, &job, 2).await;
+    assert_eq!(failures(&engine).await, (0, 0), "it is tried again");
     while planned(&engine).is_empty() {
         tokio::task::yield_now().await;
     }
@@ -225,6 +403,7 @@ async fn a_failed_run_is_tried_again_later_and_later_also_after_a_restart() {
     move_on(&engine, &clock, Duration::from_mins(2));
     ended(&engine, &job, 3).await;
     assert!(planned(&engine).is_empty());
+    assert_eq!(failures(&engine).await, (1, 1), "that was the last try");
 
     // Whoever runs a job by hand sees that it failed, and decides.
     let started = engine.run_job("night", Trigger::Socket).await.unwrap();
@@ -294,6 +473,16 @@ async fn what_cannot_be_meant_is_refused_with_its_field() {
     assert_eq!(refused(cron).await, Code::Invalid);
     let zone = |job: &mut JobCreate| job.schedule.as_mut().unwrap().time_zone = "Mars".to_owned();
     assert_eq!(refused(zone).await, Code::Invalid);
+    let shut = |job: &mut JobCreate| {
+        let window = |from: &str, to: &str| Window {
+            from: from.to_owned(),
+            to: to.to_owned(),
+            days: Vec::new(),
+        };
+        job.schedule.as_mut().unwrap().windows =
+            vec![window("00:00", "12:00"), window("12:00", "00:00")];
+    };
+    assert_eq!(refused(shut).await, Code::Invalid);
     let level = |job: &mut JobCreate| job.verify = Some(VerifyLevel::Restored);
     assert_eq!(refused(level).await, Code::Invalid);
     engine
@@ -312,5 +501,109 @@ async fn what_cannot_be_meant_is_refused_with_its_field() {
     // On the 29th the clocks go from 02:00 to 03:00.
     let expected = [at("2026-03-28T01:30:00Z"), at("2026-03-29T01:00:00Z")];
     assert_eq!(preview.times, expected);
+    stopped(engine).await;
+}
+
+#[tokio::test]
+async fn retention_goes_by_ids_and_its_preview_says_what_a_run_refuses() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(at("2026-03-01T12:00:00Z")));
+    let engine = opened_at(home.path(), &clock).await;
+    engine.add_connection(unreachable("shop")).await.unwrap();
+    let mut create = nightly("night", CatchUp::Once);
+    create.databases = vec!["carts".to_owned(), "orders".to_owned()];
+    create.retention = Some(Policy {
+        keep_last: Some(1),
+        ..Policy::default()
+    });
+    let job = engine.add_job(create).await.unwrap();
+    let before = super::alerts::made(&engine, &job, ("orders", "local"), engine.now()).await;
+    let edit = ConnectionEdit {
+        name: Some("market".to_owned()),
+        ..ConnectionEdit::default()
+    };
+    engine.edit_connection("shop", edit).await.unwrap();
+    clock.advance(Duration::from_hours(24));
+    let after = Backup {
+        id: BackupId::generate(engine.now()),
+        serial: 0,
+        connection: "market".to_owned(),
+        created_at: engine.now(),
+        ..before.clone()
+    };
+    let carts = Backup {
+        id: BackupId::generate(engine.now()),
+        database: "carts".to_owned(),
+        ..after.clone()
+    };
+    for backup in [after.clone(), carts] {
+        engine.0.catalog.put(BackupRecord(backup)).await.unwrap();
+    }
+    let preview = async |percent: u8| {
+        let retention = Policy {
+            keep_last: Some(1),
+            max_delete_percent: Some(percent),
+            ..Policy::default()
+        };
+        let request = RetentionRequest {
+            retention: Some(retention),
+        };
+        engine.preview_retention("night", request).await.unwrap()
+    };
+    // The one from before the rename competes with the one after it.
+    let allowed = preview(50).await;
+    assert_eq!((allowed.deleted, allowed.needing_confirmation), (1, 0));
+    let sources: std::collections::BTreeSet<_> = allowed
+        .backups
+        .iter()
+        .map(|fate| fate.source.as_str())
+        .collect();
+    assert_eq!(sources.len(), 2, "{sources:?}");
+    assert!(sources.contains("market/orders in local"), "{sources:?}");
+    let refused = preview(49).await;
+    assert_eq!((refused.deleted, refused.needing_confirmation), (0, 1));
+    assert_eq!(refused.over_limit.get("market/orders in local"), Some(&50));
+    for fate in &refused.backups {
+        assert_eq!(fate.needs_confirmation, fate.backup_id == before.id);
+    }
+    // One database in one repository is all that a run looks at.
+    let policy = engine.find_job("night").unwrap().job.work.retention;
+    let only = Some(("orders", before.repository_id));
+    let fates = engine.fates(&job, policy, only).unwrap();
+    assert_eq!(fates.backups.len(), 2);
+    stopped(engine).await;
+}
+
+#[tokio::test]
+async fn lists_take_a_job_by_name_and_in_both_spellings_of_its_id() {
+    let home = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(at("2026-03-01T12:00:00Z")));
+    let engine = opened_at(home.path(), &clock).await;
+    engine.add_connection(unreachable("shop")).await.unwrap();
+    let job = engine
+        .add_job(nightly("night", CatchUp::Once))
+        .await
+        .unwrap();
+    going_on(&engine, &job, "orders").await;
+    super::alerts::made(&engine, &job, ("orders", "local"), engine.now()).await;
+    let found = async |key: &str| {
+        let runs = RunList {
+            job: Some(key.to_owned()),
+            ..RunList::default()
+        };
+        let backups = BackupList {
+            job: Some(key.to_owned()),
+            ..BackupList::default()
+        };
+        let runs = engine.runs(&runs).await?.items.len();
+        Ok::<_, crate::error::Error>((runs, engine.backups(&backups).await?.items.len()))
+    };
+    for key in ["night", &job.id.to_string(), &job.id.uuid()] {
+        assert_eq!(found(key).await.unwrap(), (1, 1), "{key}");
+    }
+    assert_eq!(found("nobody").await.unwrap_err().code(), Code::NotFound);
+    // What is left of a job that is gone is still found.
+    engine.remove_job("night").await.unwrap();
+    assert_eq!(found(&job.id.uuid()).await.unwrap(), (1, 1));
     stopped(engine).await;
 }

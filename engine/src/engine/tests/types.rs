@@ -90,6 +90,10 @@ async fn a_type_has_the_base_it_says_and_without_one_is_full() {
     assert_eq!((kind, base), (BackupType::Diff, Some(full)));
     let (kind, base, _) = asked(BackupType::Diff, &["public"]).await;
     assert_eq!((kind, base), (BackupType::Full, None));
+    // Nobody compares with what is known to be damaged.
+    super::alerts::damage(&engine, incr, Some(VerifyLevel::Checked)).await;
+    let (kind, base, _) = asked(BackupType::Incr, &[]).await;
+    assert_eq!((kind, base), (BackupType::Incr, Some(full)));
     let (_, base, warnings) = asked(BackupType::Full, &[]).await;
     assert_eq!((base, warnings.len()), (None, 0));
     stopped(engine).await;

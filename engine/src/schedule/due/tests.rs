@@ -95,16 +95,86 @@ fn windows_of_certain_days_leave_the_others_alone() {
 #[test]
 fn windows_that_leave_no_time_stop_everything_and_say_so() {
     let windows = [night("00:00", "12:00", &[]), night("12:00", "00:00", &[])];
-    let table = Timetable::new(
-        "0 2 * * *",
-        "UTC",
-        &windows,
-        Duration::ZERO,
-        CatchUp::Once,
-        1,
-    )
-    .unwrap();
-    assert!(table.preview(time("2026-01-01T00:00:00Z"), 3).is_empty());
+    let shut = |windows: &[Window]| {
+        let none = Duration::ZERO;
+        Timetable::new("0 2 * * *", "UTC", windows, none, CatchUp::Once, 1).unwrap()
+    };
+    let table = shut(&windows);
+    let now = time("2026-01-03T12:00:00Z");
+    assert!(table.preview(now, 3).is_empty());
+    assert!(table.is_shut(now));
+    assert!(!shut(&windows[..1]).is_shut(now));
+    // What has passed is counted, and the future is left alone.
+    let decision = table.decide(time("2026-01-01T00:00:00Z"), now);
+    assert_eq!((decision.run, decision.missed), (None, 3));
+    assert_eq!(decision.handled, time("2026-01-03T02:00:00Z"));
+    let again = table.decide(decision.handled, now);
+    assert_eq!((again.handled, again.missed), (decision.handled, 0));
+    // Without the windows it runs as if they had never been.
+    let opened = shut(&[]).decide(decision.handled, time("2026-01-04T02:00:00Z"));
+    assert_eq!(opened.run, Some(time("2026-01-04T02:00:00Z")));
+}
+
+#[test]
+fn a_clock_that_was_years_ahead_is_not_believed_when_it_has_returned() {
+    let table = table("0 2 * * *", "UTC", CatchUp::Once);
+    let now = time("2026-01-02T01:00:00Z");
+    let ahead = table.decide(time("2035-06-01T02:00:00Z"), now);
+    assert!(ahead.was_ahead && !ahead.is_due());
+    assert_eq!(ahead.handled, now);
+    assert_eq!(ahead.next, Some(time("2026-01-02T02:00:00Z")));
+    // Less than a day ahead is a clock that was set right.
+    let near = table.decide(time("2026-01-02T02:00:00Z"), now);
+    assert!(!near.was_ahead);
+    assert_eq!(near.handled, time("2026-01-02T02:00:00Z"));
+}
+
+#[test]
+fn a_spread_longer_than_the_interval_loses_nothing() {
+    let jitter = Duration::from_hours(12);
+    for seed in 0..20 {
+        let table =
+            Timetable::new("*/15 * * * *", "UTC", &[], jitter, CatchUp::Skip, seed).unwrap();
+        let (mut now, end) = (time("2026-01-01T00:00:00Z"), time("2026-01-01T06:00:00Z"));
+        let (mut handled, mut runs) = (now, 0);
+        while now < end {
+            now += TimeDelta::seconds(30);
+            let decision = table.decide(handled, now);
+            assert_eq!(decision.missed, 0, "{seed} at {now}");
+            runs += usize::from(decision.run.is_some());
+            handled = decision.handled;
+        }
+        assert!((23..=24).contains(&runs), "{seed}: {runs}");
+    }
+}
+
+#[test]
+fn behind_a_window_starts_are_spread_again() {
+    let windows = [night("01:00", "05:00", &[])];
+    let with = |cron: &str, seed| {
+        let jitter = Duration::from_mins(30);
+        Timetable::new(cron, "UTC", &windows, jitter, CatchUp::Once, seed).unwrap()
+    };
+    let after = time("2026-01-01T00:50:00Z");
+    let firsts: std::collections::BTreeSet<_> = (0..20)
+        .map(|seed| with("0 2 * * *", seed).preview(after, 1)[0])
+        .collect();
+    assert!(firsts.len() > 10, "{firsts:?}");
+    let end = time("2026-01-01T05:00:00Z");
+    for first in &firsts {
+        assert!(
+            (end..end + TimeDelta::minutes(30)).contains(first),
+            "{first}"
+        );
+    }
+    // Several times that one window moves are still one run.
+    let often = with("0 * * * *", 3);
+    let starts = often.preview(after, 2);
+    assert!(starts[0] < time("2026-01-01T05:30:00Z"), "{starts:?}");
+    assert!(starts[1] >= time("2026-01-01T06:00:00Z"), "{starts:?}");
+    let decision = often.decide(after, starts[0]);
+    assert_eq!(decision.missed, 0);
+    assert!(decision.run.is_some());
 }
 
 #[test]
@@ -156,8 +226,10 @@ proptest! {
         line in prop_oneof![Just("30 2 * * *"), Just("*/30 * * * *"), Just("0 1,2,3 * * *"), Just("15 */6 * * 1-5")],
         catch_up in prop_oneof![Just(CatchUp::Once), Just(CatchUp::Skip)],
         back in prop::collection::vec(any::<bool>(), 900),
+        jitter in prop_oneof![Just(0), Just(600), Just(80_000)],
     ) {
-        let table = table(line, zone, catch_up);
+        let jitter = Duration::from_secs(jitter);
+        let table = Timetable::new(line, zone, &[], jitter, catch_up, 7).unwrap();
         let start = time("2026-01-01T00:00:00Z");
         let (mut now, mut handled) = (start, start);
         let (mut runs, mut missed) = (Vec::new(), 0);

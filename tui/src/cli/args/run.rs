@@ -1,5 +1,6 @@
 //! `run …`
 
+use backstay_engine::model::RunKind;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
@@ -52,16 +53,24 @@ Examples:
 #[derive(Debug, Args)]
 pub(crate) struct RunList {
     /// Only of this kind
-    #[arg(long, value_name = "KIND", value_parser = ["backup", "restore", "verify", "prune", "check", "repair", "rebuild", "task"])]
-    pub(crate) kind: Option<String>,
+    #[arg(long, value_name = "KIND", value_parser = types::run_kind())]
+    pub(crate) kind: Option<RunKind>,
 
     /// Only with this status
     #[arg(long, value_name = "STATUS", value_parser = ["pending", "running", "success", "partial", "failed", "cancelled", "interrupted"])]
     pub(crate) status: Option<String>,
 
+    /// Only of this job
+    #[arg(long, value_name = "JOB")]
+    pub(crate) job: Option<String>,
+
     /// Only of this connection
     #[arg(long, value_name = "CONNECTION")]
     pub(crate) connection: Option<String>,
+
+    /// Only of databases of this name
+    #[arg(long, value_name = "DATABASE")]
+    pub(crate) database: Option<String>,
 
     /// Only begun at or after this time, like 2026-03-01 or 2026-03-01T14:30:00Z
     #[arg(long, value_name = "TIME", value_parser = types::time)]

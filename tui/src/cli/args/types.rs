@@ -1,6 +1,8 @@
 //! Reads single values, so that a wrong one is refused with a reason before anything happens.
 
+use backstay_engine::model::RunKind;
 use chrono::{DateTime, NaiveDate, Utc};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 /// An HTTP method.
 pub(super) fn method(text: &str) -> Result<String, String> {
@@ -95,6 +97,12 @@ pub(super) fn object(text: &str) -> Result<String, String> {
         return Err("expected SCHEMA.TABLE or SCHEMA.TABLE=NEW".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// A kind of run.
+pub(super) fn run_kind() -> impl TypedValueParser<Value = RunKind> {
+    let names = RunKind::ALL.iter().map(|kind| kind.as_str());
+    PossibleValuesParser::new(names).try_map(|text| text.parse::<RunKind>())
 }
 
 /// `FROM-TO`, two times of the day.

@@ -147,10 +147,10 @@ pub(super) fn fates(paint: Paint, preview: &RetentionPreview) -> String {
         ("BECAUSE", Align::Left),
     ]);
     for fate in &preview.backups {
-        let (word, tone) = if fate.keep {
-            ("keep", Tone::Good)
-        } else {
-            ("delete", Tone::Bad)
+        let (word, tone) = match (fate.keep, fate.needs_confirmation) {
+            (true, _) => ("keep", Tone::Good),
+            (false, true) => ("refused", Tone::Warning),
+            (false, false) => ("delete", Tone::Bad),
         };
         table
             .row([
@@ -166,7 +166,8 @@ pub(super) fn fates(paint: Paint, preview: &RetentionPreview) -> String {
     text.push_str(&format!("\n\n{} would be deleted", count(preview.deleted)));
     for (source, percent) in &preview.over_limit {
         text.push_str(&format!(
-            "\n{}: nothing is deleted, since {percent} % would go; --max-delete allows it",
+            "\n{}: nothing is deleted by itself, since {percent} % would go; `job retain` does it once, \
+             --max-delete allows it always",
             clean(source)
         ));
     }
