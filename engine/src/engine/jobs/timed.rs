@@ -203,12 +203,11 @@ impl Timetables {
         };
         let id = record.id();
         let known = self.known.remove(&id);
-        let entry = match known.filter(|(known, _)| *known == *schedule) {
-            Some(entry) => entry,
-            None => {
-                let read = timetable(&schedule, id)?;
-                (schedule.into_owned(), read)
-            }
+        let entry = if let Some(entry) = known.filter(|(known, _)| *known == *schedule) {
+            entry
+        } else {
+            let read = timetable(&schedule, id)?;
+            (schedule.into_owned(), read)
         };
         let decision = entry.1.decide(record.handled(), now);
         self.seen.insert(id, entry);
