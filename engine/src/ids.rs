@@ -191,11 +191,18 @@ impl<K: Kind> FromStr for Id<K> {
             _ => None,
         };
         bits.map(Self::from_bits).ok_or_else(|| {
-            Error::invalid(format!("\"{text}\" is not the id of a {}", K::NOUN)).hint(format!(
-                "Ids look like {}_{}",
-                K::PREFIX,
-                "01J0000000000000000000000"
-            ))
+            let article = if K::NOUN.starts_with(['a', 'e', 'i', 'o']) {
+                "an"
+            } else {
+                "a"
+            };
+            Error::invalid(format!("\"{text}\" is not the id of {article} {}", K::NOUN)).hint(
+                format!(
+                    "Ids look like {}_{}",
+                    K::PREFIX,
+                    "01J0000000000000000000000"
+                ),
+            )
         })
     }
 }

@@ -129,6 +129,7 @@ fn decode<T: DeserializeOwned>(mut value: Value) -> Result<T, Problem> {
                             Some(name) => format!("{}{name}", parent_of(&path, "").0),
                             None => path,
                         };
+                        let message = plain(&message).to_owned();
                         return Err(refuse(vec![FieldError { field, message }]));
                     }
                     _ => return Err(refuse(unknown)),
@@ -153,6 +154,26 @@ fn refuse(errors: Vec<FieldError>) -> Problem {
         format!("The request was not understood: {detail}"),
     )
     .fields(errors)
+}
+
+/// A parser's words for numbers and times mean nothing to a caller.
+fn plain(message: &str) -> &str {
+    let message = message.split(" at line ").next().unwrap_or(message);
+    let about_times = [
+        "premature end of input",
+        "input contains invalid characters",
+        "trailing input",
+        "input is out of range",
+        "input is not enough for unique date and time",
+        "no possible date and time matching input",
+    ];
+    if about_times.contains(&message) {
+        "must be a time with its zone, such as 2026-03-01T14:30:00Z"
+    } else if message.contains("digit") || message.contains("number too") {
+        "must be a whole number"
+    } else {
+        message
+    }
 }
 
 fn quoted_after<'a>(message: &'a str, start: &str) -> Option<&'a str> {
@@ -253,16 +274,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
                 ) {
                     (Some(name), _) => (name, "no such parameter"),
                     (None, Some((field, message))) if !field.contains(' ') => {
-                        // The standard library's words for numbers mean nothing to a caller.
-                        let number = message.contains("digit") || message.contains("number too");
-                        (
-                            field,
-                            if number {
-                                "must be a whole number"
-                            } else {
-                                message
-                            },
-                        )
+                        (field, plain(message))
                     }
                     _ => ("", reason),
                 };

@@ -89,12 +89,12 @@ impl Engine {
             },
         }
         if record.repository.kit_taken_at.is_none() {
-            checks.push(check(
-                &name,
-                CheckOutcome::Warning,
-                "Its recovery kit was never taken",
-                Some("Run `backstay repository recovery-kit` and keep the file elsewhere"),
-            ));
+            let advice = format!(
+                "Run `backstay repository recovery-kit {} -o FILE` and keep the file elsewhere",
+                record.repository.name
+            );
+            let message = "Its recovery kit was never taken";
+            checks.push(check(&name, CheckOutcome::Warning, message, Some(&advice)));
         }
         let age = |at: crate::model::Time| (self.now() - at).num_days();
         let unread = |at: crate::model::Time| age(at) > CHECKED_DAYS;

@@ -56,6 +56,29 @@ fn a_field_of_the_wrong_type_is_named() {
     assert_eq!(fields(r#"{"name":"a","port":70000}"#)[0].0, "port");
 }
 
+#[tokio::test]
+async fn numbers_and_times_are_explained_in_words() {
+    #[derive(Debug, Deserialize)]
+    struct Range {
+        #[expect(dead_code, reason = "only what is wrong with it matters")]
+        from: Option<backstay_engine::model::Time>,
+        #[expect(dead_code, reason = "as above")]
+        limit: Option<u32>,
+    }
+    for (query, field, words) in [
+        ("from=2026-11-22", "from", "must be a time"),
+        ("from=yesterday", "from", "must be a time"),
+        ("limit=many", "limit", "must be a whole number"),
+    ] {
+        let request = Request::builder().uri(format!("/x?{query}"));
+        let (mut parts, ()) = request.body(()).unwrap().into_parts();
+        let refused = Query::<Range>::from_request_parts(&mut parts, &()).await;
+        let named = problem_fields(&refused.unwrap_err());
+        assert_eq!(named[0].0, field);
+        assert!(named[0].1.starts_with(words), "{named:?}");
+    }
+}
+
 #[test]
 fn a_right_body_is_read() {
     let outer: Outer = decode(serde_json::json!({"name": "a", "inner": [{"kind": "x"}]})).unwrap();

@@ -48,7 +48,10 @@ fn job_check(job: &Job, now: Time) -> DoctorCheck {
     if !job.enabled {
         return warn(
             "It is paused".to_owned(),
-            "Let it run with `backstay job resume`, or remove it",
+            &format!(
+                "Let it run with `backstay job resume {}`, or remove it",
+                job.name
+            ),
         );
     }
     if let Some(next) = job.next_run_at.filter(|next| now - *next > LATE) {
@@ -77,7 +80,10 @@ fn job_check(job: &Job, now: Time) -> DoctorCheck {
             ),
         },
         (Some(run), _) => match run.status {
-            RunStatus::Failed | RunStatus::Interrupted | RunStatus::Partial => {
+            RunStatus::Failed
+            | RunStatus::Interrupted
+            | RunStatus::Partial
+            | RunStatus::Cancelled => {
                 let id = run.run_id;
                 let message = format!("Its last run ended as {}", run.status);
                 let advice = format!("`backstay run show {id}` says why");
@@ -95,12 +101,9 @@ fn job_check(job: &Job, now: Time) -> DoctorCheck {
 fn task_check(task: &SystemTask) -> Option<DoctorCheck> {
     let name = format!("system task {}", task.id);
     if !task.enabled {
-        return Some(check(
-            &name,
-            CheckOutcome::Warning,
-            "It does not run by itself",
-            Some("Let it with `backstay task edit --enable`"),
-        ));
+        let advice = format!("Let it with `backstay task edit {} --enable`", task.id);
+        let message = "It does not run by itself";
+        return Some(check(&name, CheckOutcome::Warning, message, Some(&advice)));
     }
     let last = task.last_run.as_ref()?;
     let is_bad = matches!(last.status, RunStatus::Failed | RunStatus::Partial);
