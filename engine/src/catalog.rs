@@ -13,6 +13,7 @@ mod log;
 mod migrate;
 pub mod record;
 pub mod records;
+mod store;
 mod tables;
 mod writer;
 
@@ -27,13 +28,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use redb::{Database, ReadTransaction, ReadableDatabase as _};
+use redb::{ReadTransaction, ReadableDatabase as _};
 
 use crate::clock::SharedClock;
 use crate::error::{Code, Error, Result};
 use crate::model::LogLine;
 use crate::vault::Vault;
-use file::guarded;
+use store::Store;
 
 /// Lines of old logs that one transaction removes, so that other writes wait little.
 const PRUNED_AT_ONCE: usize = 5000;
@@ -44,7 +45,7 @@ pub struct Catalog(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    database: Arc<Database>,
+    store: Arc<Store>,
     writer: writer::Writer,
     vault: Vault,
     path: PathBuf,
@@ -62,10 +63,10 @@ impl Catalog {
         })
         .await
         .map_err(|_| file::damaged(path))??;
-        let database = Arc::new(database);
+        let store = Arc::new(Store::new(path, database));
         Ok(Self(Arc::new(Inner {
-            writer: writer::Writer::start(Arc::clone(&database), path)?,
-            database,
+            writer: writer::Writer::start(Arc::clone(&store))?,
+            store,
             vault,
             path: path.to_path_buf(),
             rows_read: AtomicU64::new(0),
@@ -95,6 +96,30 @@ impl Catalog {
         work: impl FnMut(&Tx<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         self.0.writer.submit(work).await
+    }
+
+    /// Changes a record as `edit` says of what it is, and says so anew where somebody else changed it in
+    /// between. Answers what it was and what it became; nothing when it is not there.
+    pub async fn edit<R: Record + Clone + PartialEq>(
+        &self,
+        id: u128,
+        mut edit: impl FnMut(&R) -> Result<R>,
+    ) -> Result<Option<(R, R)>> {
+        while let Some(before) = self.get::<R>(id)? {
+            let (expected, after) = (before.clone(), edit(&before)?);
+            let saved = self.write(move |tx| {
+                if tx.get::<R>(id)?.is_none_or(|found| found != expected) {
+                    return Ok(None);
+                }
+                let mut after = after.clone();
+                tx.put(&mut after)?;
+                Ok(Some(after))
+            });
+            if let Some(after) = saved.await? {
+                return Ok(Some((before, after)));
+            }
+        }
+        Ok(None)
     }
 
     /// Saves a record, in place of the one with its id if there is one.
@@ -261,9 +286,9 @@ impl Catalog {
     }
 
     fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T>) -> Result<T> {
-        guarded(&self.0.path, || {
-            work(&self.0.database.begin_read().map_err(failed)?)
-        })
+        self.0
+            .store
+            .with(|database| work(&database.begin_read().map_err(failed)?))
     }
 
     fn count(&self, rows: u64) {

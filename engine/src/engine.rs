@@ -90,6 +90,7 @@ struct Inner {
     /// When the scheduler last looked, in milliseconds since the start.
     scheduler_seen: AtomicU64,
     downloads: downloads::Busy,
+    deleting: backups::Deleting,
     outbox: notifications::Outbox,
 }
 

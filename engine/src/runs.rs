@@ -5,6 +5,7 @@
 //! that hears its [`crate::monitor::Monitor`] calls; when it ends, run and backup or restore are
 //! written in one transaction. What a crash leaves `running` is `interrupted` at the next start.
 
+mod ending;
 mod finish;
 pub mod live;
 pub mod progress;
@@ -18,7 +19,6 @@ pub use totals::Totals;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -39,9 +39,6 @@ use crate::monitor::Task;
 use crate::secret::SecretText;
 use live::Live;
 use queue::Queue;
-
-/// How often runs in progress are told to stop while the engine ends.
-const STOP_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a run needs besides its record and must not be written down.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +63,10 @@ pub trait Executor: Send + Sync + std::fmt::Debug {
         credentials: Option<Credentials>,
         task: Task,
     ) -> Result<Finish>;
+
+    /// Looks what a backup run that broke off, or did not reach all its repositories, has committed all
+    /// the same: of a commit that nobody waited for nobody knows whether it arrived.
+    async fn found(&self, run: &Run, outcome: Result<Finish>) -> Result<Finish>;
 
     /// Is told when a run has ended and everything about it is in the catalog.
     async fn ended(&self, run: &Run);
@@ -371,67 +372,9 @@ impl Runs {
         self.state.lock().queue.touches(connection)
     }
 
-    /// Tells a run to stop. One that still waits ends at once; one that ended stays as it is.
-    pub async fn cancel(&self, id: RunId) -> Result<Run> {
-        loop {
-            if let Some(live) = self.live(id) {
-                live.cancel();
-                return Ok(live.snapshot());
-            }
-            if self.state.lock().queue.forget(id) {
-                break;
-            }
-            let record = self.catalog.get::<RunRecord>(id.bits())?;
-            let run = record.ok_or_else(|| not_found(&id.to_string()))?.run;
-            if run.status.is_final() {
-                return Ok(run);
-            }
-            // It is on its way from the queue to its live state, or from there to its end.
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let now = self.clock.now();
-        let problem = Problem::from(&Error::cancelled());
-        let run = self
-            .catalog
-            .write(move |tx| finish::cancelled_while_waiting(tx, id.bits(), now, &problem))
-            .await?;
-        if let Some(sender) = self.state.lock().followers.remove(&id.bits()) {
-            sender.send_replace(run.clone());
-        }
-        self.announce("run.finished", &run);
-        Ok(run)
-    }
-
-    /// Lets runs in progress end, interrupts them after the drain time (at once with `now`), and returns
-    /// when none is left. What waits is taken up at the next start.
-    pub async fn drain(&self, now: bool) {
-        self.tasks.close();
-        // What the engine does by itself can be done the next time.
-        let live: Vec<_> = self.state.lock().live.values().cloned().collect();
-        for run in live
-            .iter()
-            .filter(|run| run.snapshot().kind == RunKind::Task)
-        {
-            run.stop_engine();
-        }
-        if !now {
-            let limit = self.config.drain_timeout;
-            if tokio::time::timeout(limit, self.tasks.wait()).await.is_ok() {
-                return;
-            }
-        }
-        let mut ended = std::pin::pin!(self.tasks.wait());
-        loop {
-            // Again and again: a run may be on its way from the queue to its live state.
-            let live: Vec<_> = self.state.lock().live.values().cloned().collect();
-            for run in live {
-                run.stop_engine();
-            }
-            tokio::select! {
-                () = &mut ended => return,
-                () = tokio::time::sleep(STOP_AGAIN) => {}
-            }
-        }
+    /// Whether a run waits, works, or has ended a moment ago and is followed up.
+    pub fn is_known(&self, id: RunId) -> bool {
+        self.state.lock().queue.knows(id)
     }
 
     pub(crate) fn announce(&self, kind: &str, run: &Run) {
@@ -441,13 +384,6 @@ impl Runs {
         }
         let data = serde_json::to_value(run).unwrap_or_default();
         self.events.publish(kind, Some(run.id.to_string()), data);
-    }
-
-    async fn write_run(
-        &self,
-        change: impl Fn(&Tx<'_>) -> Result<Run> + Send + 'static,
-    ) -> Result<Run> {
-        self.catalog.write(change).await
     }
 }
 

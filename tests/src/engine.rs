@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use backstay_engine::repository::kit::RecoveryKit;
-use rustix::process::Signal;
+use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
 use serde_json::Value;
 
 use crate::api::Api;
@@ -126,6 +126,26 @@ impl Home {
             (self.run(&["status"]).code == Some(0)).then_some(())
         });
         self.engine = Some(engine);
+    }
+
+    /// Starts an engine whose files can be kept from growing, see [`Home::fill_disk`].
+    pub fn serve_on_a_small_disk(&mut self) {
+        // A file that may not grow ends a process, unless it was told otherwise.
+        let script = "trap '' XFSZ; exec \"$0\" serve";
+        let program = Program::new("sh").args(["-c", script]).arg(binary());
+        let command = self.surrounded(program.command());
+        self.start(command);
+    }
+
+    /// From now on the engine cannot write to any file, as if no space were left; or it can again.
+    pub fn fill_disk(&self, full: bool) {
+        let engine = self.engine.as_ref().expect("the engine was started");
+        let limit = Rlimit {
+            current: full.then_some(0),
+            maximum: None,
+        };
+        let process = Pid::from_raw(i32::try_from(engine.id()).unwrap());
+        prlimit(process, Resource::Fsize, limit).unwrap();
     }
 
     /// The addresses that the engine said it listens on.

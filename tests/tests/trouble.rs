@@ -1,9 +1,13 @@
 //! Damage and interruptions as a user meets them: what is said, the exit code, what goes on afterwards.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use backstay_tests::engine::Home;
 use backstay_tests::postgres::Server;
+use backstay_tests::process::wait_for;
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// A home with one connection, and a database whose rows do not compress.
 fn shop(database: &str) -> (Home, Server) {
@@ -106,9 +110,8 @@ fn a_missing_pack_is_noticed_by_the_lowest_level() {
     home.ok(&verify);
 }
 
-#[test]
-fn an_engine_stopped_at_once_leaves_its_runs_interrupted() {
-    let (mut home, server) = shop("orders");
+/// A backup that waits for a lock until the session that holds it is dropped.
+fn held_up(home: &Home, server: &Server) -> (tokio::runtime::Runtime, tokio_postgres::Client) {
     let url = server.url("orders");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let holder = runtime.block_on(async {
@@ -121,12 +124,48 @@ fn an_engine_stopped_at_once_leaves_its_runs_interrupted() {
     });
     home.ok(&["backup", "run", "shop/orders", "--detach"]);
     let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
-    let mut looks = 0;
-    while server.sql("orders", waiting).trim() == "0" {
-        looks += 1;
-        assert!(looks < 6000, "the backup never asked for its locks");
-        std::thread::sleep(std::time::Duration::from_millis(10));
+    wait_for("the backup to ask for its locks", MINUTE, || {
+        (server.sql("orders", waiting).trim() != "0").then_some(())
+    });
+    (runtime, holder)
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_while_stops_no_work_for_good() {
+    let (mut home, server) = shop("orders");
+    home.terminate();
+    home.serve_on_a_small_disk();
+    let (_runtime, holder) = held_up(&home, &server);
+    home.fill_disk(true);
+    let url = server.url("orders");
+    let add = ["connection", "add", "second", &url];
+    for _ in 0..3 {
+        assert_eq!(home.run(&add).code, Some(1));
     }
+    drop(holder);
+    // The backup ends, and neither the repository nor the catalog can be told.
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'backstay'";
+    wait_for("the backup to end", MINUTE, || {
+        (server.sql("orders", sessions).trim() == "0").then_some(())
+    });
+    home.fill_disk(false);
+    wait_for("the end of the run", MINUTE, || {
+        let runs = home.run(&["run", "list", "--json"]);
+        runs.out.contains("\"failed\"").then_some(())
+    });
+    home.ok(&add);
+    home.ok(&["backup", "run", "shop/orders"]);
+    // Nothing of it was lost on the way.
+    home.terminate();
+    home.serve();
+    home.ok(&["connection", "show", "second"]);
+    home.ok(&["backup", "verify", "shop/orders@latest"]);
+}
+
+#[test]
+fn an_engine_stopped_at_once_leaves_its_runs_interrupted() {
+    let (mut home, server) = shop("orders");
+    let (_runtime, holder) = held_up(&home, &server);
     home.ok(&["stop", "--now"]);
     home.terminate();
     drop(holder);

@@ -1,6 +1,24 @@
 //! The engine's log: to standard error, for people or as JSON lines.
 
+use std::io::{Stderr, Write};
+
 use tracing_subscriber::EnvFilter;
+
+/// Standard error, which may be a file on a full disk: that must not end who has something to say.
+struct Undeterred(Stderr);
+
+impl Write for Undeterred {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // There is no other place to say so.
+        let _ = self.0.write_all(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        let _ = self.0.flush();
+        Ok(())
+    }
+}
 
 /// Starts logging. `BACKSTAY_LOG` takes a level or a filter like `info,backstay_engine=debug`.
 pub(crate) fn start(verbose: u8, json: bool) {
@@ -16,7 +34,7 @@ pub(crate) fn start(verbose: u8, json: bool) {
         .unwrap_or_else(|| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Undeterred(std::io::stderr()))
         .with_ansi(false);
     if json {
         builder.json().init();

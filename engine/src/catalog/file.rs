@@ -97,7 +97,7 @@ fn make(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<()> {
         .map_err(failed)
 }
 
-fn opened(path: &Path) -> Result<Database> {
+pub(super) fn opened(path: &Path) -> Result<Database> {
     let opened = Database::builder().set_cache_size(CACHE_BYTES).open(path);
     opened.map_err(|error| match error {
         DatabaseError::DatabaseAlreadyOpen => Error::new(

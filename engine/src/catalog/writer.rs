@@ -1,17 +1,18 @@
 //! The one thread that writes: it gathers what waits, carries it out in one transaction, commits.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use redb::{Database, ReadableTable as _, WriteTransaction};
+use redb::{ReadableDatabase as _, ReadableTable as _, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
-use super::file::guarded;
 use super::record::{Record, decode, encode};
+use super::store::{Store, is_of_the_file_system};
 use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS, TALLIES, key};
 use super::{failed, index};
 use crate::error::{Code, Error, Result};
 use crate::model::LogLine;
+use crate::repository::format::digest::hex;
+use crate::secret::random_bytes;
 
 /// Writes that may wait for the thread.
 const QUEUE: usize = 256;
@@ -284,12 +285,11 @@ impl<T: Send, F: FnMut(&Tx<'_>) -> Result<T> + Send> Job for Work<T, F> {
 pub(super) struct Writer(mpsc::Sender<Box<dyn Job>>);
 
 impl Writer {
-    pub(super) fn start(database: Arc<Database>, path: &Path) -> Result<Self> {
+    pub(super) fn start(store: Arc<Store>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let path = path.to_path_buf();
         std::thread::Builder::new()
             .name("catalog".to_owned())
-            .spawn(move || serve(&database, &path, receiver))
+            .spawn(move || serve(&store, receiver))
             .map_err(|error| Error::internal("No thread for the catalog").because(error))?;
         Ok(Self(sender))
     }
@@ -310,7 +310,8 @@ impl Writer {
     }
 }
 
-fn serve(database: &Database, path: &Path, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
+fn serve(store: &Store, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
+    let mut mark = Mark::default();
     while let Some(first) = receiver.blocking_recv() {
         let mut jobs = vec![first];
         while jobs.len() < GROUP
@@ -318,28 +319,68 @@ fn serve(database: &Database, path: &Path, mut receiver: mpsc::Receiver<Box<dyn 
         {
             jobs.push(next);
         }
-        if together(database, path, &mut jobs).is_ok() {
+        if together(store, &mut mark, &mut jobs).is_ok() {
             for job in jobs {
                 job.done(Ok(()));
             }
             continue;
         }
         for mut job in jobs {
-            let outcome = together(database, path, std::slice::from_mut(&mut job));
+            let outcome = together(store, &mut mark, std::slice::from_mut(&mut job));
             job.done(outcome);
         }
     }
 }
 
-fn together(database: &Database, path: &Path, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    guarded(path, || {
+fn together(store: &Store, mark: &mut Mark, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+    let mark = mark.next();
+    let written = store.with(|database| {
         let transaction = database.begin_write().map_err(failed)?;
-        for job in jobs.iter_mut() {
-            if let Err(error) = job.run(&Tx(&transaction)) {
-                transaction.abort().map_err(failed)?;
-                return Err(error);
-            }
+        let tx = Tx(&transaction);
+        let done = jobs.iter_mut().try_for_each(|job| job.run(&tx));
+        if let Err(error) = done.and_then(|()| tx.set_meta(MARK, &mark)) {
+            transaction.abort().map_err(failed)?;
+            return Err(error);
         }
         transaction.commit().map_err(failed)
-    })
+    });
+    match written {
+        Err(error) if is_of_the_file_system(&error) && has(store, &mark) => Ok(()),
+        written => written,
+    }
+}
+
+/// Name of the value that says which transaction was the last one.
+const MARK: &str = "transaction";
+
+/// Names transactions: of one whose commit failed only the file knows whether it is there.
+struct Mark {
+    start: String,
+    number: u64,
+}
+
+impl Default for Mark {
+    fn default() -> Self {
+        Self {
+            start: hex(&random_bytes::<8>()),
+            number: 0,
+        }
+    }
+}
+
+impl Mark {
+    fn next(&mut self) -> String {
+        self.number += 1;
+        format!("{}-{}", self.start, self.number)
+    }
+}
+
+fn has(store: &Store, mark: &str) -> bool {
+    let found = store.with(|database| {
+        let reading = database.begin_read().map_err(failed)?;
+        let table = reading.open_table(META).map_err(failed)?;
+        let found = table.get(MARK).map_err(failed)?;
+        Ok(found.is_some_and(|found| found.value() == mark))
+    });
+    found.unwrap_or(false)
 }

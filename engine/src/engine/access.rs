@@ -7,6 +7,7 @@ mod logins;
 mod users;
 
 pub(super) use audit::Denials;
+pub(super) use users::FIRST_ADMINISTRATOR;
 pub use users::FirstAdministrator;
 
 use super::Engine;

@@ -10,7 +10,7 @@ mod resolve;
 mod trash;
 
 pub(super) use base::remarks_on_types;
-pub(super) use trash::told;
+pub(super) use trash::{Deleting, told};
 
 pub use export::{Export, Prepared};
 

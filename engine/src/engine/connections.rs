@@ -83,15 +83,14 @@ impl Engine {
         .await?;
         self.publish("connection.added", saved.connection.id, &saved.connection);
         self.changed();
-        self.follow_schedule_of(&project, &environment).await?;
+        self.follow_schedule_of(&project, &environment).await;
         Ok(saved.connection)
     }
 
     /// Changes a connection; it is tested first unless the request says otherwise.
     pub async fn edit_connection(&self, key: &str, edit: ConnectionEdit) -> Result<Connection> {
         let mut record = self.find_connection(key)?;
-        let before = record.connection.clone();
-        let id = before.id;
+        let id = record.connection.id;
         let new_password = edit.password.is_some();
         let reaches_elsewhere = edit.url.is_some()
             || edit.password.is_some()
@@ -99,34 +98,33 @@ impl Engine {
             || edit.remove_ssh == Some(true);
         self.apply(&mut record, &edit)?;
         must_see_project(&record.connection.project)?;
+        let mut probe = None;
         if reaches_elsewhere && edit.test.unwrap_or(true) {
             let target = self.target(&record)?;
-            let probe = self.must_work(&target).await?;
-            self.take_over(&mut record.connection, Some(&probe));
+            probe = Some(self.must_work(&target).await?);
         }
         let (project, environment) = place_of(&record.connection);
         self.ensure_environment(&project, &environment).await?;
-        record.connection.updated_at = self.now();
         let name = record.connection.name.clone();
-        let saved = self
-            .0
-            .catalog
-            .write(move |tx| {
-                if tx.get::<ConnectionRecord>(id.bits())?.is_none() {
-                    return Err(Error::new(
-                        Code::ConnectionNotFound,
-                        "The connection is gone",
-                    ));
-                }
-                let mut record = record.clone();
-                tx.put(&mut record)?;
-                Ok(record)
-            })
-            .await
-            .map_err(|error| match error.code() {
-                Code::Conflict => exists(&name),
-                _ => error,
-            })?;
+        // The probe took its time: what others changed meanwhile stays.
+        let edited = self.0.catalog.edit(id.bits(), |record: &ConnectionRecord| {
+            let mut record = record.clone();
+            self.apply(&mut record, &edit)?;
+            self.take_over(&mut record.connection, probe.as_ref());
+            record.connection.updated_at = self.now();
+            Ok(record)
+        });
+        let edited = edited.await.map_err(|error| match error.code() {
+            Code::Conflict => exists(&name),
+            _ => error,
+        })?;
+        let (
+            ConnectionRecord {
+                connection: before, ..
+            },
+            saved,
+        ) = edited.ok_or_else(|| Error::new(Code::ConnectionNotFound, "The connection is gone"))?;
+        let (project, environment) = place_of(&saved.connection);
         self.audit(
             "connection.edit",
             id,
@@ -141,8 +139,8 @@ impl Engine {
         self.changed();
         if place_of(&before) != (project.clone(), environment.clone()) {
             self.follow_schedule_of(&before.project, &before.environment)
-                .await?;
-            self.follow_schedule_of(&project, &environment).await?;
+                .await;
+            self.follow_schedule_of(&project, &environment).await;
         }
         Ok(saved.connection)
     }
@@ -191,7 +189,7 @@ impl Engine {
         self.publish("connection.removed", id, &record.connection);
         self.changed();
         self.follow_schedule_of(&record.connection.project, &record.connection.environment)
-            .await?;
+            .await;
         Ok(())
     }
 
@@ -339,6 +337,9 @@ impl Engine {
         }
         if let Some(url) = &edit.url {
             let target = servers::read_url(url)?;
+            if edit.password.is_none() && target.password.is_none() && record.password.is_some() {
+                refuse_to_send_elsewhere(&record.connection, &target)?;
+            }
             let connection = &mut record.connection;
             (connection.host, connection.port) = servers::place(&target);
             connection.url = target.to_url();
@@ -360,7 +361,19 @@ impl Engine {
             record.ssh_password = None;
         }
         if let Some(ssh) = &edit.ssh {
-            record.connection.ssh = Some(ssh_info(ssh)?);
+            let info = ssh_info(ssh)?;
+            let there = record.connection.ssh.as_ref();
+            if there.is_none_or(|old| (&old.host, old.port) != (&info.host, info.port)) {
+                // What a tunnel leads to is for its host to say.
+                let given = edit.password.is_some() || url_brings_a_password(edit);
+                if record.password.is_some() && !given {
+                    return Err(not_sent_elsewhere("the tunnel"));
+                }
+                if record.ssh_password.is_some() && ssh.password.is_none() {
+                    return Err(not_sent_elsewhere("the tunnel, its own password included,"));
+                }
+            }
+            record.connection.ssh = Some(info);
             for (field, secret, place) in [
                 (SSH_KEY, &ssh.private_key, &mut record.ssh_key),
                 (SSH_PASSPHRASE, &ssh.passphrase, &mut record.ssh_passphrase),
@@ -381,6 +394,35 @@ struct Changed<'a> {
     #[serde(flatten)]
     connection: &'a Connection,
     new_password: bool,
+}
+
+/// Refuses a URL with which the stored password would go to somebody it was not given for: to another host
+/// or account, or under weaker encryption.
+fn refuse_to_send_elsewhere(now: &Connection, then: &Target) -> Result<()> {
+    let before = servers::read_url(&now.url)?;
+    let is_weaker = then.tls.mode.strength() < before.tls.mode.strength();
+    if servers::place(then) != servers::place(&before) {
+        Err(not_sent_elsewhere("host or port"))
+    } else if then.user != before.user {
+        Err(not_sent_elsewhere("user"))
+    } else if is_weaker || then.tls.root_cert != before.tls.root_cert {
+        Err(not_sent_elsewhere("the encryption"))
+    } else {
+        Ok(())
+    }
+}
+
+fn not_sent_elsewhere(what: &str) -> Error {
+    Error::invalid(format!(
+        "The stored password is not used where {what} changes: give it again"
+    ))
+    .field("password", "must be given with this change")
+    .hint("Put it into the URL or into `password`; an empty one removes what is stored")
+}
+
+fn url_brings_a_password(edit: &ConnectionEdit) -> bool {
+    let target = edit.url.as_deref().map(servers::read_url);
+    target.is_some_and(|target| target.is_ok_and(|target| target.password.is_some()))
 }
 
 fn place_of(connection: &Connection) -> (String, String) {

@@ -4,7 +4,7 @@ use super::Engine;
 use super::probe::{self, Found};
 use crate::catalog::Query;
 use crate::catalog::records::{DatabaseRecord, database, database_key};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::ids::{ConnectionId, DatabaseId};
 use crate::model::{Connection, Database, DatabaseEdit, Page, PageRequest};
 
@@ -34,10 +34,16 @@ impl Engine {
 
     /// Selects a database, by id, for whole-server backups, or not.
     pub async fn edit_database(&self, id: &str, edit: &DatabaseEdit) -> Result<Database> {
-        let mut record = self.find_database(id)?;
-        let before = record.0.clone();
-        record.0.selected = edit.selected;
-        let saved = self.0.catalog.put(record).await?;
+        let DatabaseRecord(found) = self.find_database(id)?;
+        let edited = self.0.catalog.edit(found.id.bits(), |record| {
+            let DatabaseRecord(mut database) = DatabaseRecord::clone(record);
+            database.selected = edit.selected;
+            Ok(DatabaseRecord(database))
+        });
+        let (DatabaseRecord(before), saved) = edited.await?.ok_or_else(|| {
+            let text = format!("The database \"{}\" is gone", found.name);
+            Error::new(Code::DatabaseNotFound, text)
+        })?;
         self.audit("database.edit", saved.0.id, Some(&before), Some(&saved.0))
             .await?;
         self.publish("database.changed", saved.0.id, &saved.0);
@@ -94,10 +100,11 @@ impl Engine {
                 }
                 for record in &known {
                     if !found.iter().any(|found| found.name == record.0.name) {
-                        let mut record = record.clone();
-                        record.0.present = false;
-                        tx.put(&mut record)?;
-                        all.push(record.0);
+                        let gone = tx.change(record.0.id.bits(), |record: &mut DatabaseRecord| {
+                            record.0.present = false;
+                            Ok(())
+                        });
+                        all.extend(gone?.map(|record| record.0));
                     }
                 }
                 Ok(all)

@@ -115,32 +115,22 @@ impl Engine {
 
     /// Changes a drill. Times that passed under another schedule, or while it was paused, stay past.
     pub async fn edit_drill(&self, key: &str, edit: DrillEdit) -> Result<Drill> {
-        let before = self.find_drill(key)?.drill;
-        let after = self.edited_drill(&before, edit, self.now())?;
-        let restart = before.schedule != after.schedule || (after.enabled && !before.enabled);
-        let (id, now, name) = (before.id, self.now(), after.name.clone());
-        let changed = after.clone();
-        let saved = self
-            .0
-            .catalog
-            .write(move |tx| {
-                tx.change::<DrillRecord>(id.bits(), |record| {
-                    record.drill = changed.clone();
-                    if restart {
-                        record.handled = now;
-                    }
-                    Ok(())
-                })
-            })
+        let id = self.find_drill(key)?.drill.id;
+        let (now, name) = (self.now(), edit.name.clone().unwrap_or_default());
+        let edited = self.0.catalog.edit(id.bits(), |record: &DrillRecord| {
+            let (before, mut record) = (&record.drill, record.clone());
+            let after = self.edited_drill(before, edit.clone(), now)?;
+            if before.schedule != after.schedule || (after.enabled && !before.enabled) {
+                record.handled = now;
+            }
+            record.drill = after;
+            Ok(record)
+        });
+        let (before, saved) = edited
             .await
             .map_err(taken(&name))?
-            .ok_or_else(|| {
-                Error::new(
-                    Code::NotFound,
-                    format!("The drill \"{}\" is gone", before.name),
-                )
-            })?;
-        self.audit("drill.edit", id, Some(&before), Some(&after))
+            .ok_or_else(|| Error::new(Code::NotFound, format!("The drill \"{key}\" is gone")))?;
+        self.audit("drill.edit", id, Some(&before.drill), Some(&saved.drill))
             .await?;
         let drill = self.shown_drill(saved)?;
         self.publish("drill.changed", id, &drill);

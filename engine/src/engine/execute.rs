@@ -1,6 +1,7 @@
 //! The workshop: turns the work of a run into calls of pipelines and repositories.
 
 mod adopt;
+mod compare;
 mod maintenance;
 mod rebuild;
 mod tasks;
@@ -49,6 +50,10 @@ impl Executor for Workshop {
                 engine.do_rebuild(credentials, &task).await
             }
         }
+    }
+
+    async fn found(&self, run: &Run, outcome: Result<Finish>) -> Result<Finish> {
+        self.0.found_of(run, outcome).await
     }
 
     async fn ended(&self, run: &Run) {

@@ -7,6 +7,7 @@ mod kept;
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
@@ -19,6 +20,7 @@ use crate::catalog::records::{
 use crate::error::{Error, Result};
 use crate::ids::BackupId;
 use crate::model::{Backup, Connection, FailedRung, Repository, Rung, Time};
+use crate::pipeline::backup::patiently;
 use crate::vault::Sealed;
 
 pub(super) use due::Due;
@@ -28,9 +30,11 @@ pub(super) use kept::{Kept, Portable};
 const GATHER: Duration = Duration::from_secs(2);
 /// What a repository could not take is tried again after this long.
 const AGAIN: Duration = Duration::from_mins(5);
+/// How long a repository may take with it.
+const TAKING: Duration = Duration::from_mins(2);
 /// How long the last writing may hold up a stop.
 const LAST: Duration = Duration::from_secs(10);
-/// Runs, restores and remarks that are kept; backups themselves are in the repository anyway.
+/// Runs and restores that are kept; backups themselves are in the repository anyway.
 const KEPT: usize = 2000;
 const VERSION: u32 = 1;
 
@@ -148,19 +152,20 @@ impl Engine {
                 return failed;
             }
         };
-        for record in &repositories {
-            let id = record.repository.id.bits();
-            if !due.is_due(id) {
-                continue;
-            }
+        let waiting = repositories.iter();
+        let waiting = waiting.filter(|record| due.is_due(record.repository.id.bits()));
+        let writing = waiting.map(async |record| {
             let written = async {
                 let repository = self.open_repository(record).await?;
-                repository
-                    .put_export(&self.identity(), document.clone())
-                    .await
+                let document = document.clone();
+                repository.put_export(&self.identity(), document).await
             };
-            match written.await {
-                Ok(()) => due.wrote(id, change),
+            (record, patiently(Some(TAKING), written).await)
+        });
+        // All at once: one that hangs keeps none of the others waiting.
+        for (record, written) in join_all(writing).await {
+            match written {
+                Ok(()) => due.wrote(record.repository.id.bits(), change),
                 Err(error) => {
                     tracing::error!(
                         repository = record.repository.name,
@@ -188,7 +193,6 @@ impl Engine {
         let newest = Query::newest(KEPT);
         let finished = |record: &RunRecord| record.run.status.is_final();
         let runs = catalog.list::<RunRecord>(&newest)?.records;
-        let backups = catalog.list::<BackupRecord>(&newest)?.records;
         let repositories = catalog.all::<RepositoryRecord>()?;
         let taken_in = repositories.iter().flat_map(|record| &record.taken_in);
         Ok(CatalogExport {
@@ -203,19 +207,31 @@ impl Engine {
                 .collect(),
             runs: runs.into_iter().filter(finished).collect(),
             restores: catalog.list::<RestoreRecord>(&newest)?.records,
-            remarks: backups
-                .into_iter()
-                .map(|record| record.0)
-                .filter(is_remarkable)
-                .map(|backup| Remark {
-                    backup: backup.id,
-                    pinned_until: backup.pinned_until,
-                    verified: backup.verified,
-                    job: backup.job_id,
-                    failed_rung: backup.failed_rung,
-                })
-                .collect(),
+            remarks: self.remarks_of_all()?,
         })
+    }
+
+    /// What is known of all backups, however many there are: a pin of years ago still counts.
+    pub(super) fn remarks_of_all(&self) -> Result<Vec<Remark>> {
+        let (mut remarks, mut from) = (Vec::new(), 0);
+        loop {
+            let page = self
+                .0
+                .catalog
+                .between::<BackupRecord>(from, u128::MAX, KEPT)?;
+            let Some(last) = page.last() else {
+                return Ok(remarks);
+            };
+            from = last.0.id.bits().saturating_add(1);
+            let backups = page.into_iter().map(|record| record.0);
+            remarks.extend(backups.filter(is_remarkable).map(|backup| Remark {
+                backup: backup.id,
+                pinned_until: backup.pinned_until,
+                verified: backup.verified,
+                job: backup.job_id,
+                failed_rung: backup.failed_rung,
+            }));
+        }
     }
 
     fn export_connection(&self, record: ConnectionRecord) -> Result<ConnectionExport> {

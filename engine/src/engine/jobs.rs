@@ -243,30 +243,27 @@ impl Engine {
         before: Job,
         edit: JobEdit,
     ) -> Result<Job> {
-        let after = self.edited(&before, edit, self.now())?;
-        let restart = before.schedule != after.schedule || (after.enabled && !before.enabled);
-        let (id, now, name) = (before.id, self.now(), after.name.clone());
-        let changed = after.clone();
-        let saved = self
-            .0
-            .catalog
-            .write(move |tx| {
-                tx.change::<JobRecord>(id.bits(), |record| {
-                    record.job = changed.clone();
-                    if restart {
-                        record.handled = now;
-                        record.since = Some(now);
-                    }
-                    if !changed.enabled || restart {
-                        record.retries.clear();
-                    }
-                    Ok(())
-                })
-            })
+        let (id, now, name) = (before.id, self.now(), edit.name.clone());
+        let edited = self.0.catalog.edit(id.bits(), |record: &JobRecord| {
+            let (before, mut record) = (&record.job, record.clone());
+            let after = self.edited(before, edit.clone(), now)?;
+            let restart = before.schedule != after.schedule || (after.enabled && !before.enabled);
+            if restart {
+                record.handled = now;
+                record.since = Some(now);
+            }
+            if !after.enabled || restart {
+                record.retries.clear();
+            }
+            record.job = after;
+            Ok(record)
+        });
+        let (found, saved) = edited
             .await
-            .map_err(taken(&name))?
+            .map_err(taken(&name.unwrap_or_default()))?
             .ok_or_else(|| gone(&before.name))?;
-        self.audit(action, id, Some(&before), Some(&after)).await?;
+        self.audit(action, id, Some(&found.job), Some(&saved.job))
+            .await?;
         let job = self.shown(saved)?;
         self.publish("job.changed", id, &job);
         self.0.schedule.notify_one();

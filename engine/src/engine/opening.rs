@@ -3,11 +3,13 @@
 use std::os::unix::fs::DirBuilderExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::backups::Deleting;
 use super::downloads::Busy;
 use super::execute::Workshop;
 use super::exports::Due;
@@ -16,7 +18,7 @@ use super::pool::Pool;
 use super::settings::InForce;
 use super::{Engine, Inner};
 use crate::catalog::Catalog;
-use crate::catalog::records::RepositoryRecord;
+use crate::catalog::records::{RepositoryRecord, RunRecord};
 use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
@@ -28,6 +30,8 @@ use crate::vault::{Vault, load_master_key};
 /// Name of the repository that the first start makes.
 const LOCAL: &str = "local";
 pub(super) const CATALOG: &str = "catalog.redb";
+/// How long the start waits for what was cut off to be looked after.
+const SETTLING: Duration = Duration::from_secs(5);
 
 pub(super) async fn open(config: Config, clock: SharedClock, workers: Handle) -> Result<Engine> {
     for folder in [
@@ -74,6 +78,7 @@ pub(super) async fn open(config: Config, clock: SharedClock, workers: Handle) ->
         denials: super::access::Denials::default(),
         scheduler_seen: AtomicU64::new(0),
         downloads: Busy::default(),
+        deleting: Deleting::default(),
         outbox: Outbox::default(),
     }));
     engine.make_groups().await?;
@@ -81,10 +86,9 @@ pub(super) async fn open(config: Config, clock: SharedClock, workers: Handle) ->
     engine.make_tasks().await?;
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
-    engine.adopt_committed(&cut_off).await;
     engine.fill_outbox()?;
-    engine.go_on_with_jobs(&cut_off).await?;
     engine.work();
+    engine.settle(cut_off).await;
     Ok(engine)
 }
 
@@ -104,6 +108,26 @@ fn make_private_folder(folder: &std::path::Path) -> Result<()> {
 }
 
 impl Engine {
+    /// Looks after the runs that were cut off. Goes on in the background where a repository takes long, so
+    /// that one of them keeps nobody from their answers.
+    async fn settle(&self, cut_off: Vec<RunRecord>) {
+        let engine = self.clone();
+        let settling = tokio::spawn(async move {
+            let work = async {
+                engine.adopt_committed(&cut_off).await;
+                engine.go_on_with_jobs(&cut_off).await
+            };
+            tokio::select! {
+                () = engine.0.stopping.cancelled() => {}
+                done = work => if let Err(error) = done {
+                    tracing::error!(error = error.report(), "what was cut off is not gone on with");
+                }
+            }
+        });
+        // What comes to nothing here was logged there.
+        let _ = tokio::time::timeout(SETTLING, settling).await;
+    }
+
     /// The first start makes a repository. When that fails the engine works all the same: the
     /// doctor tells, and the next start tries again.
     async fn make_local_repository(&self) {
@@ -150,7 +174,7 @@ impl Engine {
                 tracing::error!(%error, "the catalog's export broke off");
             }
             engine.last_export().await;
-            engine.0.pool.close().await;
+            engine.0.pool.close();
             engine.0.stopped.cancel();
         });
     }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::Engine;
 use crate::catalog::records::RepositoryRecord;
 use crate::error::{Code, Error, Result};
@@ -17,34 +19,40 @@ use crate::vault::{parse_key, read_private};
 pub(super) const PASSPHRASE: &str = "passphrase";
 pub(super) const RECOVERY_CODE: &str = "recovery_code";
 
-/// Repositories that are open; each is opened when it is first needed.
+/// Repositories that are open; each is opened when it is first needed, and waits for no other one.
 #[derive(Debug, Default)]
-pub(super) struct Pool(tokio::sync::Mutex<HashMap<u128, Repository>>);
+pub(super) struct Pool(Mutex<HashMap<u128, Arc<Place>>>);
+
+pub(super) type Place = tokio::sync::Mutex<Option<Repository>>;
 
 impl Pool {
-    pub(super) async fn keep(&self, id: u128, repository: Repository) {
-        self.0.lock().await.insert(id, repository);
+    pub(super) fn keep(&self, id: u128, repository: Repository) {
+        let place = Arc::new(Place::new(Some(repository)));
+        self.0.lock().insert(id, place);
     }
 
-    pub(super) async fn forget(&self, id: u128) {
-        self.0.lock().await.remove(&id);
+    pub(super) fn forget(&self, id: u128) {
+        self.0.lock().remove(&id);
     }
 
-    pub(super) async fn close(&self) {
-        self.0.lock().await.clear();
+    pub(super) fn close(&self) {
+        self.0.lock().clear();
+    }
+
+    pub(super) fn place(&self, id: u128) -> Arc<Place> {
+        Arc::clone(self.0.lock().entry(id).or_default())
     }
 }
 
 impl Engine {
     /// The repository, open.
     pub(super) async fn open_repository(&self, record: &RepositoryRecord) -> Result<Repository> {
-        let id = record.repository.id.bits();
-        let mut open = self.0.pool.0.lock().await;
+        let place = self.0.pool.place(record.repository.id.bits());
         let named =
             |error: Error| error.context(format!("Repository \"{}\"", record.repository.name));
-        if let Some(repository) = open.get(&id) {
-            let repository = repository.clone();
-            drop(open);
+        let mut place = place.lock().await;
+        if let Some(repository) = place.clone() {
+            drop(place);
             repository.ensure_there().await.map_err(named)?;
             return Ok(repository);
         }
@@ -55,7 +63,7 @@ impl Engine {
         let repository = Repository::open(storage, &credential, self.open_options())
             .await
             .map_err(named)?;
-        open.insert(id, repository.clone());
+        *place = Some(repository.clone());
         Ok(repository)
     }
 

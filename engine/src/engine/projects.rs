@@ -88,13 +88,17 @@ impl Engine {
 
     /// Changes what a project is said to be for.
     pub async fn edit_project(&self, key: &str, edit: ProjectEdit) -> Result<Project> {
-        let ProjectRecord(before) = self.find_project(key)?;
-        let mut after = before.clone();
-        if let Some(text) = &edit.description {
-            after.description = described(Some(text))?;
-        }
-        after.updated_at = self.now();
-        let ProjectRecord(after) = self.0.catalog.put(ProjectRecord(after)).await?;
+        let id = self.find_project(key)?.0.id;
+        let edited = self.0.catalog.edit(id.bits(), |record: &ProjectRecord| {
+            let ProjectRecord(mut project) = record.clone();
+            if let Some(text) = &edit.description {
+                project.description = described(Some(text))?;
+            }
+            project.updated_at = self.now();
+            Ok(ProjectRecord(project))
+        });
+        let (ProjectRecord(before), ProjectRecord(after)) =
+            edited.await?.ok_or_else(|| gone("project", key))?;
         self.audit("project.edit", after.id, Some(&before), Some(&after))
             .await?;
         self.changed();
@@ -216,17 +220,38 @@ impl Engine {
 
     /// Changes what an environment is said to be for.
     pub async fn edit_environment(&self, key: &str, edit: EnvironmentEdit) -> Result<Environment> {
-        let mut record = self.find_environment(key)?;
-        let before = record.environment.clone();
-        if let Some(text) = &edit.description {
-            record.environment.description = described(Some(text))?;
-        }
-        record.environment.updated_at = self.now();
-        let after = self.0.catalog.put(record).await?.environment;
+        let (before, after) = self
+            .edit_environment_record(key, |record| {
+                if let Some(text) = &edit.description {
+                    record.environment.description = described(Some(text))?;
+                }
+                Ok(())
+            })
+            .await?;
+        let (before, after) = (before.environment, after.environment);
         self.audit("environment.edit", after.id, Some(&before), Some(&after))
             .await?;
         self.changed();
         Ok(after)
+    }
+
+    /// Changes an environment; answers what it was and what it became.
+    async fn edit_environment_record(
+        &self,
+        key: &str,
+        change: impl Fn(&mut EnvironmentRecord) -> Result<()>,
+    ) -> Result<(EnvironmentRecord, EnvironmentRecord)> {
+        let id = self.find_environment(key)?.environment.id;
+        let edited = self
+            .0
+            .catalog
+            .edit(id.bits(), |record: &EnvironmentRecord| {
+                let mut record = record.clone();
+                change(&mut record)?;
+                record.environment.updated_at = self.now();
+                Ok(record)
+            });
+        edited.await?.ok_or_else(|| gone("environment", key))
     }
 
     /// Removes an environment that has no connection.
@@ -304,8 +329,9 @@ impl Engine {
             self.ensure_environment(&own.project, &own.environment)
                 .await?;
         }
-        for record in self.0.catalog.all::<EnvironmentRecord>()? {
-            self.follow_schedule(&record).await?;
+        for EnvironmentRecord { environment, .. } in self.0.catalog.all()? {
+            self.follow_schedule_of(&environment.project, &environment.name)
+                .await;
         }
         Ok(())
     }
@@ -319,6 +345,10 @@ fn refuse_default(project: &str) -> Result<()> {
         Code::Conflict,
         "Connections are in default/default when nothing is said, so it stays",
     ))
+}
+
+fn gone(noun: &str, key: &str) -> Error {
+    Error::new(Code::NotFound, format!("The {noun} \"{key}\" is gone"))
 }
 
 fn described(text: Option<&str>) -> Result<Option<String>> {

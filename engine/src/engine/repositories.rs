@@ -5,7 +5,7 @@ mod maintenance;
 use super::pool::{PASSPHRASE, RECOVERY_CODE, local_path, storage_at};
 use super::{Engine, names};
 use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord, backup, tally};
-use crate::catalog::{Query, Record as _};
+use crate::catalog::{Query, Record as _, Tx};
 use crate::error::{Code, Error, Result};
 use crate::ids::{NoteId, RepositoryId};
 use crate::model::{
@@ -63,7 +63,7 @@ impl Engine {
             .map_err(|error| error.context(format!("Repository \"{}\"", create.name)))?;
         let record = self.record_of(id, &location, &create, &joined, all.is_empty())?;
         let saved = self.save_repository(record).await?;
-        self.0.pool.keep(id.bits(), joined.repository).await;
+        self.0.pool.keep(id.bits(), joined.repository);
         self.audit("repository.add", id, None::<&()>, Some(&saved))
             .await?;
         self.publish("repository.added", id, &saved);
@@ -180,43 +180,37 @@ impl Engine {
         })
     }
 
-    /// Saves a repository; when it is the default, the others are not any more.
+    /// Saves a new repository; when it is the default, the others are not any more.
     async fn save_repository(&self, record: RepositoryRecord) -> Result<Repository> {
-        let others = self.0.catalog.all::<RepositoryRecord>()?;
-        self.0
-            .catalog
-            .write(move |tx| {
-                let mut record = record.clone();
-                tx.put(&mut record)?;
-                for other in &others {
-                    let differs = other.repository.id != record.repository.id;
-                    if record.repository.is_default && other.repository.is_default && differs {
-                        tx.change::<RepositoryRecord>(other.repository.id.bits(), |other| {
-                            other.repository.is_default = false;
-                            Ok(())
-                        })?;
-                    }
-                }
-                Ok(record.repository)
-            })
-            .await
-            .map_err(|error| match error.code() {
-                Code::Conflict => {
-                    Error::new(Code::RepositoryExists, "A repository of that name exists")
-                }
-                _ => error,
-            })
+        let saved = self.0.catalog.write(move |tx| {
+            let mut record = record.clone();
+            tx.put(&mut record)?;
+            if record.repository.is_default {
+                be_the_only_default(tx, record.repository.id)?;
+            }
+            Ok(record.repository)
+        });
+        saved.await.map_err(name_taken)
     }
 
     /// Changes a repository's name.
     pub async fn edit_repository(&self, key: &str, edit: RepositoryEdit) -> Result<Repository> {
-        let mut record = self.find_repository(key)?;
-        let before = record.repository.clone();
-        if let Some(name) = edit.name {
-            names::check("repository", &name)?;
-            record.repository.name = name;
+        let id = self.find_repository(key)?.repository.id;
+        if let Some(name) = &edit.name {
+            names::check("repository", name)?;
         }
-        let saved = self.save_repository(record).await?;
+        let edited = self.0.catalog.edit(id.bits(), |record: &RepositoryRecord| {
+            let mut record = record.clone();
+            if let Some(name) = &edit.name {
+                record.repository.name.clone_from(name);
+            }
+            Ok(record)
+        });
+        let (before, saved) = edited
+            .await
+            .map_err(name_taken)?
+            .map(|(before, after)| (before.repository, after.repository))
+            .ok_or_else(|| gone(key))?;
         self.audit("repository.edit", saved.id, Some(&before), Some(&saved))
             .await?;
         self.publish("repository.changed", saved.id, &saved);
@@ -239,6 +233,7 @@ impl Engine {
         let what = format!("the repository \"{name}\"");
         self.refuse_used_by_job(&what, |job| job.repository_ids.contains(&id))?;
         self.refuse_used_by_drill(&what, |drill| drill.repository_id == Some(id))?;
+        self.refuse_used_by_environment(&what, id)?;
         if self.0.runs.active() > 0 {
             return Err(Error::new(Code::RunBusy, "Runs are in progress")
                 .hint("Wait for them or cancel them; `backstay run list` shows them"));
@@ -254,7 +249,7 @@ impl Engine {
                 tx.remove::<RepositoryRecord>(id.bits())
             })
             .await?;
-        self.0.pool.forget(id.bits()).await;
+        self.0.pool.forget(id.bits());
         self.audit(
             "repository.remove",
             id,
@@ -269,10 +264,16 @@ impl Engine {
 
     /// Makes it the one backups go to when nothing else is said.
     pub async fn set_default_repository(&self, key: &str) -> Result<Repository> {
-        let mut record = self.find_repository(key)?;
-        let before = record.repository.clone();
-        record.repository.is_default = true;
-        let saved = self.save_repository(record).await?;
+        let before = self.find_repository(key)?.repository;
+        let id = before.id;
+        let saved = self.0.catalog.write(move |tx| {
+            be_the_only_default(tx, id)?;
+            tx.change(id.bits(), |record: &mut RepositoryRecord| {
+                record.repository.is_default = true;
+                Ok(())
+            })
+        });
+        let saved = saved.await?.ok_or_else(|| gone(key))?.repository;
         let action = "repository.set_default";
         self.audit(action, saved.id, Some(&before), Some(&saved))
             .await?;
@@ -407,6 +408,29 @@ impl Engine {
             file_name: format!("backstay-{}-recovery-kit.zip", repository.name),
             bytes: bytes.into(),
         })
+    }
+}
+
+/// No other repository is the default one any more.
+fn be_the_only_default(tx: &Tx<'_>, id: RepositoryId) -> Result<()> {
+    for mut other in tx.all::<RepositoryRecord>()? {
+        if other.repository.is_default && other.repository.id != id {
+            other.repository.is_default = false;
+            tx.put(&mut other)?;
+        }
+    }
+    Ok(())
+}
+
+fn gone(key: &str) -> Error {
+    let text = format!("The repository \"{key}\" is gone");
+    Error::new(Code::RepositoryNotFound, text)
+}
+
+fn name_taken(error: Error) -> Error {
+    match error.code() {
+        Code::Conflict => Error::new(Code::RepositoryExists, "A repository of that name exists"),
+        _ => error,
     }
 }
 

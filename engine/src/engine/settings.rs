@@ -134,6 +134,12 @@ pub(super) fn checked(mut settings: Settings) -> Result<Settings> {
             0,
             100,
         ),
+        (
+            "maintenance.keep_runs_days",
+            settings.maintenance.keep_runs_days,
+            0,
+            100_000,
+        ),
         ("logs.run_days", settings.logs.run_days, 0, 100_000),
         ("logs.run_count", settings.logs.run_count, 1, 100_000_000),
     ] {

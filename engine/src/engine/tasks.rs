@@ -42,7 +42,7 @@ impl TaskId {
             Self::CatalogExport => {
                 "Writes the catalog into the repositories; besides, every change is written at once"
             }
-            Self::Cleanup => "Removes old logs of runs, ended logins and old runs of system tasks",
+            Self::Cleanup => "Removes old logs of runs, ended logins and old runs",
             Self::ConnectionHealth => "Asks every database server whether it answers",
             Self::Statistics => "Measures every repository: sizes, packs, space that is left",
         }

@@ -1,6 +1,7 @@
 //! The façade without servers: first start, names, repositories, restarts.
 
 mod alerts;
+mod between;
 mod jobs;
 mod places;
 mod projects;

@@ -174,7 +174,8 @@ pub struct ConnectionEdit {
     /// A new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// A new URL; the stored password stays unless the URL or `password` brings one.
+    /// A new URL; the stored password stays unless the URL or `password` brings one, which they must where
+    /// host, port, user or encryption change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// A new password; empty removes it.
@@ -185,7 +186,8 @@ pub struct ConnectionEdit {
     )]
     #[schema(format = "password", write_only)]
     pub password: Option<SecretText>,
-    /// A new tunnel; the stored key stays when its fields are left out.
+    /// A new tunnel; the stored key stays when its fields are left out. Through another host the passwords
+    /// must be given again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ssh: Option<SshCreate>,
     /// `true` takes the tunnel away.

@@ -99,7 +99,7 @@ settings! {
 }
 
 settings! {
-    /// How long the logs of runs are kept; the runs themselves stay.
+    /// How long the logs of runs are kept; the runs themselves stay longer.
     LogSettings, LogSettingsEdit {
         /// Days after which a log goes; 0 for never.
         run_days: u32 = 90,
@@ -113,6 +113,9 @@ settings! {
     MaintenanceSettings, MaintenanceSettingsEdit {
         /// How much of each repository's data one run of the task `check` reads.
         check_read_percent: u8 = 4,
+        /// Days after which runs go, and backups that were not made; 0 for never. The runs of backups that
+        /// are still there stay.
+        keep_runs_days: u32 = 400,
     }
 }
 

@@ -15,6 +15,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::gathering::Gathering;
@@ -32,6 +33,8 @@ use crate::source::postgres::logical::snapshot::{Leader, LeaderOptions};
 use crate::source::postgres::target::Target;
 use crate::source::postgres::wire::RowTally;
 use lanes::{Lane, Lanes};
+
+pub use lanes::patiently;
 
 /// What to back up and how.
 #[derive(Clone, Debug)]
@@ -160,27 +163,19 @@ pub async fn run(place: Place, request: &BackupRequest, task: &Task) -> Result<B
 }
 
 /// Backs a database up into several repositories from one read of it. Each has an outcome of its own,
-/// where an error means that nothing was committed there; an error of all means the same everywhere. One
-/// that takes nothing for as long as `patience` is given up, so that the others go on.
+/// where an error means that nothing is known to be committed there; an error of all means that nothing
+/// was committed anywhere. One that takes nothing for as long as `patience` is given up, so that the others
+/// go on.
 pub async fn run_into(
     places: Vec<Place>,
     request: &BackupRequest,
     patience: Option<Duration>,
     task: &Task,
 ) -> Result<Vec<(Place, Result<BackupOutcome>)>> {
-    task.or_cancelled(Box::pin(run_uncancelled(places, request, patience, task)))
-        .await
-}
-
-async fn run_uncancelled(
-    places: Vec<Place>,
-    request: &BackupRequest,
-    patience: Option<Duration>,
-    task: &Task,
-) -> Result<Vec<(Place, Result<BackupOutcome>)>> {
-    task.monitor.stage("taking the snapshot");
-    let source = Source::open(request, task).await?;
-    let (lanes, refused) = Lanes::open(places, patience, task).await;
+    task.monitor.stage("opening the repositories");
+    // Before the snapshot, which keeps the server from cleaning up: a place may be slow.
+    let opened = async { Ok(Lanes::open(places, patience, task).await) };
+    let (lanes, refused) = task.or_cancelled(opened).await?;
     let mut outcomes: Vec<_> = refused
         .into_iter()
         .map(|(place, error)| (place, Err(error)))
@@ -188,35 +183,65 @@ async fn run_uncancelled(
     if lanes.all().is_empty() {
         return Ok(outcomes);
     }
-    let copied = tokio::select! {
-        copied = copy(&lanes, &source, request, task) => copied,
-        error = too_old(request.snapshot_age_max) => Err(error),
-    };
-    let (trees, facts) = match copied {
+    let (trees, facts) = match task
+        .or_cancelled(Box::pin(read(&lanes, request, task)))
+        .await
+    {
         Ok(copied) => copied,
         Err(error) => {
-            lanes.abandon().await;
+            let abandoned = async {
+                lanes.abandon().await;
+                Ok(())
+            };
+            // What is told to stop does not wait for that.
+            let _ = task.or_cancelled(abandoned).await;
             return Err(error);
         }
     };
-    drop(source);
-    if let Err(error) = task.check() {
-        lanes.abandon().await;
-        return Err(error);
-    }
     task.monitor.stage("committing");
-    for (lane, tree) in trees.into_iter().enumerate() {
-        let place = lanes.all()[lane].place.clone();
-        let committed = match (tree, lanes.take_failure(lane)) {
-            (Some(tree), None) => commit(&lanes, lane, tree, &facts).await,
-            (_, failure) => Err(failure.unwrap_or_else(|| Error::internal("A tree is missing"))),
-        };
-        if committed.is_err() {
-            lanes.abandon_one(lane).await;
-        }
-        outcomes.push((place, committed));
-    }
+    let trees = trees.into_iter().enumerate();
+    let commits = trees.map(|(lane, tree)| Box::pin(end_lane(&lanes, lane, tree, &facts, task)));
+    outcomes.extend(join_all(commits).await);
     Ok(outcomes)
+}
+
+/// Reads the source into every lane, and answers the root of each lane's tree.
+async fn read(
+    lanes: &Lanes,
+    request: &BackupRequest,
+    task: &Task,
+) -> Result<(Vec<Option<StreamRef>>, BackupFacts)> {
+    task.monitor.stage("taking the snapshot");
+    let source = Source::open(request, task).await?;
+    tokio::select! {
+        copied = copy(lanes, &source, request, task) => copied,
+        error = too_old(request.snapshot_age_max) => Err(error),
+    }
+}
+
+/// Commits one lane. A lane that is told to stop before it has done so does not take from the others
+/// what they have committed.
+async fn end_lane(
+    lanes: &Lanes,
+    lane: usize,
+    tree: Option<StreamRef>,
+    facts: &BackupFacts,
+    task: &Task,
+) -> (Place, Result<BackupOutcome>) {
+    let place = lanes.all()[lane].place.clone();
+    let committed = match (tree, lanes.take_failure(lane)) {
+        (Some(tree), None) => task.or_cancelled(commit(lanes, lane, tree, facts)).await,
+        (_, failure) => Err(failure.unwrap_or_else(|| Error::internal("A tree is missing"))),
+    };
+    if committed.is_err() {
+        let abandoned = async {
+            lanes.abandon_one(lane).await;
+            Ok(())
+        };
+        // What is told to stop does not wait for that.
+        let _ = task.or_cancelled(abandoned).await;
+    }
+    (place, committed)
 }
 
 /// Never returns without a limit.

@@ -102,15 +102,13 @@ pub(super) fn begun(tx: &Tx<'_>, run: u128, now: Time) -> Result<Option<RunRecor
     Ok(record)
 }
 
-/// The run has ended as `ended` says.
+/// The run has ended as `ended` says, see [`conclude`].
 pub(super) fn ended(tx: &Tx<'_>, ended: &Run, finish: Option<&Finish>) -> Result<Run> {
     let id = ended.id.bits();
     let record = tx.change::<RunRecord>(id, |record| {
         let serial = record.run.serial;
         record.run = ended.clone();
         record.run.serial = serial;
-        settle_destinations(&mut record.run, finish);
-        settle_progress(&mut record.run, finish);
         Ok(())
     })?;
     let run = record.map_or_else(|| ended.clone(), |record| record.run);
@@ -137,7 +135,7 @@ pub(super) fn ended(tx: &Tx<'_>, ended: &Run, finish: Option<&Finish>) -> Result
 
 /// A crash cut the run off.
 pub(super) fn interrupted(tx: &Tx<'_>, run: u128, now: Time, why: &Problem) -> Result<()> {
-    end_with(tx, run, now, RunStatus::Interrupted, why).map(|_| ())
+    end_without_work(tx, run, now, RunStatus::Interrupted, why).map(|_| ())
 }
 
 /// Somebody cancelled the run before it began.
@@ -147,32 +145,50 @@ pub(super) fn cancelled_while_waiting(
     now: Time,
     why: &Problem,
 ) -> Result<Run> {
-    end_with(tx, run, now, RunStatus::Cancelled, why)?
+    end_without_work(tx, run, now, RunStatus::Cancelled, why)?
         .ok_or_else(|| super::not_found(&format!("{run:032x}")))
 }
 
-fn end_with(
+fn end_without_work(
     tx: &Tx<'_>,
     run: u128,
     now: Time,
     status: RunStatus,
     why: &Problem,
 ) -> Result<Option<Run>> {
-    let record = tx.change::<RunRecord>(run, |record| {
-        let run = &mut record.run;
-        run.status = status;
-        run.finished_at = Some(now);
-        run.cancel_requested |= status == RunStatus::Cancelled;
-        let begun = run.started_at.unwrap_or(now);
-        run.duration_ms = Some((now - begun).num_milliseconds().max(0).unsigned_abs());
-        run.error = Some(why.clone());
-        settle_destinations(run, None);
-        Ok(())
-    })?;
-    if let Some(record) = &record {
-        follow(tx, &record.run, None)?;
+    let Some(RunRecord { mut run, .. }) = tx.get(run)? else {
+        return Ok(None);
+    };
+    run.cancel_requested |= status == RunStatus::Cancelled;
+    conclude(&mut run, now, Err((status, why.clone())));
+    ended(tx, &run, None).map(Some)
+}
+
+/// Ends a run, in memory: everything that follows from what its work left, or from why it did not end well.
+pub(super) fn conclude(run: &mut Run, at: Time, outcome: Result<&Finish, (RunStatus, Problem)>) {
+    run.finished_at = Some(at);
+    let begun = run.started_at.unwrap_or(at);
+    run.duration_ms = Some((at - begun).num_milliseconds().max(0).unsigned_abs());
+    match &outcome {
+        Ok(finish) => {
+            run.error = finish.error.clone().or(finish.shortfall.clone());
+            run.status = if finish.error.is_some() {
+                RunStatus::Failed
+            } else if finish.partial || run.losses_total > 0 {
+                RunStatus::Partial
+            } else {
+                RunStatus::Success
+            };
+            run.result = finish.result.clone();
+        }
+        Err((status, error)) => {
+            run.status = *status;
+            run.error = Some(error.clone());
+        }
     }
-    Ok(record.map(|record| record.run))
+    let finish = outcome.ok();
+    settle_destinations(run, finish);
+    settle_progress(run, finish);
 }
 
 /// What became of each repository's backup.

@@ -139,6 +139,12 @@ impl Queue {
         all.any(|entry| matches!(&entry.key, BusyKey::Database(id, _) if *id == connection))
     }
 
+    /// Whether that run waits or works.
+    pub(super) fn knows(&self, id: RunId) -> bool {
+        let mut all = self.waiting.iter().chain(&self.running);
+        all.any(|entry| entry.id == id)
+    }
+
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
     }

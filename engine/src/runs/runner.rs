@@ -26,19 +26,19 @@ const GRACE: Duration = Duration::from_millis(800);
 /// Carries the run out and writes how it ended.
 pub(super) async fn run(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId) {
     if let Err(error) = begin_and_end(runs, executor, id).await {
-        // Only the catalog fails here, and it has no place left to say so.
+        // Only the catalog fails here, and it has no place left to say so. The next start settles it.
         tracing::error!(run = %id, error = error.report(), "a run could not be recorded");
         let mut state = runs.state.lock();
         state.live.remove(&id.bits());
         state.followers.remove(&id.bits());
+        state.credentials.remove(&id.bits());
     }
 }
 
 async fn begin_and_end(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId) -> Result<()> {
     let now = runs.clock.now();
     let begun = runs
-        .catalog
-        .write(move |tx| finish::begun(tx, id.bits(), now))
+        .persist(move |tx| finish::begun(tx, id.bits(), now))
         .await?;
     let Some(record) = begun else { return Ok(()) };
     let log = LogSink::new(runs.catalog.clone(), id, 0, Arc::clone(&runs.clock));
@@ -63,7 +63,7 @@ async fn begin_and_end(runs: &Arc<Runs>, executor: &Arc<dyn Executor>, id: RunId
             .spawn(async move { executor.execute(record, credentials, task).await })
     };
     let outcome = watch_over(runs, &live, executing, longest).await;
-    let ended = end(runs, &live, outcome).await?;
+    let ended = end(runs, executor, &live, outcome).await?;
     executor.ended(&ended).await;
     Ok(())
 }
@@ -118,32 +118,44 @@ fn broken(error: &tokio::task::JoinError) -> Error {
     }
 }
 
-async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
+/// What the run became, and what its work left.
+async fn concluded(
+    runs: &Runs,
+    executor: &Arc<dyn Executor>,
+    live: &Live,
+    outcome: Result<Finish>,
+) -> (Run, Option<Finish>) {
+    let mut status = RunStatus::Failed;
+    let mut outcome = outcome.map_err(|error| {
+        let failed = failure(error, live.stopped(), runs.config.stall_timeout);
+        status = failed.0;
+        failed.1
+    });
     let mut run = live.snapshot();
+    if run.kind == RunKind::Backup {
+        outcome = executor.found(&run, outcome).await;
+        run = live.snapshot();
+    }
     let now = runs.clock.now();
-    run.finished_at = Some(now);
-    let begun = run.started_at.unwrap_or(now);
-    run.duration_ms = Some((now - begun).num_milliseconds().max(0).unsigned_abs());
-    let finish = match outcome {
+    match outcome {
         Ok(finish) => {
-            run.error = finish.error.clone().or(finish.shortfall.clone());
-            run.status = if finish.error.is_some() {
-                RunStatus::Failed
-            } else if finish.partial || run.losses_total > 0 {
-                RunStatus::Partial
-            } else {
-                RunStatus::Success
-            };
-            run.result = finish.result.clone();
-            Some(finish)
+            finish::conclude(&mut run, now, Ok(&finish));
+            (run, Some(finish))
         }
         Err(error) => {
-            let (status, error) = failure(error, live.stopped(), runs.config.stall_timeout);
-            run.status = status;
-            run.error = Some(Problem::from(&error));
-            None
+            finish::conclude(&mut run, now, Err((status, Problem::from(&error))));
+            (run, None)
         }
-    };
+    }
+}
+
+async fn end(
+    runs: &Runs,
+    executor: &Arc<dyn Executor>,
+    live: &Live,
+    outcome: Result<Finish>,
+) -> Result<Run> {
+    let (run, finish) = concluded(runs, executor, live, outcome).await;
     let text = last_line(&run);
     let level = match run.status {
         RunStatus::Success => Level::Info,
@@ -160,7 +172,7 @@ async fn end(runs: &Runs, live: &Live, outcome: Result<Finish>) -> Result<Run> {
         .map(|proof| proof.backup)
         .collect();
     let saved = runs
-        .write_run(move |tx| finish::ended(tx, &ended, finish.as_ref()))
+        .persist(move |tx| finish::ended(tx, &ended, finish.as_ref()))
         .await;
     let run = match &saved {
         Ok(saved) => saved.clone(),

@@ -1,6 +1,7 @@
 //! The queue at work: order, limits, cancelling, stalls, losses, panics, crashes.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::*;
 use crate::catalog::records::BackupRecord;
@@ -18,6 +19,8 @@ struct Actor {
     most: AtomicUsize,
     order: Mutex<Vec<String>>,
     gate: Notify,
+    /// What runs that break off have committed all the same.
+    committed: Mutex<Vec<BackupDone>>,
 }
 
 #[async_trait]
@@ -45,6 +48,21 @@ impl Executor for Actor {
             .await;
         self.working.fetch_sub(1, Ordering::SeqCst);
         done
+    }
+
+    async fn found(&self, run: &Run, outcome: Result<Finish>) -> Result<Finish> {
+        match (outcome, run.backup_id, self.committed.lock().pop()) {
+            (Err(_), Some(backup), Some(done)) => Ok(Finish {
+                backups: vec![BackupEnd {
+                    backup,
+                    status: RunStatus::Success,
+                    done: Some(done),
+                    error: None,
+                }],
+                ..Finish::default()
+            }),
+            (outcome, ..) => outcome,
+        }
     }
 
     async fn ended(&self, _: &Run) {}
@@ -422,4 +440,56 @@ async fn an_engine_that_stops_at_once_interrupts_its_runs() {
         assert_eq!(engine.backup(&run).status, RunStatus::Interrupted);
         assert_eq!(run.error.unwrap().code, "engine.stopping");
     }
+}
+
+#[tokio::test]
+async fn what_was_committed_stays_made_however_its_run_ends() {
+    let fixture = Fixture::new();
+    let engine = fixture.engine(|_| {}).await;
+    engine.start();
+    for label in ["wait", "deaf", "fail", "panic"] {
+        let done = BackupDone {
+            rows: 42,
+            ..BackupDone::default()
+        };
+        engine.actor.committed.lock().push(done);
+        let run = engine.submit("orders", label).await.unwrap();
+        if matches!(label, "wait" | "deaf") {
+            engine.working(run.id).await;
+            engine.runs.cancel(run.id).await.unwrap();
+        }
+        let run = engine.finished(run.id).await;
+        assert_eq!(run.status, RunStatus::Success, "{label}");
+        let backup = engine.backup(&run);
+        assert_eq!((backup.status, backup.rows), (RunStatus::Success, 42));
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_was_left_behind_does_not_keep_its_cancellation_waiting() {
+    let fixture = Fixture::new();
+    let engine = fixture.engine(|_| {}).await;
+    let NewRun { mut record, .. } = backup_run("orders", "");
+    record.run.status = RunStatus::Running;
+    let id = record.run.id;
+    engine.catalog.put(record).await.unwrap();
+    let refused = engine.runs.cancel(id).await.unwrap_err();
+    assert_eq!(refused.code(), Code::RunBusy);
+    assert!(!engine.runs.is_known(id));
+}
+
+#[tokio::test]
+async fn a_cancelled_run_leaves_no_credentials_behind() {
+    let fixture = Fixture::new();
+    let engine = fixture.engine(|_| {}).await;
+    let mut new = backup_run("orders", "");
+    new.credentials = Some(Credentials {
+        passphrase: Some(SecretText::new("open sesame")),
+        ..Credentials::default()
+    });
+    let id = engine.runs.submit(vec![new]).await.unwrap()[0].id;
+    assert!(engine.runs.is_known(id));
+    assert_eq!(engine.runs.state.lock().credentials.len(), 1);
+    engine.runs.cancel(id).await.unwrap();
+    assert!(engine.runs.state.lock().credentials.is_empty());
 }

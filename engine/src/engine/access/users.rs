@@ -13,6 +13,8 @@ use crate::secret::SecretText;
 
 /// The user that the first start makes.
 const ADMIN: &str = "admin";
+/// Where the catalog keeps whom [`Engine::make_administrator`] made.
+pub(in super::super) const FIRST_ADMINISTRATOR: &str = "first_administrator";
 
 /// The administrator of a first start.
 #[derive(Debug)]
@@ -125,8 +127,14 @@ impl Engine {
         let mut user = self.new_user(&name, None, groups)?;
         user.password_given = made.is_some();
         let password = hashed(given.or_else(|| made.clone())).await?;
-        let user = self.0.catalog.put(UserRecord { user, password }).await?;
-        let user = user.user;
+        let record = UserRecord { user, password };
+        let saved = self.0.catalog.write(move |tx| {
+            let mut record = record.clone();
+            tx.put(&mut record)?;
+            tx.set_meta(FIRST_ADMINISTRATOR, &record.user.id.to_string())?;
+            Ok(record.user)
+        });
+        let user = saved.await?;
         self.audit("user.add", user.id, None::<&()>, Some(&user))
             .await?;
         Ok(Some(FirstAdministrator {

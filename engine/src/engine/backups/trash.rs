@@ -1,12 +1,15 @@
 //! Remarks, deletions and their undoing. The repository keeps them too.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 
 use super::super::{Engine, names};
 use crate::catalog::Query;
 use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord, backup};
 use crate::error::{Code, Error, Result};
-use crate::ids::{BackupId, BackupKind};
+use crate::ids::{BackupId, BackupKind, ConnectionId};
 use crate::model::{Backup, BackupDelete, BackupEdit, Deletion, RunStatus};
 use crate::repository::Repository;
 use crate::repository::format::records::Note;
@@ -37,6 +40,16 @@ impl Engine {
                     .field("pinned_until", "must lie in the future")
                     .hint("To take a pin away, unpin the backup"),
             );
+        }
+        // A deletion has looked at it before, or looks at it afterwards.
+        let _deleting = self.0.deleting.lock(&backup).await;
+        if self
+            .0
+            .catalog
+            .get::<BackupRecord>(backup.id.bits())?
+            .is_none()
+        {
+            return Err(gone(backup.id));
         }
         self.note_in_repository(&backup, edit).await?;
         let pinned = edit.pinned_until;
@@ -96,6 +109,10 @@ impl Engine {
         force: bool,
         why: &str,
     ) -> Result<Deletion> {
+        // Of the last two good ones of a database, two people may want to delete one each.
+        let _deleting = self.0.deleting.lock(&backup).await;
+        let found = self.0.catalog.get::<BackupRecord>(backup.id.bits())?;
+        let BackupRecord(backup) = found.ok_or_else(|| gone(backup.id))?;
         if !force {
             self.refuse_protected(&backup)?;
         }
@@ -111,11 +128,8 @@ impl Engine {
                 now
             },
         };
-        if backup.status.is_restorable() {
-            self.trash_in_repository(&backup, why).await?;
-        }
+        let keep = backup.status.is_restorable() && self.trash_in_repository(&backup, why).await?;
         let (id, kept) = (backup.id, deletion.clone());
-        let keep = backup.status.is_restorable();
         self.0
             .catalog
             .write(move |tx| {
@@ -206,6 +220,24 @@ impl Engine {
     }
 }
 
+/// Who deletes or pins something of a database has its backups to themselves meanwhile.
+#[derive(Debug, Default)]
+pub(in super::super) struct Deleting(parking_lot::Mutex<HashMap<(ConnectionId, String), Own>>);
+
+type Own = Arc<tokio::sync::Mutex<()>>;
+
+impl Deleting {
+    pub(in super::super) async fn lock(&self, backup: &Backup) -> tokio::sync::OwnedMutexGuard<()> {
+        let own = {
+            let mut all = self.0.lock();
+            all.retain(|_, own| Arc::strong_count(own) > 1);
+            let key = (backup.connection_id, backup.database.clone());
+            Arc::clone(all.entry(key).or_default())
+        };
+        own.lock_owned().await
+    }
+}
+
 /// A backup as the audit log keeps it: without the list of what it lacks, which may be long.
 pub(in super::super) fn told(backup: &Backup) -> Backup {
     Backup {
@@ -248,12 +280,14 @@ impl Engine {
             .await
     }
 
-    async fn trash_in_repository(&self, backup: &Backup, why: &str) -> Result<()> {
+    /// Whether the backup was there to be deleted.
+    async fn trash_in_repository(&self, backup: &Backup, why: &str) -> Result<bool> {
         let repository = self.repository_of_backup(backup).await?;
-        let undo = self.0.config.undo_window;
-        repository
-            .delete_backup(backup.id, &self.identity(), why, undo)
-            .await
+        let (by, undo) = (self.identity(), self.0.config.undo_window);
+        match repository.delete_backup(backup.id, &by, why, undo).await {
+            Err(error) if error.code() == Code::BackupNotFound => Ok(false),
+            deleted => deleted.map(|()| true),
+        }
     }
 
     async fn untrash_in_repository(&self, record: &RepositoryRecord, id: BackupId) -> Result<()> {

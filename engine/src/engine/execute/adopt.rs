@@ -1,20 +1,27 @@
-//! From a committed snapshot to the catalog's record of the backup: right after the commit, after a
-//! crash between commit and catalog, and in a rebuild.
+//! From a committed snapshot to the catalog's record of the backup: right after the commit, after a run
+//! broke off or a crash came between commit and catalog, and in a rebuild.
 
+use std::time::Duration;
+
+use futures_util::future::join_all;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use crate::catalog::records::{BackupRecord, RepositoryRecord, RunRecord, Work};
+use super::work::finish_of;
+use crate::catalog::records::{RepositoryRecord, RunRecord, Work};
 use crate::error::{Error, Result};
 use crate::ids::{BackupId, ConnectionId, RepositoryId, RunId};
 use crate::model::{
-    Backup, BackupKind, BackupType, Loss, Run, RunStatus, ServerKind, Time, Trigger, VerifyLevel,
+    Backup, BackupKind, BackupType, Loss, Run, ServerKind, Time, Trigger, VerifyLevel,
 };
-use crate::pipeline::backup::{BackupFacts, Outcome};
+use crate::pipeline::backup::BackupFacts;
 use crate::repository::format::digest::hex;
 use crate::repository::{Repository, Snapshot, snapshot_key};
-use crate::runs::BackupDone;
+use crate::runs::{BackupDone, BackupEnd, Finish};
+
+/// How long a repository is given to say what it has of a run that broke off.
+const LOOK: Duration = Duration::from_secs(10);
 
 /// What a snapshot says of the run that made it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,13 +66,6 @@ pub(super) async fn done(
     }
 }
 
-fn status(facts: &BackupFacts) -> RunStatus {
-    match facts.outcome {
-        Outcome::Success => RunStatus::Success,
-        Outcome::Partial => RunStatus::Partial,
-    }
-}
-
 fn read_facts(snapshot: &Snapshot) -> Result<BackupFacts> {
     serde_json::from_value(snapshot.facts.clone()).map_err(|error| {
         Error::invalid(format!(
@@ -102,7 +102,7 @@ pub(super) async fn backup_of_snapshot(
             .and_then(|run| run.backup_type)
             .unwrap_or(BackupType::Full),
         base_backup_id: run.as_ref().and_then(|run| run.base),
-        status: status(&facts),
+        status: BackupEnd::made(snapshot.id, facts.outcome, BackupDone::default()).status,
         repository_id: record.repository.id,
         repository: record.repository.name.clone(),
         run_id: run.as_ref().map(|run| run.run_id),
@@ -163,97 +163,130 @@ impl Engine {
     }
 
     async fn adopt(&self, cut_off: &RunRecord) -> Result<()> {
-        let mut adopted = Vec::new();
-        for (repository, id) in cut_off.run.makes() {
-            match self.committed(&cut_off.run, repository, id).await {
-                Ok(None) => {}
-                Ok(Some(found)) => adopted.push((id, found)),
-                Err(error) => tracing::warn!(
-                    backup = %id, error = error.report(), "a repository was not looked into"
-                ),
-            }
-        }
-        if adopted.is_empty() {
+        let id = cut_off.run.id.bits();
+        let Some(RunRecord { run, .. }) = self.0.catalog.get(id)? else {
             return Ok(());
-        }
-        let run = cut_off.run.id.bits();
-        self.0
-            .catalog
-            .write(move |tx| {
-                for (id, found) in &adopted {
-                    tx.change::<BackupRecord>(id.bits(), |record| {
-                        record.0.status = found.status;
-                        record.0.error = None;
-                        record.0.losses.clone_from(&found.losses);
-                        record.0.finished_at = Some(found.finished_at);
-                        found.done.apply(&mut record.0);
-                        Ok(())
-                    })?;
-                }
-                tx.change::<RunRecord>(run, |record| {
-                    take_in(&mut record.run, &adopted);
-                    Ok(())
-                })
-            })
-            .await?;
-        Ok(())
+        };
+        let ids = run.makes();
+        let found = self.look_for(&run, &ids, Looking::ForTheDead).await;
+        let Some(at) = found.iter().map(|found| found.finished_at).max() else {
+            return Ok(());
+        };
+        let losses = found[0].losses.clone();
+        let lacking = ids.into_iter().map(|(_, backup)| BackupEnd {
+            backup,
+            status: run.status,
+            done: None,
+            error: run.error.clone(),
+        });
+        let finish = finish_of(&run, with(lacking.collect(), found));
+        self.0.runs.amend(run.id, at, losses, finish).await
     }
 
-    /// The backup that a run which was cut off has committed in a repository, if it did.
+    /// What a backup run that broke off, or lacks a repository, has committed all the same.
+    pub(in super::super) async fn found_of(
+        &self,
+        run: &Run,
+        outcome: Result<Finish>,
+    ) -> Result<Finish> {
+        let ends = match &outcome {
+            Ok(finish) => finish.backups.clone(),
+            Err(error) => {
+                let makes = run.makes().into_iter();
+                makes.map(|(_, id)| BackupEnd::failed(id, error)).collect()
+            }
+        };
+        let lacks = |id: BackupId| {
+            let mut ends = ends.iter();
+            ends.any(|end| end.backup == id && !end.status.is_restorable())
+        };
+        let mut ids = run.makes();
+        ids.retain(|(_, id)| lacks(*id));
+        let found = self.look_for(run, &ids, Looking::ForTheLiving).await;
+        if found.is_empty() {
+            return outcome;
+        }
+        Ok(finish_of(run, with(ends, found)))
+    }
+
+    /// Looks into all those repositories at once, and into none of them for long.
+    async fn look_for(
+        &self,
+        run: &Run,
+        ids: &[(RepositoryId, BackupId)],
+        looking: Looking,
+    ) -> Vec<Committed> {
+        let looks = ids.iter().map(async |(repository, id)| {
+            let look = self.committed(run, *repository, *id, looking);
+            let error = match tokio::time::timeout(LOOK, look).await {
+                Ok(Ok(found)) => return found,
+                Ok(Err(error)) => error.report(),
+                Err(_) => "it did not answer in time".to_owned(),
+            };
+            tracing::warn!(backup = %id, error, "a repository was not looked into");
+            None
+        });
+        join_all(looks).await.into_iter().flatten().collect()
+    }
+
+    /// The backup that a run has committed in a repository, if it did.
     async fn committed(
         &self,
         run: &Run,
         repository: RepositoryId,
         id: BackupId,
+        looking: Looking,
     ) -> Result<Option<Committed>> {
         let record = self.find_repository(&repository.to_string())?;
         let repository = self.open_repository(&record).await?;
-        // Only one engine at a time has this catalog, so whoever wrote for it before is dead.
-        repository.end_sessions_of(&[self.writer_name(run)]).await?;
+        let dead = [self.writer_name(run)];
+        if looking == Looking::ForTheDead {
+            // Only one engine at a time has this catalog, so whoever wrote for it before is dead.
+            repository.end_sessions_of(&dead).await?;
+        }
         if !repository.snapshots().await?.contains(&id) {
             return Ok(None);
         }
-        let snapshot = repository.snapshot(id).await?;
-        let facts = read_facts(&snapshot)?;
-        Ok(Some(Committed {
-            done: done(&repository, &snapshot, &facts).await,
-            status: status(&facts),
-            finished_at: snapshot.committed_at,
-            losses: facts.losses,
-        }))
+        // What is committed needs no session any more; a commit still on its way does.
+        repository.end_sessions_of(&dead).await?;
+        committed_as(&repository, id).await.map(Some)
     }
 }
 
-/// A backup that was found in its repository after a crash.
-struct Committed {
-    done: BackupDone,
-    status: RunStatus,
-    finished_at: Time,
-    losses: Vec<Loss>,
+/// What the snapshot of that id says of its backup.
+pub(super) async fn committed_as(repository: &Repository, id: BackupId) -> Result<Committed> {
+    let snapshot = repository.snapshot(id).await?;
+    let facts = read_facts(&snapshot)?;
+    let done = done(repository, &snapshot, &facts).await;
+    Ok(Committed {
+        end: BackupEnd::made(id, facts.outcome, done),
+        finished_at: snapshot.committed_at,
+        losses: facts.losses,
+    })
 }
 
-/// The run has made those backups. Without one in every repository it is partial, and says so.
-fn take_in(run: &mut Run, adopted: &[(BackupId, Committed)]) {
-    for own in &mut run.destinations {
-        if let Some((_, found)) = adopted.iter().find(|(id, _)| *id == own.backup_id) {
-            own.status = found.status;
-            own.error = None;
+/// Whose backups are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looking {
+    /// A run of an engine that has ended.
+    ForTheDead,
+    /// A run of this one.
+    ForTheLiving,
+}
+
+/// A backup that was found in its repository although nobody heard of its commit.
+pub(super) struct Committed {
+    pub(super) end: BackupEnd,
+    pub(super) finished_at: Time,
+    pub(super) losses: Vec<Loss>,
+}
+
+/// The same, with what was found in place of what was thought.
+fn with(mut ends: Vec<BackupEnd>, found: Vec<Committed>) -> Vec<BackupEnd> {
+    for Committed { end, .. } in found {
+        if let Some(own) = ends.iter_mut().find(|own| own.backup == end.backup) {
+            *own = end;
         }
     }
-    let complete = adopted.len() == run.makes().len();
-    let whole = adopted
-        .iter()
-        .all(|(_, found)| found.status == RunStatus::Success);
-    if complete {
-        run.error = None;
-    }
-    run.status = if complete && whole {
-        RunStatus::Success
-    } else {
-        RunStatus::Partial
-    };
-    if let Some((_, found)) = adopted.first() {
-        run.losses.clone_from(&found.losses);
-        run.finished_at = Some(found.finished_at);
-    }
+    ends
 }

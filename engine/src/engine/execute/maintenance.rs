@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
-use crate::catalog::records::{RepositoryRecord, TrashRecord};
+use super::compare::{problem_of, proofs_of};
+use crate::catalog::records::{BackupRecord, RepositoryRecord, TrashRecord};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RepositoryId};
 use crate::model::{
@@ -27,7 +28,8 @@ impl Engine {
             read_percent: f64::from(percent),
         };
         let found = repository.check(&options, task).await?;
-        let report = check_report(&found, percent);
+        let missing = self.compare(&record, &repository, task).await?;
+        let mut report = check_report(&found, percent);
         let error = (!report.ok).then(|| {
             let error = Error::new(
                 Code::RepositoryCorrupt,
@@ -40,6 +42,8 @@ impl Engine {
             .hint("`backstay repository repair` mends what can be mended; then back up again");
             Problem::from(&error)
         });
+        let error = error.or_else(|| problem_of(&missing));
+        add_missing(&mut report, &missing);
         for damage in report.damages.iter().take(KEPT) {
             task.monitor.note(
                 Level::Error,
@@ -60,7 +64,7 @@ impl Engine {
         Ok(Finish {
             result: serde_json::to_value(&report).unwrap_or_default(),
             error,
-            proofs: marked.collect(),
+            proofs: marked.chain(proofs_of(&missing)).collect(),
             ..Finish::default()
         })
     }
@@ -68,6 +72,7 @@ impl Engine {
     pub(super) async fn do_prune(&self, run: &Run, dry_run: bool, task: &Task) -> Result<Finish> {
         let record = self.repository_of(run)?;
         let repository = task.or_cancelled(self.open_repository(&record)).await?;
+        let mut missing = Vec::new();
         let report = if dry_run {
             self.prune_plan_of(&repository, task).await?
         } else {
@@ -79,6 +84,7 @@ impl Engine {
             let options = PruneOptions::new(self.writer_name(run));
             let done = repository.prune(&options, task).await?;
             self.forget_purged(&done.purged_backups).await?;
+            missing = self.compare(&record, &repository, task).await?;
             self.stamp(record.repository.id, task, |record, at| {
                 record.pruned_at = Some(at);
             })
@@ -104,6 +110,9 @@ impl Engine {
         }
         Ok(Finish {
             result: serde_json::to_value(&report).unwrap_or_default(),
+            partial: !missing.is_empty(),
+            shortfall: problem_of(&missing),
+            proofs: proofs_of(&missing),
             ..Finish::default()
         })
     }
@@ -183,6 +192,8 @@ impl Engine {
             .write(move |tx| {
                 for id in &purged {
                     tx.remove::<TrashRecord>(*id)?;
+                    // Somebody deleted it, and the catalog was not told.
+                    tx.remove::<BackupRecord>(*id)?;
                 }
                 Ok(())
             })
@@ -215,6 +226,20 @@ fn losses_of(parts: &[String]) -> Vec<Loss> {
         reason: "It needs data that is missing or damaged".to_owned(),
     };
     parts.iter().map(loss).collect()
+}
+
+/// Backups that only the catalog knows.
+fn add_missing(report: &mut CheckReport, missing: &[BackupId]) {
+    report.ok &= missing.is_empty();
+    report.damages_total += missing.len() as u64;
+    report
+        .damages
+        .extend(missing.iter().take(KEPT).map(|id| Damage {
+            object: format!("Backup {id}"),
+            kind: DamageKind::Missing,
+            message: "The catalog has it, and the repository does not".to_owned(),
+            backups: vec![*id],
+        }));
 }
 
 fn check_report(found: &check::CheckReport, percent: u8) -> CheckReport {

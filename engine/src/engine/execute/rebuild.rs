@@ -14,7 +14,7 @@ use crate::engine::pool::existing_storage_at;
 use crate::engine::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, NoteId, RepositoryId};
-use crate::model::{Backup, Deletion, KeyKind, Level, RebuildReport, Repository as Shown};
+use crate::model::{Backup, Deletion, KeyKind, Level, RebuildReport, Repository as Shown, Time};
 use crate::monitor::Task;
 use crate::repository::format::digest::hex;
 
@@ -22,6 +22,9 @@ use crate::repository::{Credential, NoteState, Repository};
 use crate::runs::{Credentials, Finish};
 use crate::secret::{SecretKey, SecretText};
 use crate::vault::{Sealed, create_private, parse_key};
+
+/// As good as never, in seconds since 1970.
+const FOREVER_SECONDS: i64 = 253_370_764_800;
 
 /// What became of a record of an exported catalog.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,8 +55,7 @@ impl Engine {
             .await?;
         self.0
             .pool
-            .keep(record.repository.id.bits(), repository.clone())
-            .await;
+            .keep(record.repository.id.bits(), repository.clone());
         task.monitor.stage("bringing connections back");
         for (origin, export) in origins.iter().zip(&exports) {
             if !self.take_in(export, &mut report, task).await? {
@@ -261,7 +263,10 @@ impl Engine {
         for id in ids {
             task.check()?;
             task.monitor.advance(1, 0, 0);
-            if self.0.catalog.get::<BackupRecord>(id.bits())?.is_some() {
+            if let Some(BackupRecord(known)) = self.0.catalog.get(id.bits())? {
+                if !trash.contains_key(&id) && self.adopt_late(&known, repository).await? {
+                    report.backups += 1;
+                }
                 continue;
             }
             let read = async {
@@ -315,6 +320,10 @@ fn remember(backup: &mut Backup, note: Option<&NoteState>, remark: Option<&Remar
         if let Some(failed) = remark.failed_rung.clone() {
             backup.broke(failed);
         }
+    }
+    // The repository knows that it is pinned, but not for how long.
+    if note.is_some_and(|note| note.pinned) && backup.pinned_until.is_none() {
+        backup.pinned_until = Time::from_timestamp(FOREVER_SECONDS, 0);
     }
 }
 

@@ -3,10 +3,12 @@
 use serde_json::json;
 
 use super::Engine;
+use crate::catalog::record::Table;
 use crate::catalog::records::{
-    DownloadRecord, LoginRecord, MeasureRecord, RepositoryRecord, RunRecord, run,
+    BackupRecord, DownloadRecord, LoginRecord, MeasureRecord, RepositoryRecord, RestoreRecord,
+    RunRecord, TrashRecord, run,
 };
-use crate::catalog::{Query, Record as _, Tx, first_id_at};
+use crate::catalog::{Query, Record, Tx, first_id_at};
 use crate::error::{Code, Error, Result};
 use crate::model::{Level, Problem, RunKind, TaskId};
 use crate::monitor::Task;
@@ -95,8 +97,98 @@ impl Engine {
                 Ok(ended.len())
             })
             .await?;
-        let runs = self.remove_old_task_runs().await?;
-        Ok(json!({"log_lines": lines, "logins": logins, "downloads": downloads, "task_runs": runs}))
+        let task_runs = self.remove_old_task_runs().await?;
+        let (backups, runs) = self.remove_old_runs(task).await?;
+        Ok(json!({
+            "log_lines": lines, "logins": logins, "downloads": downloads, "task_runs": task_runs,
+            "runs": runs, "backups_not_made": backups,
+        }))
+    }
+
+    /// Removes records of backups that were not made, and runs that no backup names, when they are old.
+    /// Answers how many.
+    pub(in super::super) async fn remove_old_runs(&self, task: &Task) -> Result<(usize, usize)> {
+        let days = self.settings().maintenance.keep_runs_days;
+        let age = chrono::TimeDelta::try_days(days.into()).filter(|_| days > 0);
+        let Some(oldest) = age.and_then(|age| self.now().checked_sub_signed(age)) else {
+            return Ok((0, 0));
+        };
+        self.remove_runs_before(task, first_id_at(oldest)).await
+    }
+
+    pub(in super::super) async fn remove_runs_before(
+        &self,
+        task: &Task,
+        before: u128,
+    ) -> Result<(usize, usize)> {
+        let backups = self.remove_old(task, before, |BackupRecord(backup)| {
+            Ok(backup.status.is_final() && !backup.status.is_restorable())
+        });
+        let backups = backups.await?;
+        let runs = self.remove_old(task, before, |record: &RunRecord| self.is_outlived(record));
+        Ok((backups, runs.await?))
+    }
+
+    /// Whether nothing is left that a run led to.
+    fn is_outlived(&self, record: &RunRecord) -> Result<bool> {
+        let (catalog, run) = (&self.0.catalog, &record.run);
+        // What drills found is kept with the drills, and names their runs.
+        if !run.status.is_final() || run.kind == RunKind::Drill {
+            return Ok(false);
+        }
+        for (_, id) in run.makes() {
+            let (id, there) = (id.bits(), catalog.get::<BackupRecord>(id.bits())?.is_some());
+            if there || catalog.get::<TrashRecord>(id)?.is_some() {
+                return Ok(false);
+            }
+        }
+        let about = match run.backup_id {
+            Some(id) => catalog.get::<BackupRecord>(id.bits())?,
+            None => None,
+        };
+        let failed = about.and_then(|BackupRecord(backup)| backup.failed_rung);
+        Ok(failed.is_none_or(|failed| failed.run_id != Some(run.id)))
+    }
+
+    /// Removes records whose ids are below `before` and of which `is_over` holds.
+    async fn remove_old<R: Record>(
+        &self,
+        task: &Task,
+        before: u128,
+        is_over: impl Fn(&R) -> Result<bool>,
+    ) -> Result<usize> {
+        let (mut from, mut removed) = (0, 0);
+        loop {
+            task.check()?;
+            let last = before.saturating_sub(1);
+            let page = self.0.catalog.between::<R>(from, last, AT_ONCE)?;
+            let Some(last) = page.last() else {
+                return Ok(removed);
+            };
+            from = last.id().saturating_add(1);
+            let mut old = Vec::new();
+            for record in &page {
+                if is_over(record)? {
+                    old.push(record.id());
+                }
+            }
+            removed += old.len();
+            let removing = self.0.catalog.write(move |tx| {
+                for id in &old {
+                    if let Some(run) = tx
+                        .get::<RunRecord>(*id)?
+                        .filter(|_| R::TABLE == Table::Runs)
+                        && let Some(restore) = run.run.restore_id
+                    {
+                        tx.remove::<RestoreRecord>(restore.bits())?;
+                    }
+                    tx.remove::<R>(*id)?;
+                    tx.remove_log(*id)?;
+                }
+                Ok(())
+            });
+            removing.await?;
+        }
     }
 
     async fn remove_old_task_runs(&self) -> Result<usize> {

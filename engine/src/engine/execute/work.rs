@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::adopt::{self, RunFacts};
 use super::{Engine, selection};
 use crate::catalog::Query;
@@ -15,7 +17,7 @@ use crate::model::{
 };
 use crate::monitor::{Level, Task};
 use crate::pipeline::archive::Archive;
-use crate::pipeline::backup::{self, BackupRequest, Outcome, Place};
+use crate::pipeline::backup::{self, BackupOutcome, BackupRequest, Outcome, Place};
 use crate::pipeline::plan::{self, Action, Destination, Plan, RestoreOptions};
 use crate::pipeline::restore::{self, RestoreOutcome};
 use crate::pipeline::verify::{self, Rung};
@@ -49,13 +51,23 @@ impl Engine {
     ) -> Result<Finish> {
         let connection = self.connection_of(run)?;
         let database = run.database.clone().unwrap_or_default();
-        let mut ends = Vec::new();
-        let mut places = Vec::new();
-        for (repository, id) in run.makes() {
+        let (mut ends, mut failures) = (Vec::new(), Vec::new());
+        // Before all of them count as stalled, the one that holds the others up is given up.
+        let stall = self.0.config.stall_timeout;
+        let patience = (!stall.is_zero() && run.makes().len() > 1).then_some(stall / 2);
+        let opening = run.makes().into_iter().map(|(repository, id)| {
             let place = self.place((run, work), &connection, (repository, id), task);
-            match place.await {
+            let place = Box::pin(backup::patiently(patience, place));
+            async move { (id, place.await) }
+        });
+        let mut places = Vec::new();
+        for (id, place) in join_all(opening).await {
+            match place {
                 Ok(place) => places.push(place),
-                Err(error) => ends.push((repository, id, Err(error))),
+                Err(error) => {
+                    ends.push(BackupEnd::failed(id, &error));
+                    failures.push(error);
+                }
             }
         }
         task.check()?;
@@ -70,28 +82,30 @@ impl Engine {
             snapshot_age_max: (!config.max_snapshot_age.is_zero())
                 .then_some(config.max_snapshot_age),
         };
-        // Before all of them count as stalled, the one that holds the others up is given up.
-        let stall = config.stall_timeout;
-        let patience = (!stall.is_zero()).then_some(stall / 2);
         if !places.is_empty() {
             let done = backup::run_into(places, &request, patience, task).await?;
             for (place, outcome) in done {
-                let committed = match outcome {
-                    Ok(outcome) => {
-                        let done =
-                            adopt::done(&place.repository, &outcome.snapshot, &outcome.facts);
-                        Ok((outcome.status, done.await))
+                ends.push(match outcome {
+                    Ok(BackupOutcome {
+                        snapshot, facts, ..
+                    }) => {
+                        let done = adopt::done(&place.repository, &snapshot, &facts).await;
+                        BackupEnd::made(place.id, facts.outcome, done)
                     }
-                    Err(error) => Err(error),
-                };
-                let makes = run.makes();
-                let own = makes.iter().find(|(_, id)| *id == place.id);
-                if let Some((repository, id)) = own {
-                    ends.push((*repository, *id, committed));
-                }
+                    Err(error) => {
+                        let end = BackupEnd::failed(place.id, &error);
+                        failures.push(error);
+                        end
+                    }
+                });
             }
         }
-        finish_of(run, ends)
+        if ends.iter().any(|end| end.status.is_restorable()) {
+            return Ok(finish_of(run, ends));
+        }
+        task.check()?;
+        let first = failures.drain(..).next();
+        Err(first.unwrap_or_else(|| Error::internal("The run makes no backup")))
     }
 
     /// One of the repositories that a run's backup goes to, opened.
@@ -339,53 +353,23 @@ fn level_of(rung: Rung) -> VerifyLevel {
     found.map_or(VerifyLevel::None, |(_, level)| *level)
 }
 
-/// What became of the backup in one repository.
-type Ended = (RepositoryId, BackupId, Result<(Outcome, BackupDone)>);
-
-/// How a backup ends that went to these repositories: it failed when none has it.
-fn finish_of(run: &Run, mut ends: Vec<Ended>) -> Result<Finish> {
-    if ends.iter().all(|(_, _, end)| end.is_err()) {
-        let first = ends.drain(..).find_map(|(_, _, end)| end.err());
-        return Err(first.unwrap_or_else(|| Error::internal("The run makes no backup")));
-    }
-    let name = |id: RepositoryId| {
-        let own = run.destinations.iter().find(|own| own.repository_id == id);
+/// How a backup ends that at least one of its repositories has.
+pub(super) fn finish_of(run: &Run, ends: Vec<BackupEnd>) -> Finish {
+    let name = |id: BackupId| {
+        let own = run.destinations.iter().find(|own| own.backup_id == id);
         own.map_or_else(|| id.to_string(), |own| own.repository.clone())
     };
-    let mut finish = Finish::default();
-    let mut lacking = Vec::new();
-    for (repository, backup, end) in ends {
-        let end = match end {
-            Ok((outcome, done)) => {
-                let partial = outcome == Outcome::Partial;
-                finish.partial |= partial;
-                let status = if partial {
-                    RunStatus::Partial
-                } else {
-                    RunStatus::Success
-                };
-                BackupEnd {
-                    backup,
-                    status,
-                    done: Some(done),
-                    error: None,
-                }
-            }
-            Err(error) => {
-                let text = format!("\"{}\": {}", name(repository), error.report());
-                lacking.push(text);
-                BackupEnd {
-                    backup,
-                    status: RunStatus::Failed,
-                    done: None,
-                    error: Some(Problem::from(&error)),
-                }
-            }
-        };
-        finish.backups.push(end);
-    }
+    let lacks = |end: &BackupEnd| {
+        let error = end.error.as_ref()?;
+        Some(format!("\"{}\": {}", name(end.backup), error.message))
+    };
+    let lacking: Vec<String> = ends.iter().filter_map(lacks).collect();
+    let mut finish = Finish {
+        partial: ends.iter().any(|end| end.status != RunStatus::Success),
+        backups: ends,
+        ..Finish::default()
+    };
     if !lacking.is_empty() {
-        finish.partial = true;
         let error = Error::new(
             Code::Partial,
             format!(
@@ -396,7 +380,33 @@ fn finish_of(run: &Run, mut ends: Vec<Ended>) -> Result<Finish> {
         .hint("See to that repository, then back up into it again");
         finish.shortfall = Some(Problem::from(&error));
     }
-    Ok(finish)
+    finish
+}
+
+impl BackupEnd {
+    pub(super) fn made(backup: BackupId, outcome: Outcome, done: BackupDone) -> Self {
+        Self {
+            backup,
+            status: match outcome {
+                Outcome::Success => RunStatus::Success,
+                Outcome::Partial => RunStatus::Partial,
+            },
+            done: Some(done),
+            error: None,
+        }
+    }
+
+    pub(super) fn failed(backup: BackupId, error: &Error) -> Self {
+        Self {
+            backup,
+            status: match error.code() {
+                Code::Cancelled => RunStatus::Cancelled,
+                _ => RunStatus::Failed,
+            },
+            done: None,
+            error: Some(Problem::from(error)),
+        }
+    }
 }
 
 /// An error when the plan destroys something that was not confirmed by name.

@@ -156,7 +156,11 @@ impl Engine {
             .only(run::KIND, Some(RunKind::Backup))
             .any_of(run::STATUS, [RunStatus::Pending, RunStatus::Running]);
         let found = self.0.catalog.list::<RunRecord>(&query)?.records;
-        let databases = found.into_iter().filter_map(|record| record.run.database);
+        // A record alone may be of a run whose end could not be written.
+        let known = found
+            .into_iter()
+            .filter(|record| self.0.runs.is_known(record.run.id));
+        let databases = known.filter_map(|record| record.run.database);
         Ok(databases.collect())
     }
 

@@ -157,12 +157,12 @@ impl Engine {
         }
     }
 
-    /// Runs that a crash cut off are tried again as if they had failed.
+    /// Runs that a crash cut off are followed up as they turned out: tried again as if they had failed, or
+    /// gone on with where their backup was committed.
     pub(in super::super) async fn go_on_with_jobs(&self, cut_off: &[RunRecord]) -> Result<()> {
         for record in cut_off {
             let found = self.0.catalog.get::<RunRecord>(record.run.id.bits())?;
-            let interrupted = found.filter(|found| found.run.status == RunStatus::Interrupted);
-            if let Some(found) = interrupted {
+            if let Some(found) = found.filter(|found| found.run.status.is_final()) {
                 self.follow_up(&found.run).await;
             }
         }
@@ -176,7 +176,9 @@ impl Engine {
             run.status,
             RunStatus::Failed | RunStatus::Interrupted | RunStatus::Partial
         );
-        if run.kind != RunKind::Backup || run.job_id.is_none() || !ended_badly {
+        // Whoever stopped it does not want the rest either.
+        let wanted = ended_badly && !run.cancel_requested;
+        if run.kind != RunKind::Backup || run.job_id.is_none() || !wanted {
             return Ok(Vec::new());
         }
         let record = self.0.catalog.get::<RunRecord>(run.id.bits())?;

@@ -4,7 +4,7 @@ use super::super::Engine;
 use crate::catalog::Query;
 use crate::catalog::records::{EnvironmentRecord, JobRecord, RepositoryRecord, job};
 use crate::error::{Code, Error, Result};
-use crate::ids::EnvironmentId;
+use crate::ids::{EnvironmentId, RepositoryId};
 use crate::model::{
     CatchUp, Connection, EnvironmentRetentionPreview, EnvironmentRetentionRequest,
     EnvironmentSchedule, EnvironmentScheduleShown, Job, JobCreate, JobEdit, JobSchedule,
@@ -60,15 +60,18 @@ impl Engine {
         key: &str,
         schedule: EnvironmentSchedule,
     ) -> Result<EnvironmentScheduleShown> {
-        let mut record = self.find_environment(key)?;
         checked(&schedule)?;
-        let before = record.schedule.clone();
-        record.repository_ids = self.repository_ids(&schedule.repositories)?;
-        record.schedule = Some(schedule);
-        record.environment.updated_at = self.now();
-        let saved = self.0.catalog.put(record).await?;
-        let (id, after) = (saved.environment.id, &saved.schedule);
-        self.audit("environment.schedule", id, before.as_ref(), after.as_ref())
+        let repositories = self.repository_ids(&schedule.repositories)?;
+        let (before, saved) = self
+            .edit_environment_record(key, |record| {
+                record.repository_ids.clone_from(&repositories);
+                record.schedule = Some(schedule.clone());
+                Ok(())
+            })
+            .await?;
+        let id = saved.environment.id;
+        let (before, after) = (before.schedule.as_ref(), saved.schedule.as_ref());
+        self.audit("environment.schedule", id, before, after)
             .await?;
         self.changed();
         self.follow_schedule(&saved).await?;
@@ -77,13 +80,16 @@ impl Engine {
 
     /// Takes the schedule of an environment away, and its jobs; backups stay.
     pub async fn remove_environment_schedule(&self, key: &str) -> Result<()> {
-        let mut record = self.find_environment(key)?;
-        let before = record.schedule.take();
-        record.repository_ids.clear();
-        record.environment.updated_at = self.now();
-        let saved = self.0.catalog.put(record).await?;
+        let (before, saved) = self
+            .edit_environment_record(key, |record| {
+                record.schedule = None;
+                record.repository_ids.clear();
+                Ok(())
+            })
+            .await?;
         let id = saved.environment.id;
-        self.audit("environment.unschedule", id, before.as_ref(), None::<&()>)
+        let before = before.schedule.as_ref();
+        self.audit("environment.unschedule", id, before, None::<&()>)
             .await?;
         self.changed();
         self.follow_schedule(&saved).await
@@ -160,16 +166,42 @@ impl Engine {
         Ok(())
     }
 
-    /// As [`Self::follow_schedule`], of the environment that is called so.
-    pub(in super::super) async fn follow_schedule_of(
-        &self,
-        project: &str,
-        environment: &str,
-    ) -> Result<()> {
+    /// As [`Self::follow_schedule`], of the environment that is called so. What stands in the way is in the
+    /// log: the change that this follows is made.
+    pub(in super::super) async fn follow_schedule_of(&self, project: &str, environment: &str) {
         let name = crate::catalog::records::environment_key(project, environment);
-        match self.0.catalog.by_name::<EnvironmentRecord>(&name)? {
-            Some(record) => self.follow_schedule(&record).await,
+        let followed = match self.0.catalog.by_name::<EnvironmentRecord>(&name) {
+            Ok(Some(record)) => self.follow_schedule(&record).await,
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = followed {
+            let error = error.report();
+            tracing::error!(
+                environment = name,
+                error,
+                "its jobs do not follow its schedule"
+            );
+        }
+    }
+
+    /// An error when the schedule of an environment needs the repository that is to be removed.
+    pub(in super::super) fn refuse_used_by_environment(
+        &self,
+        what: &str,
+        id: RepositoryId,
+    ) -> Result<()> {
+        let all = self.0.catalog.all::<EnvironmentRecord>()?;
+        match all.iter().find(|own| own.repository_ids.contains(&id)) {
             None => Ok(()),
+            Some(EnvironmentRecord { environment, .. }) => Err(Error::new(
+                Code::Conflict,
+                format!(
+                    "The schedule of the environment \"{}/{}\" uses {what}",
+                    environment.project, environment.name
+                ),
+            )
+            .hint("Change or remove that schedule first")),
         }
     }
 

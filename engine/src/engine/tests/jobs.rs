@@ -182,6 +182,12 @@ async fn missed_and_skipped_times_are_told() {
 
 /// A backup of the job that never ends.
 async fn going_on(engine: &Engine, job: &Job, database: &str) {
+    let record = left_behind(engine, job, database).await;
+    engine.0.runs.hold(&record);
+}
+
+/// The record of a run whose end could not be written.
+async fn left_behind(engine: &Engine, job: &Job, database: &str) -> RunRecord {
     let now = engine.now();
     let mut run = Run::pending(
         RunId::generate(now),
@@ -198,7 +204,7 @@ async fn going_on(engine: &Engine, job: &Job, database: &str) {
         work: Work::Backup(BackupCreate::default()),
         job: None,
     };
-    engine.0.catalog.put(record).await.unwrap();
+    engine.0.catalog.put(record).await.unwrap()
 }
 
 #[tokio::test]
@@ -214,6 +220,7 @@ async fn one_slow_database_leaves_the_others_alone_and_keeps_its_retry() {
     create.databases = ["carts", "orders", "slow"].map(ToOwned::to_owned).to_vec();
     let job = engine.add_job(create).await.unwrap();
     going_on(&engine, &job, "slow").await;
+    left_behind(&engine, &job, "carts").await;
     let retry = |database: &str| Retry {
         database: database.to_owned(),
         repository_ids: Vec::new(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 
 use super::Place;
@@ -38,7 +39,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// Opens a session in each place. Those that cannot be opened are lanes that failed.
+    /// Opens a session in each place, all at once. Those that cannot be opened are lanes that failed.
     pub(super) async fn open(
         places: Vec<Place>,
         patience: Option<Duration>,
@@ -46,11 +47,13 @@ impl Lanes {
     ) -> (Self, Vec<(Place, Error)>) {
         let count = places.len();
         let (mut lanes, mut refused) = (Vec::with_capacity(count), Vec::new());
-        for place in places {
-            let opened = place
-                .repository
-                .begin_beside(&place.writer_name, count)
-                .await;
+        let patience = patience.filter(|_| count > 1);
+        let opening = places.into_iter().map(|place| async move {
+            let begun = place.repository.begin_beside(&place.writer_name, count);
+            let begun = patiently(patience, begun).await;
+            (place, begun)
+        });
+        for (place, opened) in join_all(opening).await {
             match opened {
                 Ok(writer) => {
                     if let Some(warning) = writer.warning() {
@@ -118,18 +121,7 @@ impl Lanes {
 
     /// Does something with a lane, for no longer than the others can wait.
     pub(super) async fn patiently<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let Some(patience) = self.patience else {
-            return work.await;
-        };
-        tokio::time::timeout(patience, work)
-            .await
-            .unwrap_or_else(|_| {
-                Err(Error::new(
-                Code::Stalled,
-                format!("It took nothing for {} seconds", patience.as_secs()),
-            )
-            .hint("See why the repository's place is so slow; the other repositories did not wait"))
-            })
+        patiently(self.patience, work).await
     }
 
     /// Begins a stream in every lane that is left.
@@ -185,6 +177,22 @@ impl Lanes {
             self.task.monitor.note(Level::Warning, &text);
         }
     }
+}
+
+/// Does something with one of several repositories, for no longer than the others can wait.
+pub async fn patiently<T>(
+    patience: Option<Duration>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(patience) = patience else {
+        return work.await;
+    };
+    let done = tokio::time::timeout(patience, work).await;
+    done.unwrap_or_else(|_| {
+        let text = format!("It took nothing for {} seconds", patience.as_secs());
+        Err(Error::new(Code::Stalled, text)
+            .hint("See why the repository's place is so slow; the other repositories did not wait"))
+    })
 }
 
 /// One stream in every lane.

@@ -59,6 +59,12 @@ pub enum TlsMode {
 }
 
 impl TlsMode {
+    /// How much it protects, compared with others.
+    pub fn strength(self) -> usize {
+        let place = Self::ALL.iter().position(|mode| *mode == self);
+        place.unwrap_or_default()
+    }
+
     /// Every mode, weakest first.
     pub const ALL: [Self; 6] = [
         Self::Disable,

@@ -7,8 +7,9 @@ use super::{Engine, Put};
 use crate::catalog::Record as _;
 use crate::catalog::records::{
     ApiKeyRecord, ConnectionRecord, DrillRecord, EnvironmentRecord, GroupRecord, JobRecord,
-    ProjectRecord, SettingsRecord, TargetRecord, UserRecord, environment_key,
+    ProjectRecord, RepositoryRecord, SettingsRecord, TargetRecord, UserRecord, environment_key,
 };
+use crate::engine::access::FIRST_ADMINISTRATOR;
 use crate::engine::exports::{CatalogExport, Portable};
 use crate::error::Result;
 use crate::ids::EnvironmentId;
@@ -80,6 +81,13 @@ impl Engine {
                 continue;
             };
             record.environment.project_id = project.id;
+            let mut known = Vec::new();
+            for id in record.repository_ids {
+                if catalog.get::<RepositoryRecord>(id.bits())?.is_some() {
+                    known.push(id);
+                }
+            }
+            record.repository_ids = known;
             // Its jobs come back paused, and stay so.
             if let Some(schedule) = &mut record.schedule {
                 schedule.enabled = false;
@@ -169,8 +177,12 @@ impl Engine {
         records.filter_map(Result::transpose).collect()
     }
 
+    /// Whether anybody but the administrator that a start with a listener makes may do something here.
     fn has_people(&self) -> Result<bool> {
         let catalog = &self.0.catalog;
-        Ok(!catalog.all::<UserRecord>()?.is_empty() || !catalog.all::<ApiKeyRecord>()?.is_empty())
+        let made = catalog.meta(FIRST_ADMINISTRATOR)?;
+        let mut users = catalog.all::<UserRecord>()?.into_iter();
+        let by_people = users.any(|record| Some(record.user.id.to_string()) != made);
+        Ok(by_people || !catalog.all::<ApiKeyRecord>()?.is_empty())
     }
 }
