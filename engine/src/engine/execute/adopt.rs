@@ -20,8 +20,10 @@ use crate::repository::format::digest::hex;
 use crate::repository::{Repository, Snapshot, snapshot_key};
 use crate::runs::{BackupDone, BackupEnd, Finish};
 
-/// How long a repository is given to say what it has of a run that broke off.
+/// How long a repository is given to say what it has of a run that broke off, whose end waits for it.
 const LOOK: Duration = Duration::from_secs(10);
+/// And after a crash, in the background.
+const LONG_LOOK: Duration = Duration::from_mins(10);
 
 /// What a snapshot says of the run that made it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -209,7 +211,7 @@ impl Engine {
         Ok(finish_of(run, with(ends, found)))
     }
 
-    /// Looks into all those repositories at once, and into none of them for long.
+    /// Looks into all those repositories at once, and into none of them for ever.
     async fn look_for(
         &self,
         run: &Run,
@@ -218,7 +220,7 @@ impl Engine {
     ) -> Vec<Committed> {
         let looks = ids.iter().map(async |(repository, id)| {
             let look = self.committed(run, *repository, *id, looking);
-            let error = match tokio::time::timeout(LOOK, look).await {
+            let error = match tokio::time::timeout(looking.limit(), look).await {
                 Ok(Ok(found)) => return found,
                 Ok(Err(error)) => error.report(),
                 Err(_) => "it did not answer in time".to_owned(),
@@ -272,6 +274,15 @@ enum Looking {
     ForTheDead,
     /// A run of this one.
     ForTheLiving,
+}
+
+impl Looking {
+    fn limit(self) -> Duration {
+        match self {
+            Self::ForTheDead => LONG_LOOK,
+            Self::ForTheLiving => LOOK,
+        }
+    }
 }
 
 /// A backup that was found in its repository although nobody heard of its commit.
