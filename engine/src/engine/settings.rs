@@ -73,6 +73,7 @@ pub(super) fn checked(mut settings: Settings) -> Result<Settings> {
         }
     }
     let limits = &settings.rate_limits;
+    let keep_runs_days = settings.maintenance.keep_runs_days;
     for (field, value, least, most) in [
         (
             "rate_limits.authentication_per_minute",
@@ -134,12 +135,7 @@ pub(super) fn checked(mut settings: Settings) -> Result<Settings> {
             0,
             100,
         ),
-        (
-            "maintenance.keep_runs_days",
-            settings.maintenance.keep_runs_days,
-            0,
-            100_000,
-        ),
+        ("maintenance.keep_runs_days", keep_runs_days, 0, 100_000),
         ("logs.run_days", settings.logs.run_days, 0, 100_000),
         ("logs.run_count", settings.logs.run_count, 1, 100_000_000),
     ] {

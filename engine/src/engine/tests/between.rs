@@ -226,7 +226,7 @@ async fn a_check_brings_catalog_and_repository_together() {
     let undone = good(&engine, "local").await;
     let record = engine.find_repository("local").unwrap();
     let repository = engine.open_repository(&record).await.unwrap();
-    let undo = Duration::from_secs(3600);
+    let undo = Duration::from_hours(1);
     repository
         .delete_backup(deleted, "a test", "half done", undo)
         .await
