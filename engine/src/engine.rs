@@ -34,6 +34,7 @@ mod servers;
 mod settings;
 mod status;
 mod tasks;
+mod transfer;
 mod visible;
 
 pub use access::FirstAdministrator;

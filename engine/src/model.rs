@@ -31,6 +31,7 @@ pub mod secret_field;
 pub mod settings;
 pub mod status;
 pub mod task;
+pub mod transfer;
 pub mod trends;
 
 pub use access::*;
@@ -58,6 +59,7 @@ pub use schedule::*;
 pub use settings::*;
 pub use status::*;
 pub use task::*;
+pub use transfer::*;
 pub use trends::*;
 
 /// A moment, in UTC.

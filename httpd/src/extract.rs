@@ -19,6 +19,9 @@ use crate::problem::Problem;
 /// The largest body any native endpoint reads.
 pub(crate) const BODY_MAX_BYTES: usize = 1 << 20;
 
+/// The largest setup that is taken in.
+const LARGE_MAX_BYTES: usize = 4 << 20;
+
 /// Unknown fields named in one answer at most.
 const UNKNOWN_MAX: usize = 32;
 
@@ -30,56 +33,80 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let typed = request.headers().get(CONTENT_TYPE).cloned();
-        if announces_too_much(request.body()) {
-            return Err(too_large());
-        }
-        let bytes = to_bytes(request.into_body(), BODY_MAX_BYTES)
-            .await
-            .map_err(|error| unread(&error))?;
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return decode(Value::Object(serde_json::Map::new())).map(Self);
-        }
-        let json = typed.as_ref().is_none_or(|value| {
-            value.to_str().is_ok_and(|text| {
-                let essence = text.split(';').next().unwrap_or_default().trim();
-                essence.eq_ignore_ascii_case("application/json")
-                    || essence.to_ascii_lowercase().ends_with("+json")
-            })
-        });
-        if !json {
-            return Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "request.media_type",
-                "The body must be JSON",
-            )
-            .hint("Send the header Content-Type: application/json"));
-        }
-        let value = serde_json::from_slice(&bytes).map_err(|error| {
-            Problem::new(
-                StatusCode::BAD_REQUEST,
-                Code::Invalid.name(),
-                format!("The body is not valid JSON: {error}"),
-            )
-        })?;
-        if !Value::is_object(&value) {
-            return Err(Problem::new(
-                StatusCode::BAD_REQUEST,
-                Code::Invalid.name(),
-                "The body must be a JSON object",
-            ));
-        }
-        decode(value).map(Self)
+        read(request, BODY_MAX_BYTES).await.map(Self)
     }
+}
+
+/// A JSON body that may be larger than others: a whole setup.
+#[derive(Debug)]
+pub(crate) struct LargeJson<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LargeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read(request, LARGE_MAX_BYTES).await.map(Self)
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: Request, bytes_max: usize) -> Result<T, Problem> {
+    let typed = request.headers().get(CONTENT_TYPE).cloned();
+    if announces_more(request.body(), bytes_max) {
+        return Err(larger_than(bytes_max));
+    }
+    let bytes = to_bytes(request.into_body(), bytes_max)
+        .await
+        .map_err(|error| unread_within(&error, bytes_max))?;
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return decode(Value::Object(serde_json::Map::new()));
+    }
+    let json = typed.as_ref().is_none_or(|value| {
+        value.to_str().is_ok_and(|text| {
+            let essence = text.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("application/json")
+                || essence.to_ascii_lowercase().ends_with("+json")
+        })
+    });
+    if !json {
+        return Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "request.media_type",
+            "The body must be JSON",
+        )
+        .hint("Send the header Content-Type: application/json"));
+    }
+    let value = serde_json::from_slice(&bytes).map_err(|error| {
+        Problem::new(
+            StatusCode::BAD_REQUEST,
+            Code::Invalid.name(),
+            format!("The body is not valid JSON: {error}"),
+        )
+    })?;
+    if !Value::is_object(&value) {
+        return Err(Problem::new(
+            StatusCode::BAD_REQUEST,
+            Code::Invalid.name(),
+            "The body must be a JSON object",
+        ));
+    }
+    decode(value)
 }
 
 /// Whether the body says of itself that it is larger than what is read; such a one is not waited for.
 pub(crate) fn announces_too_much(body: &axum::body::Body) -> bool {
-    axum::body::HttpBody::size_hint(body).lower() > BODY_MAX_BYTES as u64
+    announces_more(body, BODY_MAX_BYTES)
+}
+
+fn announces_more(body: &axum::body::Body, bytes_max: usize) -> bool {
+    axum::body::HttpBody::size_hint(body).lower() > bytes_max as u64
 }
 
 /// What to answer when a body could not be read.
 pub(crate) fn unread(error: &axum::Error) -> Problem {
+    unread_within(error, BODY_MAX_BYTES)
+}
+
+fn unread_within(error: &axum::Error, bytes_max: usize) -> Problem {
     if was_too_slow(error) {
         return Problem::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -87,14 +114,18 @@ pub(crate) fn unread(error: &axum::Error) -> Problem {
             "The body did not arrive in time",
         );
     }
-    too_large()
+    larger_than(bytes_max)
 }
 
 pub(crate) fn too_large() -> Problem {
+    larger_than(BODY_MAX_BYTES)
+}
+
+fn larger_than(bytes_max: usize) -> Problem {
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "request.too_large",
-        format!("The body is larger than {BODY_MAX_BYTES} bytes"),
+        format!("The body is larger than {bytes_max} bytes"),
     )
 }
 

@@ -5,6 +5,7 @@ mod alerts;
 pub(crate) mod answers;
 mod auth;
 mod backups;
+mod config;
 mod connections;
 mod docs;
 mod downloads;
@@ -78,6 +79,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(alerts::routes())
         .merge(auth::routes())
         .merge(backups::routes())
+        .merge(config::routes())
         .merge(connections::routes())
         .merge(docs::routes())
         .merge(drills::routes())

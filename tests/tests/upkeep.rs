@@ -328,3 +328,179 @@ fn a_download_is_spent_once_and_goes_on_where_it_broke_off() {
     }
     assert!(!home.log().contains("bsd_"), "the log tells a token");
 }
+
+fn states(plan: &Value, state: &str) -> Vec<String> {
+    let items = plan["items"].as_array().unwrap().iter();
+    items
+        .filter(|item| item["state"] == state)
+        .map(|item| format!("{} {}", text(&item["kind"]), text(&item["name"])))
+        .collect()
+}
+
+/// An engine that was set up, with a backup, and its setup in a file.
+struct Furnished {
+    server: Server,
+    home: Home,
+    offsite: String,
+    /// A file with what opens that.
+    sesame: String,
+    /// The document with secrets, and a file with its passphrase.
+    setup: String,
+    passphrase: String,
+}
+
+fn file(home: &Home, name: &str, bytes: &str) -> String {
+    let path = home.folder().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path.display().to_string()
+}
+
+impl Furnished {
+    fn new() -> Self {
+        let server = Server::start(15);
+        server.create_database("shop");
+        server.sql(
+            "shop",
+            "CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n; \
+             CREATE ROLE backup SUPERUSER LOGIN PASSWORD 'theirs-alone'",
+        );
+        let home = Home::serving();
+        let passphrase = file(&home, "passphrase", "correct horse\n");
+        let sesame = file(&home, "sesame", "open sesame\n");
+        let offsite = home.folder().join("offsite").display().to_string();
+        let opens = ["--passphrase-file", sesame.as_str()];
+        home.ok(&[&["repository", "add", "offsite", &offsite][..], &opens].concat());
+        let url = server.url_as("backup:theirs-alone", "postgres");
+        let place = ["--environment", "shop/production"];
+        home.ok(&[&["connection", "add", "main", &url][..], &place].concat());
+        let job = ["job", "add", "nightly", "main/shop", "--cron", "daily"];
+        let into = ["--repository", "offsite", "--keep-last", "5"];
+        home.ok(&[&job[..], &into].concat());
+        let weekly = ["--cron", "weekly"];
+        home.ok(&[&["environment", "schedule", "shop/production"][..], &weekly].concat());
+        home.ok(&["settings", "set", "logs.run_days", "7"]);
+        home.ok(&["job", "run", "nightly"]);
+        let setup = home.folder().join("setup.json").display().to_string();
+        let made = Self {
+            server,
+            home,
+            offsite,
+            sesame,
+            setup,
+            passphrase,
+        };
+        let export = made.sealed(&["config", "export", "-o", &made.setup]);
+        assert_eq!(made.home.json(&export)["with_secrets"], true);
+        assert_eq!(made.home.run(&export).code, Some(6), "it exists already");
+        made
+    }
+
+    fn sealed<'a>(&'a self, words: &[&'a str]) -> Vec<&'a str> {
+        [words, &["--passphrase-file", &self.passphrase]].concat()
+    }
+}
+
+#[test]
+fn a_setup_is_exported_without_what_is_secret_and_refused_when_it_cannot_be_meant() {
+    let old = Furnished::new();
+    let mode = std::fs::metadata(&old.setup).unwrap().permissions();
+    let mode = std::os::unix::fs::PermissionsExt::mode(&mode);
+    assert_eq!(mode & 0o777, 0o600);
+    let document = std::fs::read_to_string(&old.setup).unwrap();
+    let plain = old.home.ok(&["config", "export"]);
+    for written in [&document, &plain] {
+        assert!(!written.contains("theirs-alone") && !written.contains("sesame"));
+    }
+    let served = get(&old.home, "/api/v1/config/export", "");
+    let served: Value = serde_json::from_slice(&served.body).unwrap();
+    assert_eq!(served["connections"][0]["name"], "main");
+
+    let new = Home::serving();
+    let plain = file(&new, "plain.json", &plain);
+    let newer = document.replace("\"version\": 1", "\"version\": 9");
+    let newer = file(&new, "newer.json", &newer);
+    let astray = document.replace("\"connection\": \"main\"", "\"connection\": \"gone\"");
+    let astray = file(&new, "astray.json", &astray);
+    let large = file(&new, "large.json", &" ".repeat(5 << 20));
+    let wrong = file(&new, "wrong", "another horse\n");
+    let no_key = "repository \"offsite\": Its key is not in the document";
+    for (code, said, words) in [
+        (
+            4,
+            "does not open the document's secrets",
+            vec![&old.setup, "--passphrase-file", &wrong],
+        ),
+        (4, no_key, vec![plain.as_str()]),
+        (3, "There is no connection \"gone\"", old.sealed(&[&astray])),
+        (2, "is of version 9", old.sealed(&[&newer])),
+        (2, "is larger than", vec![large.as_str()]),
+        (2, "is not a document", vec![old.passphrase.as_str()]),
+        (6, "Not confirmed", old.sealed(&[&old.setup])),
+    ] {
+        let refused = new.run(&[&["config", "import"][..], &words].concat());
+        assert_eq!(refused.code, Some(code), "{said}: {}", refused.err);
+        assert!(refused.err.contains(said), "{said}: {}", refused.err);
+    }
+    let tried = new.run(&["config", "import", &plain, "--dry-run"]);
+    assert_eq!(tried.code, Some(6), "{}", tried.err);
+    assert!(tried.out.contains("refused"), "{}", tried.out);
+    assert_eq!(new.json(&["connection", "list"])["items"], json!([]));
+}
+
+#[test]
+fn a_whole_setup_moves_to_another_engine_which_goes_on_with_it() {
+    let old = Furnished::new();
+    let new = Home::serving();
+    let import = old.sealed(&["config", "import", &old.setup]);
+    let plan = new.json(&[&import[..], &["--dry-run"]].concat());
+    let created = states(&plan, "created");
+    assert!(created.contains(&"job nightly".to_owned()), "{plan}");
+    let done = new.json(&[&import[..], &["--yes"]].concat());
+    assert_eq!(done["items"], plan["items"]);
+    assert_eq!(states(&done, "kept"), ["repository local"]);
+    for (noun, name) in [
+        ("connection", "main"),
+        ("job", "nightly"),
+        ("job", "production-main"),
+    ] {
+        let show = [noun, "show", name];
+        let (was, is) = (old.home.json(&show), new.json(&show));
+        assert_eq!(was["id"], is["id"], "{noun} {name}");
+    }
+    assert_eq!(new.json(&["settings", "get", "logs.run_days"]), 7);
+    new.ok(&["connection", "test", "main"]);
+    new.ok(&["job", "run", "nightly"]);
+    let opens = ["--passphrase-file", old.sesame.as_str()];
+    new.ok(&[&["repository", "rebuild", &old.offsite][..], &opens].concat());
+    let nightly = text(&new.json(&["job", "show", "nightly"])["id"]).to_owned();
+    let backups = new.json(&["backup", "list"]);
+    let backups = backups["items"].as_array().unwrap();
+    assert_eq!(backups.len(), 2, "those of both engines");
+    for backup in backups {
+        assert_eq!(backup["job_id"], nightly);
+        assert_eq!(backup["repository"], "offsite");
+    }
+    let oldest = text(&backups[1]["id"]);
+    new.ok(&["restore", "run", oldest, "--database", "copy"]);
+    let rows = old.server.sql("copy", "SELECT count(*) FROM orders");
+    assert_eq!(rows.trim(), "1000");
+
+    let again = new.json(&[&import[..], &["--yes"]].concat());
+    for state in ["created", "changed"] {
+        assert_eq!(states(&again, state), [""; 0]);
+    }
+    new.ok(&["settings", "set", "logs.run_days", "9"]);
+    let kept = new.json(&[&import[..], &["--yes"]].concat());
+    let kept = states(&kept, "kept");
+    assert!(kept.contains(&"settings settings".to_owned()), "{kept:?}");
+    let changed = new.json(&[&import[..], &["--yes", "--overwrite"]].concat());
+    // The rebuild had made the other one the default.
+    let expected = ["settings settings", "default_repository local"];
+    assert_eq!(states(&changed, "changed"), expected);
+    let audit = new.json(&["api", "GET", "/api/v1/audit-events?action=config.import"]);
+    let entries = audit["items"].as_array().unwrap();
+    assert_eq!(entries.len(), 4);
+    let before = &entries[0]["before"]["settings settings"];
+    assert_eq!(before["logs"]["run_days"], 9);
+    assert!(!audit.to_string().contains("theirs-alone"));
+}

@@ -6,6 +6,7 @@ mod api;
 mod args;
 mod backup;
 mod completions;
+mod config;
 mod confirm;
 mod connection;
 mod demo;
@@ -124,6 +125,7 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         Some(Command::Environment(command)) => project::environment(&session, command).await,
         Some(Command::Drill(command)) => drill::drill(&session, command).await,
         Some(Command::Run(command)) => run::run(&session, command).await,
+        Some(Command::Config(command)) => config::config(&session, command).await,
         Some(Command::Settings(command)) => settings::settings(&session, command).await,
         Some(Command::Task(command)) => task::task(&session, command).await,
         Some(Command::Alert(command)) => alert::alert(&session, command).await,

@@ -40,6 +40,21 @@ impl std::fmt::Debug for PasswordRecord {
     }
 }
 
+impl PasswordRecord {
+    /// The hash, to be kept where its reader must show a key.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads what another engine kept. A hash that asks for another effort than ours is refused: to verify a
+    /// password costs what its hash says.
+    pub(crate) fn read(text: &str) -> Option<Self> {
+        let ours = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p=1$");
+        let is_one = text.starts_with(&ours) && PasswordHash::new(text).is_ok();
+        is_one.then(|| Self(text.to_owned()))
+    }
+}
+
 /// Refuses a password that is too short or too long.
 pub fn check(password: &SecretText) -> Result<()> {
     let text = password.expose();
@@ -137,5 +152,15 @@ mod tests {
         check(&made).unwrap();
         check(&SecretText::new("short")).unwrap_err();
         check(&SecretText::new("x".repeat(2000))).unwrap_err();
+    }
+
+    #[test]
+    fn a_hash_from_elsewhere_costs_what_ours_cost() {
+        let ours = hash(&SecretText::new("a long password")).unwrap();
+        assert_eq!(PasswordRecord::read(ours.expose()), Some(ours.clone()));
+        let costly = ours.expose().replace("m=19456", "m=4194304");
+        for text in [costly.as_str(), "$argon2id$nonsense", ""] {
+            assert!(PasswordRecord::read(text).is_none(), "{text}");
+        }
     }
 }

@@ -7,8 +7,10 @@ mod logins;
 mod users;
 
 pub(super) use audit::Denials;
+pub(super) use groups::group_from;
 pub(super) use users::FIRST_ADMINISTRATOR;
 pub use users::FirstAdministrator;
+pub(super) use users::administers;
 
 use super::Engine;
 use crate::access::Caller;

@@ -49,7 +49,8 @@ impl Engine {
             return Err(exists(&create.name));
         }
         let target = self.target_of_request(&create)?;
-        let mut record = self.new_record(&create, &target)?;
+        let id = ConnectionId::generate(self.now());
+        let mut record = self.new_record(id, &create, &target)?;
         must_see_project(&record.connection.project)?;
         let probe = if create.test.unwrap_or(true) {
             Some(self.must_work(&target).await?)
@@ -276,9 +277,13 @@ impl Engine {
             .transpose()
     }
 
-    fn new_record(&self, create: &ConnectionCreate, target: &Target) -> Result<ConnectionRecord> {
+    pub(super) fn new_record(
+        &self,
+        id: ConnectionId,
+        create: &ConnectionCreate,
+        target: &Target,
+    ) -> Result<ConnectionRecord> {
         let now = self.now();
-        let id = ConnectionId::generate(now);
         let group = |field: &str, name: &Option<String>| {
             let name = name.clone().unwrap_or_else(|| DEFAULT.to_owned());
             names::check_group(field, &name).map(|()| name)

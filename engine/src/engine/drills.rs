@@ -60,7 +60,7 @@ impl Engine {
     }
 
     /// The drill with what is known of it at this moment.
-    fn shown_drill(&self, record: DrillRecord) -> Result<Drill> {
+    pub(super) fn shown_drill(&self, record: DrillRecord) -> Result<Drill> {
         let catalog = &self.0.catalog;
         let mut drill = record.drill;
         let name = |id: crate::ids::ConnectionId| {
@@ -98,7 +98,7 @@ impl Engine {
 
     /// Adds a drill. Its first scheduled run is the next one from now on.
     pub async fn add_drill(&self, create: DrillCreate) -> Result<Drill> {
-        let drill = self.new_drill(create, self.now())?;
+        let drill = self.drill_from(create, self, self.now())?;
         let name = drill.name.clone();
         let record = DrillRecord {
             handled: drill.created_at,

@@ -21,10 +21,9 @@ use crate::error::{Error, Result};
 use crate::ids::BackupId;
 use crate::model::{Backup, Connection, FailedRung, Repository, Rung, Time};
 use crate::pipeline::backup::patiently;
-use crate::vault::Sealed;
 
 pub(super) use due::Due;
-pub(super) use kept::{Kept, Portable};
+pub(super) use kept::{Kept, Opened, Portable, opened, put_secrets};
 
 /// Changes gather for this long before they are written.
 const GATHER: Duration = Duration::from_secs(2);
@@ -234,20 +233,13 @@ impl Engine {
         }
     }
 
-    fn export_connection(&self, record: ConnectionRecord) -> Result<ConnectionExport> {
-        let id = record.connection.id.to_string();
-        let open = |field: &str, sealed: &Option<Sealed>| -> Result<Option<String>> {
-            let Some(sealed) = sealed else {
-                return Ok(None);
-            };
-            let secret = self.0.catalog.vault().open(&id, field, sealed)?;
-            Ok(Some(secret.expose().to_owned()))
-        };
+    fn export_connection(&self, mut record: ConnectionRecord) -> Result<ConnectionExport> {
+        let mut secrets = opened(&mut record, self.0.catalog.vault())?;
         Ok(ConnectionExport {
-            password: open(PASSWORD, &record.password)?,
-            ssh_key: open(SSH_KEY, &record.ssh_key)?,
-            ssh_passphrase: open(SSH_PASSPHRASE, &record.ssh_passphrase)?,
-            ssh_password: open(SSH_PASSWORD, &record.ssh_password)?,
+            password: secrets.remove(PASSWORD),
+            ssh_key: secrets.remove(SSH_KEY),
+            ssh_passphrase: secrets.remove(SSH_PASSPHRASE),
+            ssh_password: secrets.remove(SSH_PASSWORD),
             connection: record.connection,
         })
     }

@@ -7,6 +7,7 @@ mod runs;
 mod scheduler;
 pub(super) mod timed;
 
+pub(super) use change::{job_from, repository_ids};
 pub(super) use runs::is_temporary;
 
 use std::time::Duration;

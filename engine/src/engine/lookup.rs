@@ -8,8 +8,32 @@ use crate::catalog::records::{
 };
 use crate::error::{Code, Error, Result};
 use crate::ids::{
-    BackupKind, ConnectionKind, DatabaseKind, Id, Kind, RepositoryKind, RestoreKind, RunKind,
+    BackupKind, ConnectionKind, DatabaseKind, Id, JobId, Kind, RepositoryKind, RestoreKind, RunKind,
 };
+use crate::model::{Connection, Repository, Target};
+
+/// Where a request's references are looked up: in the catalog, or in a document that is being taken in.
+pub(super) trait References {
+    fn the_connection(&self, key: &str) -> Result<Connection>;
+    fn the_repository(&self, key: &str) -> Result<Repository>;
+    fn the_target(&self, key: &str) -> Result<Target>;
+    fn the_job(&self, key: &str) -> Result<JobId>;
+}
+
+impl References for Engine {
+    fn the_connection(&self, key: &str) -> Result<Connection> {
+        Ok(self.find_connection(key)?.connection)
+    }
+    fn the_repository(&self, key: &str) -> Result<Repository> {
+        Ok(self.find_repository(key)?.repository)
+    }
+    fn the_target(&self, key: &str) -> Result<Target> {
+        Ok(self.find_target(key)?.target)
+    }
+    fn the_job(&self, key: &str) -> Result<JobId> {
+        Ok(self.find_job(key)?.job.id)
+    }
+}
 
 /// Records that a prefix may fit, looked at for a caller who sees some of them only.
 const LOOKED_AT: usize = 200;

@@ -9,6 +9,7 @@ mod schedules;
 pub(super) use outbox::Outbox;
 pub(super) use runs::has_failed_as;
 
+use super::lookup::References;
 use super::{Engine, names};
 use crate::catalog::Query;
 use crate::catalog::records::{
@@ -17,8 +18,8 @@ use crate::catalog::records::{
 use crate::error::{Code, Error, Result};
 use crate::ids::{DeliveryId, DeliveryKind, TargetKind as TargetIdKind};
 use crate::model::{
-    Delivery, DeliveryList, HookTime, NotificationEvent, Page, Target, TargetCreate, TargetCreated,
-    TargetEdit, TargetList,
+    Delivery, DeliveryList, Hook, HookTime, NotificationEvent, Page, Target, TargetCreate,
+    TargetCreated, TargetEdit, TargetKind, TargetList,
 };
 use crate::notify::events::EVENTS;
 use crate::outbound::Guard;
@@ -29,7 +30,7 @@ use crate::secret::{SecretText, random_bytes};
 pub(super) const URL: &str = "url";
 pub(super) const SECRET: &str = "secret";
 /// Targets there may be: each is looked at for every notification.
-const TARGETS: usize = 200;
+pub(super) const TARGETS: usize = 200;
 
 impl Engine {
     /// Notification targets, newest first.
@@ -72,7 +73,7 @@ impl Engine {
     }
 
     /// The target with the names its limits have at this moment.
-    fn shown_target(&self, mut target: Target) -> Result<Target> {
+    pub(super) fn shown_target(&self, mut target: Target) -> Result<Target> {
         let catalog = &self.0.catalog;
         target.connections.clear();
         for id in &target.connection_ids {
@@ -106,13 +107,13 @@ impl Engine {
                 .as_ref()
                 .is_none_or(|secret| secret.expose().is_empty())
         };
-        if create.kind == crate::model::TargetKind::Webhook && empty(&create.secret) {
+        if create.kind == TargetKind::Webhook && empty(&create.secret) {
             let made = format!("whs_{}", hex(&random_bytes::<24>()));
             signing_secret = Some(made.clone());
             create.secret = Some(SecretText::new(made));
         }
         let name = create.name.clone();
-        let record = self.new_target(create)?;
+        let record = self.target_from(create, self, false)?;
         let saved = self.0.catalog.put(record).await.map_err(taken(&name))?;
         let target = self.shown_target(saved.target)?;
         self.audit("notification.add", target.id, None::<&()>, Some(&target))
@@ -207,40 +208,37 @@ impl Engine {
             link_local: self.settings().outbound.allow_metadata_addresses,
         }
     }
+}
 
-    /// The hooks of a job as they are kept: targets by id, each a webhook.
-    pub(super) fn checked_hooks(
-        &self,
-        mut hooks: Vec<crate::model::Hook>,
-    ) -> Result<Vec<crate::model::Hook>> {
-        if hooks.len() > HOOKS {
+/// The hooks of a job as they are kept: targets by id, each a webhook.
+pub(super) fn checked_hooks(mut hooks: Vec<Hook>, known: &dyn References) -> Result<Vec<Hook>> {
+    if hooks.len() > HOOKS {
+        return Err(
+            Error::invalid(format!("A job cannot have {} hooks", hooks.len()))
+                .field("hooks", format!("must be at most {HOOKS}")),
+        );
+    }
+    for hook in &mut hooks {
+        let target = known.the_target(&hook.target)?;
+        if target.kind != TargetKind::Webhook {
             return Err(
-                Error::invalid(format!("A job cannot have {} hooks", hooks.len()))
-                    .field("hooks", format!("must be at most {HOOKS}")),
+                Error::invalid(format!("\"{}\" is no webhook", target.name)).field(
+                    "hooks",
+                    format!("\"{}\" is a target of kind {}", target.name, target.kind),
+                ),
             );
         }
-        for hook in &mut hooks {
-            let target = self.find_target(&hook.target)?.target;
-            if target.kind != crate::model::TargetKind::Webhook {
-                return Err(
-                    Error::invalid(format!("\"{}\" is no webhook", target.name)).field(
-                        "hooks",
-                        format!("\"{}\" is a target of kind {}", target.name, target.kind),
-                    ),
-                );
-            }
-            if !(1..=HOOK_SECONDS).contains(&hook.timeout_seconds) {
-                return Err(Error::invalid("A hook cannot take so long").field(
-                    "hooks",
-                    format!("timeout_seconds must be 1 to {HOOK_SECONDS}"),
-                ));
-            }
-            hook.target = target.id.to_string();
+        if !(1..=HOOK_SECONDS).contains(&hook.timeout_seconds) {
+            return Err(Error::invalid("A hook cannot take so long").field(
+                "hooks",
+                format!("timeout_seconds must be 1 to {HOOK_SECONDS}"),
+            ));
         }
-        // In the order they are called.
-        hooks.sort_by_key(|hook| hook.when != HookTime::Before);
-        Ok(hooks)
+        hook.target = target.id.to_string();
     }
+    // In the order they are called.
+    hooks.sort_by_key(|hook| hook.when != HookTime::Before);
+    Ok(hooks)
 }
 
 /// Hooks of one job, and how long one may take.

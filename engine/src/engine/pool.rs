@@ -82,7 +82,7 @@ impl Engine {
         keys.join(format!("{id}.key"))
     }
 
-    fn credential(&self, record: &RepositoryRecord) -> Result<Credential> {
+    pub(super) fn credential(&self, record: &RepositoryRecord) -> Result<Credential> {
         let vault = self.0.catalog.vault();
         let id = record.repository.id.to_string();
         match (&record.repository.key, &record.key_file, &record.passphrase) {

@@ -3,6 +3,8 @@
 mod contents;
 mod schedule;
 
+pub(super) use schedule::check_plan;
+
 use super::visible::must_see_project;
 use super::{Engine, names};
 use crate::access::scope;
@@ -15,7 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{EnvironmentId, EnvironmentKind, ProjectId, ProjectKind};
 use crate::model::{
     Environment, EnvironmentCreate, EnvironmentEdit, EnvironmentList, Page, PageRequest, Project,
-    ProjectCreate, ProjectEdit,
+    ProjectCreate, ProjectEdit, Time,
 };
 
 /// The project, and the environment in it, where connections are when nothing is said.
@@ -66,18 +68,9 @@ impl Engine {
 
     /// Adds a project.
     pub async fn add_project(&self, create: ProjectCreate) -> Result<Project> {
-        names::check_group("project", &create.name)?;
-        must_see_project(&create.name)?;
-        let now = self.now();
-        let name = create.name.clone();
-        let project = Project {
-            id: ProjectId::generate(now),
-            serial: 0,
-            name: create.name,
-            description: described(create.description.as_deref())?,
-            created_at: now,
-            updated_at: now,
-        };
+        let project = project_from(create, self.now())?;
+        must_see_project(&project.name)?;
+        let name = project.name.clone();
         let saved = self.0.catalog.put(ProjectRecord(project)).await;
         let ProjectRecord(project) = saved.map_err(taken("project", &name))?;
         self.audit("project.add", project.id, None::<&()>, Some(&project))
@@ -193,23 +186,8 @@ impl Engine {
         create: EnvironmentCreate,
     ) -> Result<Environment> {
         let ProjectRecord(project) = self.find_project(project)?;
-        names::check_group("environment", &create.name)?;
-        let now = self.now();
         let name = environment_key(&project.name, &create.name);
-        let record = EnvironmentRecord {
-            environment: Environment {
-                id: EnvironmentId::generate(now),
-                serial: 0,
-                project_id: project.id,
-                project: project.name,
-                name: create.name,
-                description: described(create.description.as_deref())?,
-                created_at: now,
-                updated_at: now,
-            },
-            schedule: None,
-            repository_ids: Vec::new(),
-        };
+        let record = environment_from(&project, create, self.now())?;
         let saved = self.0.catalog.put(record).await;
         let own = saved.map_err(taken("environment", &name))?.environment;
         self.audit("environment.add", own.id, None::<&()>, Some(&own))
@@ -335,6 +313,42 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The project that a request describes.
+pub(super) fn project_from(create: ProjectCreate, now: Time) -> Result<Project> {
+    names::check_group("project", &create.name)?;
+    Ok(Project {
+        id: ProjectId::generate(now),
+        serial: 0,
+        name: create.name,
+        description: described(create.description.as_deref())?,
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+/// The environment that a request describes.
+pub(super) fn environment_from(
+    project: &Project,
+    create: EnvironmentCreate,
+    now: Time,
+) -> Result<EnvironmentRecord> {
+    names::check_group("environment", &create.name)?;
+    Ok(EnvironmentRecord {
+        environment: Environment {
+            id: EnvironmentId::generate(now),
+            serial: 0,
+            project_id: project.id,
+            project: project.name.clone(),
+            name: create.name,
+            description: described(create.description.as_deref())?,
+            created_at: now,
+            updated_at: now,
+        },
+        schedule: None,
+        repository_ids: Vec::new(),
+    })
 }
 
 fn refuse_default(project: &str) -> Result<()> {

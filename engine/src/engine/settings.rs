@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use url::Url;
 
 use super::Engine;
@@ -31,6 +31,11 @@ impl InForce {
             changing: Mutex::default(),
         })
     }
+
+    /// Holds off other changes.
+    pub(super) async fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().await
+    }
 }
 
 impl Engine {
@@ -48,7 +53,7 @@ impl Engine {
 
     /// Changes settings, in force from now on.
     pub async fn edit_settings(&self, edit: SettingsEdit) -> Result<Settings> {
-        let _changing = self.0.settings.changing.lock().await;
+        let _changing = self.0.settings.changing().await;
         let before = self.settings();
         let after = checked(edit.applied((*before).clone()))?;
         self.0.catalog.put(SettingsRecord(after.clone())).await?;

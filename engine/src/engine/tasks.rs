@@ -22,7 +22,7 @@ const PATIENCE: TimeDelta = TimeDelta::hours(6);
 const LOOK: Duration = Duration::from_secs(30);
 
 impl TaskId {
-    fn default_cron(self) -> &'static str {
+    pub(super) fn default_cron(self) -> &'static str {
         match self {
             Self::Prune => "0 4 * * 0",
             Self::Check => "0 5 * * *",
@@ -87,7 +87,7 @@ impl Engine {
         Ok(Page::whole(tasks.collect::<Result<_>>()?))
     }
 
-    fn find_task(&self, name: &str) -> Result<TaskRecord> {
+    pub(super) fn find_task(&self, name: &str) -> Result<TaskRecord> {
         let missing = || {
             Error::new(
                 Code::NotFound,

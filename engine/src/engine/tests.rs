@@ -6,6 +6,7 @@ mod jobs;
 mod places;
 mod projects;
 mod time_travel;
+mod transfer;
 mod types;
 
 use super::*;

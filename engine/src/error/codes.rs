@@ -51,6 +51,8 @@ codes! {
     EngineRunning = "engine.running", exit 6, http 409;
     /// The engine is stopping and takes no new work.
     EngineStopping = "engine.stopping", exit 6, http 503;
+    /// The passphrase does not open the secrets of an exported configuration.
+    ConfigPassphrase = "config.passphrase", exit 4, http 422;
     /// No such connection.
     ConnectionNotFound = "connection.not_found", exit 3, http 404;
     /// A connection of that name exists.

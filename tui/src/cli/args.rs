@@ -3,6 +3,7 @@
 mod access;
 mod alert;
 mod backup;
+mod config;
 mod connection;
 mod drill;
 mod job;
@@ -28,6 +29,7 @@ pub(crate) use backup::{
     BackupAnnotate, BackupCommand, BackupDays, BackupDelete, BackupDiff, BackupExport, BackupList,
     BackupObjects, BackupPin, BackupRun, BackupVerify,
 };
+pub(crate) use config::{ConfigCommand, ConfigExport, ConfigImport};
 pub(crate) use connection::{
     ConnectionAdd, ConnectionCommand, ConnectionDatabases, ConnectionEdit, ConnectionList,
     ConnectionTest, ReadonlyUser, SshArgs,
@@ -250,6 +252,10 @@ Exits 0 only when every row was back. Without a server at hand, assets/demo star
     /// What can be changed while the engine runs
     #[command(subcommand)]
     Settings(SettingsCommand),
+
+    /// The whole setup as one document
+    #[command(subcommand)]
+    Config(ConfigCommand),
 
     /// What the engine does by itself
     #[command(subcommand)]

@@ -1,5 +1,6 @@
 //! How a command can end other than well.
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use backstay_engine::{Code, Error};
@@ -42,4 +43,21 @@ pub(crate) fn unwritable(path: &Path, error: std::io::Error) -> Error {
     )
     .hint("Name another file with -o FILE")
     .because(error)
+}
+
+/// Makes a file that only its owner can read; one that is there is left alone.
+pub(crate) fn create_private(path: &Path) -> Result<std::fs::File, Error> {
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                Error::new(Code::Conflict, format!("{} exists already", path.display()))
+                    .hint("Choose another file with -o")
+            } else {
+                unwritable(path, error)
+            }
+        })
 }

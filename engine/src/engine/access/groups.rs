@@ -7,7 +7,7 @@ use crate::catalog::Query;
 use crate::catalog::records::{GroupRecord, UserRecord};
 use crate::error::{Code, Error, Result};
 use crate::ids::{GroupId, GroupKind};
-use crate::model::{Group, GroupCreate, GroupEdit, Page, PageRequest};
+use crate::model::{Group, GroupCreate, GroupEdit, Page, PageRequest, Time};
 
 const OPERATOR_PERMISSIONS: [&str; 18] = [
     "alerts:*",
@@ -69,19 +69,9 @@ impl Engine {
 
     /// Adds a group; nobody gives what they do not have.
     pub async fn add_group(&self, create: GroupCreate) -> Result<Group> {
-        names::check("group", &create.name)?;
         let permissions = Permissions::read(&create.permissions)?;
         must_cover(&scope::current(), &permissions, &create.projects)?;
-        let now = self.now();
-        let group = Group {
-            id: GroupId::generate(now),
-            serial: 0,
-            name: create.name,
-            description: remark(create.description.as_deref())?,
-            permissions: permissions.names(),
-            projects: create.projects,
-            created_at: now,
-        };
+        let group = group_from(create, self.now())?;
         let GroupRecord(group) = self.0.catalog.put(GroupRecord(group)).await?;
         self.audit("group.add", group.id, None::<&()>, Some(&group))
             .await?;
@@ -181,6 +171,20 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// The group that a request describes.
+pub(in super::super) fn group_from(create: GroupCreate, now: Time) -> Result<Group> {
+    names::check("group", &create.name)?;
+    Ok(Group {
+        id: GroupId::generate(now),
+        serial: 0,
+        name: create.name,
+        description: remark(create.description.as_deref())?,
+        permissions: Permissions::read(&create.permissions)?.names(),
+        projects: create.projects,
+        created_at: now,
+    })
 }
 
 fn remark(text: Option<&str>) -> Result<Option<String>> {

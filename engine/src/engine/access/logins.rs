@@ -229,7 +229,7 @@ impl Engine {
     }
 
     /// Ends every login of a user.
-    pub(super) async fn end_logins(&self, user: UserId) -> Result<()> {
+    pub(in super::super) async fn end_logins(&self, user: UserId) -> Result<()> {
         self.remove_logins(self.logins_of(user)?).await
     }
 

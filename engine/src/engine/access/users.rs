@@ -160,7 +160,12 @@ impl Engine {
         Ok(false)
     }
 
-    fn new_user(&self, name: &str, email: Option<&str>, groups: Vec<String>) -> Result<User> {
+    pub(in super::super) fn new_user(
+        &self,
+        name: &str,
+        email: Option<&str>,
+        groups: Vec<String>,
+    ) -> Result<User> {
         let now = self.now();
         Ok(User {
             id: UserId::generate(now),
@@ -215,7 +220,8 @@ impl Engine {
     }
 }
 
-fn administers(user: &User) -> bool {
+/// Whether that user may do everything.
+pub(in super::super) fn administers(user: &User) -> bool {
     user.enabled && user.groups.iter().any(|group| group == ADMINISTRATORS)
 }
 

@@ -1,6 +1,7 @@
 //! What a drill may be.
 
 use super::super::jobs::check_schedule;
+use super::super::lookup::References;
 use super::super::{Engine, names};
 use crate::error::{Error, Result};
 use crate::ids::{BackupId, DrillId, RepositoryId};
@@ -15,10 +16,16 @@ const CHECK_BYTES_MAX: usize = crate::pipeline::scratch::ANSWER_BYTES_MAX;
 const OBJECTS_MAX: usize = 1000;
 
 impl Engine {
-    pub(super) fn new_drill(&self, create: DrillCreate, now: Time) -> Result<Drill> {
-        let connection = self.find_connection(&create.connection)?.connection;
+    /// The drill that a request describes.
+    pub(in super::super) fn drill_from(
+        &self,
+        create: DrillCreate,
+        known: &dyn References,
+        now: Time,
+    ) -> Result<Drill> {
+        let connection = known.the_connection(&create.connection)?;
         let scratch = match given(create.scratch_connection.as_ref()) {
-            Some(key) => self.find_connection(key)?.connection,
+            Some(key) => known.the_connection(key)?,
             None => connection.clone(),
         };
         let elsewhere = scratch.id != connection.id;
@@ -30,7 +37,7 @@ impl Engine {
             connection_id: connection.id,
             connection: connection.name,
             database: create.database.filter(|name| !name.is_empty()),
-            repository_id: self.drill_repository(create.repository.as_ref())?,
+            repository_id: drill_repository(create.repository.as_ref(), known)?,
             repository: None,
             choose: create.choose.unwrap_or(DrillChoice::Newest),
             backup_id: self.drill_backup(create.backup.as_ref())?,
@@ -67,7 +74,7 @@ impl Engine {
             drill.database = edit.database.filter(|name| !name.is_empty());
         }
         if edit.repository.is_some() {
-            drill.repository_id = self.drill_repository(edit.repository.as_ref())?;
+            drill.repository_id = drill_repository(edit.repository.as_ref(), self)?;
         }
         if edit.backup.is_some() {
             drill.backup_id = self.drill_backup(edit.backup.as_ref())?;
@@ -90,15 +97,15 @@ impl Engine {
         checked(drill)
     }
 
-    fn drill_repository(&self, key: Option<&String>) -> Result<Option<RepositoryId>> {
-        let found = given(key).map(|key| self.find_repository(key));
-        Ok(found.transpose()?.map(|found| found.repository.id))
-    }
-
     fn drill_backup(&self, key: Option<&String>) -> Result<Option<BackupId>> {
         let found = given(key).map(|key| self.restorable_backup(key));
         Ok(found.transpose()?.map(|found| found.id))
     }
+}
+
+fn drill_repository(key: Option<&String>, known: &dyn References) -> Result<Option<RepositoryId>> {
+    let found = given(key).map(|key| known.the_repository(key));
+    Ok(found.transpose()?.map(|found| found.id))
 }
 
 fn given(key: Option<&String>) -> Option<&str> {

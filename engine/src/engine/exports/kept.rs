@@ -7,9 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::notifications::{SECRET, URL};
+use super::super::pool::{PASSPHRASE, RECOVERY_CODE};
+use super::super::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use crate::catalog::records::{
-    ApiKeyRecord, DrillRecord, EnvironmentRecord, GroupRecord, JobRecord, ProjectRecord,
-    SettingsRecord, TargetRecord, UserRecord,
+    ApiKeyRecord, ConnectionRecord, DrillRecord, EnvironmentRecord, GroupRecord, JobRecord,
+    ProjectRecord, RepositoryRecord, SettingsRecord, TargetRecord, UserRecord,
 };
 use crate::catalog::{Catalog, Record};
 use crate::error::{Error, Result};
@@ -32,11 +34,62 @@ impl Portable for EnvironmentRecord {}
 impl Portable for JobRecord {}
 impl Portable for DrillRecord {}
 impl Portable for SettingsRecord {}
+impl Portable for ConnectionRecord {
+    fn secrets(&mut self) -> (String, Vec<(&'static str, &mut Option<Sealed>)>) {
+        let fields = vec![
+            (PASSWORD, &mut self.password),
+            (SSH_KEY, &mut self.ssh_key),
+            (SSH_PASSPHRASE, &mut self.ssh_passphrase),
+            (SSH_PASSWORD, &mut self.ssh_password),
+        ];
+        (self.connection.id.to_string(), fields)
+    }
+}
+impl Portable for RepositoryRecord {
+    fn secrets(&mut self) -> (String, Vec<(&'static str, &mut Option<Sealed>)>) {
+        let fields = vec![
+            (PASSPHRASE, &mut self.passphrase),
+            (RECOVERY_CODE, &mut self.recovery_code),
+        ];
+        (self.repository.id.to_string(), fields)
+    }
+}
 impl Portable for TargetRecord {
     fn secrets(&mut self) -> (String, Vec<(&'static str, &mut Option<Sealed>)>) {
         let fields = vec![(URL, &mut self.url), (SECRET, &mut self.secret)];
         (self.target.id.to_string(), fields)
     }
+}
+
+/// Secrets of a record in clear, by field.
+pub(in crate::engine) type Opened = BTreeMap<String, String>;
+
+/// Takes the secrets out of a record, in clear.
+pub(in crate::engine) fn opened<R: Portable>(record: &mut R, vault: &Vault) -> Result<Opened> {
+    let mut secrets = Opened::new();
+    let (owner, sealed) = record.secrets();
+    for (field, slot) in sealed {
+        if let Some(secret) = slot.take() {
+            let secret = vault.open(&owner, field, &secret)?;
+            secrets.insert(field.to_owned(), secret.expose().to_owned());
+        }
+    }
+    Ok(secrets)
+}
+
+/// Puts secrets into a record, sealed for that vault; a field that is not among them stays as it is.
+pub(in crate::engine) fn put_secrets<R: Portable>(
+    record: &mut R,
+    secrets: &Opened,
+    vault: &Vault,
+) -> Result<()> {
+    let (owner, sealed) = record.secrets();
+    for (field, slot) in sealed {
+        if let Some(secret) = secrets.get(field) {
+            *slot = Some(vault.seal(&owner, field, &SecretText::new(secret.clone()))?);
+        }
+    }
+    Ok(())
 }
 
 /// A record as an export holds it.
@@ -47,7 +100,7 @@ pub(in crate::engine) struct Kept {
     version: u8,
     document: Value,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    secrets: BTreeMap<String, String>,
+    secrets: Opened,
 }
 
 impl std::fmt::Debug for Kept {
@@ -60,14 +113,7 @@ impl std::fmt::Debug for Kept {
 
 impl Kept {
     fn of<R: Portable>(mut record: R, vault: &Vault) -> Result<Self> {
-        let mut secrets = BTreeMap::new();
-        let (owner, sealed) = record.secrets();
-        for (field, slot) in sealed {
-            if let Some(secret) = slot.take() {
-                let secret = vault.open(&owner, field, &secret)?;
-                secrets.insert(field.to_owned(), secret.expose().to_owned());
-            }
-        }
+        let secrets = opened(&mut record, vault)?;
         let document = serde_json::to_value(&record)
             .map_err(|error| Error::internal("A record was not exported").because(error))?;
         Ok(Self {
@@ -98,12 +144,7 @@ impl Kept {
             Error::invalid("A record in the exported catalog cannot be read").because(error)
         })?;
         record.set_serial(0);
-        let (owner, sealed) = record.secrets();
-        for (field, slot) in sealed {
-            if let Some(secret) = self.secrets.get(field) {
-                *slot = Some(vault.seal(&owner, field, &SecretText::new(secret.clone()))?);
-            }
-        }
+        put_secrets(&mut record, &self.secrets, vault)?;
         Ok(Some(record))
     }
 }

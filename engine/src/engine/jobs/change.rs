@@ -1,6 +1,8 @@
 //! What a job may be.
 
 use super::super::backups::refuse_too_many;
+use super::super::lookup::References;
+use super::super::notifications::checked_hooks;
 use super::super::{Engine, names};
 use super::{DAY_SECONDS, check_schedule};
 use crate::error::{Error, Result};
@@ -13,37 +15,7 @@ const ATTEMPTS_MAX: u32 = 20;
 
 impl Engine {
     pub(in super::super) fn new_job(&self, create: JobCreate, now: Time) -> Result<Job> {
-        let connection = self.find_connection(&create.connection)?.connection;
-        let job = Job {
-            id: JobId::generate(now),
-            serial: 0,
-            name: create.name,
-            enabled: create.enabled.unwrap_or(true),
-            connection_id: connection.id,
-            connection: connection.name,
-            environment_id: None,
-            repository_ids: self.repository_ids(&create.repositories)?,
-            repositories: Vec::new(),
-            work: JobWork {
-                databases: create.databases,
-                schemas: create.schemas,
-                tables: create.tables,
-                exclude_tables: create.exclude_tables,
-                label: create.label,
-                backup_type: create.backup_type,
-                retries: create.retries.unwrap_or_default(),
-                max_runtime_seconds: create.max_runtime_seconds,
-                verify: create.verify,
-                retention: create.retention.unwrap_or_default(),
-                hooks: self.checked_hooks(create.hooks)?,
-            },
-            schedule: create.schedule,
-            next_run_at: None,
-            last_run: None,
-            created_at: now,
-            updated_at: now,
-        };
-        checked(job)
+        job_from(create, self, now)
     }
 
     pub(super) fn edited(&self, before: &Job, edit: JobEdit, now: Time) -> Result<Job> {
@@ -57,7 +29,7 @@ impl Engine {
         job.name = edit.name.unwrap_or(job.name);
         job.enabled = edit.enabled.unwrap_or(job.enabled);
         if let Some(keys) = &edit.repositories {
-            job.repository_ids = self.repository_ids(keys)?;
+            job.repository_ids = repository_ids(keys, self)?;
         }
         let work = &mut job.work;
         let lists = [
@@ -77,7 +49,7 @@ impl Engine {
         work.max_runtime_seconds = edit.max_runtime_seconds.or(work.max_runtime_seconds);
         work.verify = edit.verify.or(work.verify);
         if let Some(hooks) = edit.hooks {
-            work.hooks = self.checked_hooks(hooks)?;
+            work.hooks = checked_hooks(hooks, self)?;
         }
         if let Some(retention) = edit.retention {
             work.retention = retention;
@@ -88,18 +60,61 @@ impl Engine {
         job.updated_at = now;
         checked(job)
     }
+}
 
-    pub(in super::super) fn repository_ids(&self, keys: &[String]) -> Result<Vec<RepositoryId>> {
-        refuse_too_many(keys.len())?;
-        let mut ids = Vec::with_capacity(keys.len());
-        for key in keys {
-            let id = self.find_repository(key)?.repository.id;
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
+/// The job that a request describes.
+pub(in super::super) fn job_from(
+    create: JobCreate,
+    known: &dyn References,
+    now: Time,
+) -> Result<Job> {
+    let connection = known.the_connection(&create.connection)?;
+    let job = Job {
+        id: JobId::generate(now),
+        serial: 0,
+        name: create.name,
+        enabled: create.enabled.unwrap_or(true),
+        connection_id: connection.id,
+        connection: connection.name,
+        environment_id: None,
+        repository_ids: repository_ids(&create.repositories, known)?,
+        repositories: Vec::new(),
+        work: JobWork {
+            databases: create.databases,
+            schemas: create.schemas,
+            tables: create.tables,
+            exclude_tables: create.exclude_tables,
+            label: create.label,
+            backup_type: create.backup_type,
+            retries: create.retries.unwrap_or_default(),
+            max_runtime_seconds: create.max_runtime_seconds,
+            verify: create.verify,
+            retention: create.retention.unwrap_or_default(),
+            hooks: checked_hooks(create.hooks, known)?,
+        },
+        schedule: create.schedule,
+        next_run_at: None,
+        last_run: None,
+        created_at: now,
+        updated_at: now,
+    };
+    checked(job)
+}
+
+/// The repositories of those names, each once.
+pub(in super::super) fn repository_ids(
+    keys: &[String],
+    known: &dyn References,
+) -> Result<Vec<RepositoryId>> {
+    refuse_too_many(keys.len())?;
+    let mut ids = Vec::with_capacity(keys.len());
+    for key in keys {
+        let id = known.the_repository(key)?.id;
+        if !ids.contains(&id) {
+            ids.push(id);
         }
-        Ok(ids)
     }
+    Ok(ids)
 }
 
 /// What is chosen of a job's databases.

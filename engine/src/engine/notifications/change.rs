@@ -1,5 +1,6 @@
 //! What a notification target may be.
 
+use super::super::lookup::References;
 use super::super::{Engine, names};
 use super::{SECRET, URL};
 use crate::catalog::records::TargetRecord;
@@ -25,7 +26,13 @@ fn usual_url(kind: TargetKind) -> Option<&'static str> {
 }
 
 impl Engine {
-    pub(super) fn new_target(&self, create: TargetCreate) -> Result<TargetRecord> {
+    /// The target that a request describes. One that may be `unfinished` can lack its address and its secret.
+    pub(in super::super) fn target_from(
+        &self,
+        create: TargetCreate,
+        known: &dyn References,
+        unfinished: bool,
+    ) -> Result<TargetRecord> {
         let now = self.now();
         let target = Target {
             id: TargetId::generate(now),
@@ -40,9 +47,9 @@ impl Engine {
             topic: create.topic,
             priority: create.priority,
             events: create.events.unwrap_or_else(|| vec!["*".to_owned()]),
-            connection_ids: self.connection_ids(&create.connections)?,
+            connection_ids: connection_ids(&create.connections, known)?,
             connections: Vec::new(),
-            job_ids: self.job_ids(&create.jobs)?,
+            job_ids: job_ids(&create.jobs, known)?,
             jobs: Vec::new(),
             projects: create.projects,
             title: create.title,
@@ -58,7 +65,7 @@ impl Engine {
         let usual = usual_url(create.kind).map(SecretText::new);
         self.set_url(&mut record, create.url.or(usual))?;
         self.set_secret(&mut record, create.secret)?;
-        checked(record, self)
+        checked(record, self, unfinished)
     }
 
     pub(super) fn edited_target(
@@ -88,17 +95,17 @@ impl Engine {
             target.events = events;
         }
         if let Some(keys) = &edit.connections {
-            target.connection_ids = self.connection_ids(keys)?;
+            target.connection_ids = connection_ids(keys, self)?;
         }
         if let Some(keys) = &edit.jobs {
-            target.job_ids = self.job_ids(keys)?;
+            target.job_ids = job_ids(keys, self)?;
         }
         if let Some(projects) = edit.projects {
             target.projects = projects;
         }
         target.updated_at = self.now();
         names::check("notification target", &target.name)?;
-        checked(record, self)
+        checked(record, self, false)
     }
 
     fn set_url(&self, record: &mut TargetRecord, url: Option<SecretText>) -> Result<()> {
@@ -155,18 +162,15 @@ impl Engine {
         record.target.secret = Some(MASK.to_owned());
         Ok(())
     }
+}
 
-    fn connection_ids(&self, keys: &[String]) -> Result<Vec<ConnectionId>> {
-        keys.iter()
-            .map(|key| Ok(self.find_connection(key)?.connection.id))
-            .collect()
-    }
+fn connection_ids(keys: &[String], known: &dyn References) -> Result<Vec<ConnectionId>> {
+    let ids = keys.iter().map(|key| Ok(known.the_connection(key)?.id));
+    ids.collect()
+}
 
-    fn job_ids(&self, keys: &[String]) -> Result<Vec<JobId>> {
-        keys.iter()
-            .map(|key| Ok(self.find_job(key)?.job.id))
-            .collect()
-    }
+fn job_ids(keys: &[String], known: &dyn References) -> Result<Vec<JobId>> {
+    keys.iter().map(|key| known.the_job(key)).collect()
 }
 
 fn too_long(field: &str) -> Error {
@@ -174,7 +178,7 @@ fn too_long(field: &str) -> Error {
         .field(field, format!("must be at most {TEXT_BYTES} bytes"))
 }
 
-fn checked(mut record: TargetRecord, engine: &Engine) -> Result<TargetRecord> {
+fn checked(mut record: TargetRecord, engine: &Engine, unfinished: bool) -> Result<TargetRecord> {
     let target = &mut record.target;
     let text = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     target.title = text(target.title.take());
@@ -205,7 +209,7 @@ fn checked(mut record: TargetRecord, engine: &Engine) -> Result<TargetRecord> {
     for project in &target.projects {
         names::check_group("projects", project)?;
     }
-    check_kind(target)?;
+    check_kind(target, unfinished)?;
     if let Some(mail) = &target.mail {
         check_mail(engine.guard(), mail)?;
     }
@@ -213,20 +217,20 @@ fn checked(mut record: TargetRecord, engine: &Engine) -> Result<TargetRecord> {
 }
 
 /// What each kind needs, and what means nothing to it.
-fn check_kind(target: &Target) -> Result<()> {
+fn check_kind(target: &Target, unfinished: bool) -> Result<()> {
     use TargetKind::{Discord, Email, Gotify, Ntfy, Slack, Telegram, Webhook};
     let kind = target.kind;
     let given = [
         (
             "url",
             target.url.is_some(),
-            kind != Email,
+            kind != Email && !unfinished,
             !matches!(kind, Email),
         ),
         (
             "secret",
             target.secret.is_some(),
-            matches!(kind, Webhook | Telegram | Gotify),
+            matches!(kind, Webhook | Telegram | Gotify) && !unfinished,
             !matches!(kind, Slack | Discord),
         ),
         ("mail", target.mail.is_some(), kind == Email, kind == Email),

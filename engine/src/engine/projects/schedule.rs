@@ -1,10 +1,13 @@
 //! The schedule of an environment: a job for each of its connections, kept in line with it.
 
+use std::collections::BTreeMap;
+
 use super::super::Engine;
+use super::super::jobs::repository_ids;
 use crate::catalog::Query;
 use crate::catalog::records::{EnvironmentRecord, JobRecord, RepositoryRecord, job};
 use crate::error::{Code, Error, Result};
-use crate::ids::{EnvironmentId, RepositoryId};
+use crate::ids::{EnvironmentId, JobId, RepositoryId};
 use crate::model::{
     CatchUp, Connection, EnvironmentRetentionPreview, EnvironmentRetentionRequest,
     EnvironmentSchedule, EnvironmentScheduleShown, Job, JobCreate, JobEdit, JobSchedule,
@@ -60,8 +63,8 @@ impl Engine {
         key: &str,
         schedule: EnvironmentSchedule,
     ) -> Result<EnvironmentScheduleShown> {
-        checked(&schedule)?;
-        let repositories = self.repository_ids(&schedule.repositories)?;
+        check_plan(&schedule)?;
+        let repositories = repository_ids(&schedule.repositories, self)?;
         let (before, saved) = self
             .edit_environment_record(key, |record| {
                 record.repository_ids.clone_from(&repositories);
@@ -111,7 +114,7 @@ impl Engine {
             backups: Vec::new(),
             deleted: 0,
             needing_confirmation: 0,
-            over_limit: std::collections::BTreeMap::new(),
+            over_limit: BTreeMap::new(),
         };
         for JobRecord { job, .. } in self.jobs_of_environment(own.environment_id)? {
             let fates = self.fates(&job, policy.clone(), None)?;
@@ -132,6 +135,15 @@ impl Engine {
 
     /// Brings the jobs of an environment in line with its schedule and its connections.
     pub(in super::super) async fn follow_schedule(&self, record: &EnvironmentRecord) -> Result<()> {
+        self.follow_schedule_with(record, &BTreeMap::new()).await
+    }
+
+    /// As [`Self::follow_schedule`]; new jobs get the ids that they had elsewhere, by name.
+    pub(in super::super) async fn follow_schedule_with(
+        &self,
+        record: &EnvironmentRecord,
+        ids: &BTreeMap<String, JobId>,
+    ) -> Result<()> {
         let own = &record.environment;
         let scheduled = record.schedule.as_ref();
         let wanted = scheduled.and_then(|schedule| Some((schedule, schedule.db.as_ref()?)));
@@ -161,6 +173,11 @@ impl Engine {
                 self.new_job(create_of(schedule, part, record, &connection), self.now())?;
             job.environment_id = Some(own.id);
             job.name = self.free_name(&job.name)?;
+            if let Some(id) = ids.get(&job.name)
+                && self.0.catalog.get::<JobRecord>(id.bits())?.is_none()
+            {
+                job.id = *id;
+            }
             self.save_new(job).await?;
         }
         Ok(())
@@ -221,7 +238,8 @@ fn cut(text: &str, bytes_max: usize) -> &str {
     text.get(..bytes_max).unwrap_or(text)
 }
 
-fn checked(schedule: &EnvironmentSchedule) -> Result<()> {
+/// Refuses a schedule that cannot be meant.
+pub(in super::super) fn check_plan(schedule: &EnvironmentSchedule) -> Result<()> {
     if schedule.full.is_some() {
         return Err(Error::invalid("This version makes no physical backups")
             .field("full", "must be left out")

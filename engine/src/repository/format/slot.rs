@@ -136,7 +136,12 @@ impl SlotSecret<'_> {
     }
 }
 
-fn stretch(text: &SecretText, salt: &[u8; 32], cost: Cost) -> Result<SecretKey, Malformed> {
+/// The key that Argon2id makes from a passphrase; slow on purpose.
+pub(crate) fn stretch(
+    text: &SecretText,
+    salt: &[u8; 32],
+    cost: Cost,
+) -> Result<SecretKey, Malformed> {
     use argon2::{Algorithm, Argon2, Params, Version};
     let impossible = Malformed("a key slot asks for an impossible Argon2id cost");
     if !cost.is_bearable() {

@@ -45,6 +45,9 @@ PUT /connections/databases/{id} | elsewhere
 POST /connections/{id}/readonly-user | elsewhere
 PUT /settings | /settings | settings.edit | {"rate_limits":{"enabled":true}}
 PATCH /settings | /settings | settings.edit | {"rate_limits":{"enabled":true}}
+GET /config/export | /config/export | config.export
+POST /config/export | /config/export | config.export | {"passphrase":"a long password"}
+POST /config/import | /config/import | config.import | {"document":{"format":"backstay-config","version":1,"groups":[{"name":"imported"}]}}
 PUT /system-tasks/{id} | /system-tasks/prune | task.edit | {"enabled":false}
 PATCH /system-tasks/{id} | /system-tasks/prune | task.edit | {"enabled":true}
 POST /system-tasks/{id}/run | /system-tasks/cleanup/run | task.run

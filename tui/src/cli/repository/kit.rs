@@ -1,14 +1,13 @@
 //! `repository recovery-kit`.
 
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use backstay_engine::{Code, Error, Result};
+use backstay_engine::Error;
 use serde_json::json;
 
 use crate::cli::args::RepositoryRecoveryKit;
-use crate::cli::failure::{Done, unwritable};
+use crate::cli::failure::{Done, create_private, unwritable};
 use crate::cli::output::Output;
 use crate::cli::session::Session;
 use crate::client::path;
@@ -62,20 +61,4 @@ pub(super) async fn recovery_kit(session: &Session, args: &RepositoryRecoveryKit
             output.display()
         )
     })
-}
-
-fn create_private(path: &Path) -> Result<std::fs::File> {
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| {
-            if error.kind() == std::io::ErrorKind::AlreadyExists {
-                Error::new(Code::Conflict, format!("{} exists already", path.display()))
-                    .hint("Choose another file with -o")
-            } else {
-                unwritable(path, error)
-            }
-        })
 }
