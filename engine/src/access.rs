@@ -10,5 +10,5 @@ pub mod permissions;
 pub mod scope;
 pub mod token;
 
-pub use caller::{Actor, Caller};
+pub use caller::{Actor, Caller, Grant};
 pub use permissions::{PERMISSIONS, Permission, Permissions};

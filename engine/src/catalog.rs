@@ -298,6 +298,14 @@ impl Catalog {
 
 fn failed(error: impl Into<redb::Error>) -> Error {
     let error = error.into();
+    if matches!(error, redb::Error::PreviousIo) {
+        return Error::new(
+            Code::CatalogFailed,
+            "The catalog could not be read or written before, and stays closed",
+        )
+        .hint("Look after the disk, then start the engine again")
+        .because(error);
+    }
     let (code, message) = match &error {
         redb::Error::Corrupted(_)
         | redb::Error::TableTypeMismatch { .. }

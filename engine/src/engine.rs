@@ -88,6 +88,7 @@ struct Inner {
     due: exports::Due,
     settings: settings::InForce,
     denials: access::Denials,
+    uses: access::Uses,
     /// When the scheduler last looked, in milliseconds since the start.
     scheduler_seen: AtomicU64,
     downloads: downloads::Busy,

@@ -12,20 +12,15 @@ use axum::response::Response;
 use hyper::body::{Frame, SizeHint};
 
 use crate::identity::Origin;
+use crate::native::table::told;
 use crate::request_id;
-
-/// Paths below this one end in a secret.
-const DOWNLOADS: &str = "/api/v1/downloads/";
 
 /// Logs every request under the target `access`.
 pub(crate) async fn layer(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let origin = request.extensions().get::<Origin>().copied();
     let method = request.method().clone();
-    let path = match request.uri().path() {
-        path if path.starts_with(DOWNLOADS) => format!("{DOWNLOADS}…"),
-        path => path.to_owned(),
-    };
+    let path = told(request.uri().path()).to_owned();
     let response = next.run(request).await;
     let request_id = response.headers().get(request_id::HEADER);
     let line = Line {

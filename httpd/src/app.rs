@@ -15,7 +15,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::idempotency::{self, Answers};
 use crate::identity::{self, Gate};
 use crate::metrics::{self, Requests};
 use crate::native::{self, App};
@@ -24,6 +23,7 @@ use crate::quotas::Quotas;
 use crate::server::{self, Limits};
 use crate::streams::Streams;
 use crate::surface::{self, Surface};
+use crate::trials::Trials;
 use crate::{request_id, systemd};
 
 /// How long connections may take to finish once the engine has stopped.
@@ -31,7 +31,6 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// The whole surface. `stop` ends the streams that would otherwise go on for ever.
 pub fn app(engine: Engine, stop: CancellationToken) -> Router {
-    let answers = Answers::new(engine.clock().clone());
     let gate = Gate {
         own_uid: rustix::process::geteuid().as_raw(),
         engine: engine.clone(),
@@ -43,22 +42,18 @@ pub fn app(engine: Engine, stop: CancellationToken) -> Router {
         engine,
         stop,
         requests: requests.clone(),
+        trials: Trials::default(),
     };
-    shell(
-        native::routes(&state.engine).with_state(state),
-        answers,
-        gate,
-    )
-    .layer(from_fn_with_state(requests, metrics::layer))
+    shell(native::routes(&state.engine).with_state(state), gate)
+        .layer(from_fn_with_state(requests, metrics::layer))
 }
 
 /// The layers around every route, from the outside in: request id and problem answers, panics,
-/// identity, a task of its own, repeated answers.
-fn shell(routes: Router, answers: Answers, gate: Gate) -> Router {
+/// identity, a task of its own. Permissions and repeated answers are behind the routing.
+fn shell(routes: Router, gate: Gate) -> Router {
     routes
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(answers, idempotency::layer))
         .layer(from_fn(detach))
         .layer(from_fn_with_state(gate, identity::layer))
         .layer(CatchPanicLayer::custom(panicked))

@@ -3,13 +3,19 @@
 //! Ranges as RFC 9110, section 14, has them: one range with a beginning is answered; any other is ignored,
 //! which the RFC allows. An `If-Range` that names another file gets the whole one.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use backstay_engine::Prepared;
+use backstay_engine::{Code, Error, Export, Prepared};
+use bytes::Bytes;
+use futures_util::Stream;
 
 use crate::native::attachment;
 use crate::problem::{Answer, Problem};
+use crate::streams;
 
 /// A range that was asked for, both ends counted from zero and included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +24,50 @@ struct Range {
     last: Option<u64>,
 }
 
-/// Answers with the file, or the part of it that was asked for.
-pub(crate) async fn send(prepared: Prepared, request: &HeaderMap) -> Answer<Response> {
+/// An export that breaks off when its caller is not let in any more.
+struct Leased {
+    export: Export,
+    ended: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    has_ended: bool,
+}
+
+impl Leased {
+    fn new(export: Export, leave: Option<streams::Stream>) -> Self {
+        Self {
+            export,
+            ended: leave.map(|leave| Box::pin(leave.ended()) as _),
+            has_ended: false,
+        }
+    }
+}
+
+impl Stream for Leased {
+    type Item = Result<Bytes, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
+        if let Some(ended) = &mut self.ended
+            && ended.as_mut().poll(context).is_ready()
+        {
+            self.has_ended = true;
+            let error = Error::new(
+                Code::Unauthenticated,
+                "The export was broken off: its key or login has ended, or the engine stops",
+            );
+            return Poll::Ready(Some(Err(error)));
+        }
+        Pin::new(&mut self.export).poll_next(context)
+    }
+}
+
+/// Answers with the file, or the part of it that was asked for, for as long as there is leave.
+pub(crate) async fn send(
+    prepared: Prepared,
+    request: &HeaderMap,
+    leave: Option<streams::Stream>,
+) -> Answer<Response> {
     let tag = format!("\"{}\"", prepared.tag);
     let facts = [
         (header::CONTENT_TYPE, prepared.content_type.to_owned()),
@@ -29,8 +77,8 @@ pub(crate) async fn send(prepared: Prepared, request: &HeaderMap) -> Answer<Resp
     ];
     let disposition = attachment(&prepared.file_name);
     let mut response = match wanted(request, &tag) {
-        Some(range) => part(prepared, range).await?,
-        None => whole(prepared, request).await?,
+        Some(range) => part(prepared, range, leave).await?,
+        None => whole(prepared, request, leave).await?,
     };
     let headers = response.headers_mut();
     for (name, value) in facts {
@@ -42,13 +90,17 @@ pub(crate) async fn send(prepared: Prepared, request: &HeaderMap) -> Answer<Resp
     Ok(response)
 }
 
-async fn whole(prepared: Prepared, request: &HeaderMap) -> Answer<Response> {
+async fn whole(
+    prepared: Prepared,
+    request: &HeaderMap,
+    leave: Option<streams::Stream>,
+) -> Answer<Response> {
     let size = if prepared.is_easily_measured() {
         Some(prepared.size_bytes().await?)
     } else {
         None
     };
-    let mut response = crate::torso::respond(prepared.whole(size), request);
+    let mut response = crate::torso::respond(Leased::new(prepared.whole(size), leave), request);
     // A reason behind the torso fits only where no length was promised.
     if !response.headers().contains_key(header::TRAILER)
         && let Some(size) = size
@@ -59,7 +111,11 @@ async fn whole(prepared: Prepared, request: &HeaderMap) -> Answer<Response> {
     Ok(response)
 }
 
-async fn part(prepared: Prepared, range: Range) -> Answer<Response> {
+async fn part(
+    prepared: Prepared,
+    range: Range,
+    leave: Option<streams::Stream>,
+) -> Answer<Response> {
     let size = prepared.size_bytes().await?;
     let last = range.last.unwrap_or(u64::MAX).min(size.saturating_sub(1));
     if range.first >= size || last < range.first {
@@ -76,7 +132,7 @@ async fn part(prepared: Prepared, range: Range) -> Answer<Response> {
         return Ok(response);
     }
     let place = format!("bytes {}-{last}/{size}", range.first);
-    let export = prepared.part(range.first, last, size);
+    let export = Leased::new(prepared.part(range.first, last, size), leave);
     let mut response = Body::from_stream(export).into_response();
     *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     let headers = response.headers_mut();

@@ -25,6 +25,7 @@ mod surface;
 mod systemd;
 mod tls;
 mod torso;
+mod trials;
 
 pub use app::{app, serve};
 pub use identity::Origin;

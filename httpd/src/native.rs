@@ -32,9 +32,11 @@ use backstay_engine::model::Trigger;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::idempotency::{self, Answers};
 use crate::metrics::Requests;
 use crate::openapi;
 use crate::streams::Streams;
+use crate::trials::Trials;
 
 /// What handlers share.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub(crate) struct App {
     pub(crate) streams: Streams,
     /// What was answered.
     pub(crate) requests: Requests,
+    /// Who tried to log in.
+    pub(crate) trials: Trials,
 }
 
 /// Who asked, as runs record it.
@@ -54,9 +58,11 @@ fn trigger() -> Trigger {
 }
 
 pub(crate) fn routes(engine: &Engine) -> Router<App> {
+    let answers = Answers::new(engine.clock().clone());
     let (router, _) = described().split_for_parts();
     router
         .route(table::METRICS, get(crate::metrics::metrics))
+        .route_layer(from_fn_with_state(answers, idempotency::layer))
         .route_layer(from_fn_with_state(engine.clone(), table::layer))
         .merge(crate::docs::routes())
 }

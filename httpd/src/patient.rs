@@ -10,11 +10,21 @@ use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// A stream on which a write that makes no progress for too long fails.
+/// What a client has to take within the limit, once it keeps us waiting.
+const LEAST_BYTES: usize = 64 << 10;
+
+/// A stream on which writes fail when the other side takes less than [`LEAST_BYTES`] within the limit: a
+/// byte now and then keeps no place.
 pub(crate) struct Patient<S> {
     stream: S,
     limit: Option<Duration>,
-    waiting: Option<Pin<Box<Sleep>>>,
+    waiting: Option<Waiting>,
+}
+
+/// Since the other side first kept us waiting.
+struct Waiting {
+    until: Pin<Box<Sleep>>,
+    taken: usize,
 }
 
 impl<S> Patient<S> {
@@ -30,16 +40,33 @@ impl<S> Patient<S> {
         &mut self,
         cx: &mut Context<'_>,
         polled: Poll<io::Result<T>>,
+        taken: impl Fn(&T) -> Option<usize>,
     ) -> Poll<io::Result<T>> {
-        let (Some(limit), true) = (self.limit, polled.is_pending()) else {
-            self.waiting = None;
-            return polled;
-        };
-        let waiting = self
-            .waiting
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        ready!(waiting.as_mut().poll(cx));
-        Poll::Ready(Err(too_slow()))
+        match &polled {
+            Poll::Ready(Ok(done)) => {
+                let bytes = taken(done);
+                self.waiting = self.waiting.take().filter(|_| bytes.is_some());
+                if let Some(waiting) = &mut self.waiting {
+                    waiting.taken += bytes.unwrap_or_default();
+                    if waiting.taken >= LEAST_BYTES {
+                        self.waiting = None;
+                    }
+                }
+                polled
+            }
+            Poll::Ready(Err(_)) => polled,
+            Poll::Pending => {
+                let Some(limit) = self.limit else {
+                    return polled;
+                };
+                let waiting = self.waiting.get_or_insert_with(|| Waiting {
+                    until: Box::pin(tokio::time::sleep(limit)),
+                    taken: 0,
+                });
+                ready!(waiting.until.as_mut().poll(cx));
+                Poll::Ready(Err(too_slow()))
+            }
+        }
     }
 }
 
@@ -60,7 +87,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.judge(cx, polled)
+        self.judge(cx, polled, |bytes| Some(*bytes))
     }
 
     fn poll_write_vectored(
@@ -69,7 +96,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.judge(cx, polled)
+        self.judge(cx, polled, |bytes| Some(*bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -78,12 +105,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_flush(cx);
-        self.judge(cx, polled)
+        // Everything is gone.
+        self.judge(cx, polled, |()| None)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.judge(cx, polled)
+        // Everything is gone.
+        self.judge(cx, polled, |()| None)
     }
 }
 
@@ -144,4 +173,33 @@ pub(crate) fn was_too_slow(error: &axum::Error) -> bool {
 
 fn too_slow() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the client was too slow")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What comes of sending so much to somebody who takes so many bytes now and then.
+    async fn sent(bytes: usize, pause: Duration) -> io::Result<()> {
+        let (ours, mut theirs) = tokio::io::duplex(16);
+        let mut patient = Patient::new(ours, Some(Duration::from_millis(100)));
+        let taking = tokio::spawn(async move {
+            let mut buffer = vec![0; bytes];
+            while theirs.read_exact(&mut buffer).await.is_ok() {
+                tokio::time::sleep(pause).await;
+            }
+        });
+        let sent = patient.write_all(&vec![7; 4 * LEAST_BYTES]).await;
+        taking.abort();
+        sent
+    }
+
+    #[tokio::test]
+    async fn a_byte_now_and_then_is_not_enough() {
+        let slow = sent(1, Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!(slow.kind(), io::ErrorKind::TimedOut);
+        sent(LEAST_BYTES, Duration::ZERO).await.unwrap();
+    }
 }

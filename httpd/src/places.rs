@@ -1,7 +1,9 @@
 //! The places of a listener: so many connections at once. When all are taken, whoever has been idle for
-//! longest gives way to whoever comes, so that connections that ask nothing keep nobody out.
+//! longest gives way to whoever comes, so that connections that ask nothing keep nobody out. And no network
+//! has more than three quarters of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,17 +25,25 @@ pub(crate) struct Places {
 #[derive(Debug, Default)]
 struct Inner {
     taken: usize,
+    /// How many each network has.
+    shares: HashMap<IpAddr, usize>,
     /// Connections that nothing is asked over, the one that has been so for longest first.
-    idle: BTreeMap<u64, CancellationToken>,
+    idle: BTreeMap<u64, Idle>,
     next: u64,
     said: Option<Instant>,
+}
+
+#[derive(Clone, Debug)]
+struct Idle {
+    network: Option<IpAddr>,
+    leave: CancellationToken,
 }
 
 /// One connection's place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     places: Arc<Places>,
-    leave: CancellationToken,
+    own: Idle,
     /// Its key among the idle.
     number: Mutex<u64>,
 }
@@ -41,6 +51,15 @@ pub(crate) struct Place {
 /// Something is under way over a connection, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Busy(Arc<Place>);
+
+/// What became of whoever wants a place.
+enum Entry {
+    In(Arc<Place>),
+    /// Their network has its share, and uses all of it.
+    Refused,
+    /// Everything is busy.
+    Wait,
+}
 
 impl Places {
     /// So many places.
@@ -52,39 +71,73 @@ impl Places {
         })
     }
 
-    /// Takes a place; waits only while something is under way at every one.
-    pub(crate) async fn enter(self: &Arc<Self>) -> Arc<Place> {
+    /// Takes a place; waits only while something is under way at every one. Nothing for a network that is
+    /// busy at all of its share. Clients without a network are not counted by it.
+    pub(crate) async fn enter(self: &Arc<Self>, network: Option<IpAddr>) -> Option<Arc<Place>> {
         loop {
             let freed = self.freed.notified();
-            if let Some(place) = self.try_enter() {
-                return place;
+            match self.try_enter(network) {
+                Entry::In(place) => return Some(place),
+                Entry::Refused => return None,
+                Entry::Wait => freed.await,
             }
-            freed.await;
         }
     }
 
-    fn try_enter(self: &Arc<Self>) -> Option<Arc<Place>> {
+    /// The places that one network may have: a quarter is for the others.
+    fn share(&self) -> usize {
+        (self.limit - self.limit / 4).max(1)
+    }
+
+    fn try_enter(self: &Arc<Self>, network: Option<IpAddr>) -> Entry {
         let mut inner = self.inner.lock();
-        if inner.taken >= self.limit {
+        let taken = network.map_or(0, |network| inner.share_of(network));
+        // They give their places back as soon as their tasks see this.
+        if taken >= self.share() && self.limit > 1 {
             inner.say(self.limit);
-            // It gives its place back as soon as its task sees this.
-            inner.idle.pop_first()?.1.cancel();
+            let Some(own) = inner.longest_idle(|idle| idle.network == network) else {
+                return Entry::Refused;
+            };
+            own.leave.cancel();
+        } else if inner.taken >= self.limit {
+            inner.say(self.limit);
+            let Some(any) = inner.longest_idle(|_| true) else {
+                return Entry::Wait;
+            };
+            any.leave.cancel();
         }
         inner.taken += 1;
-        let leave = CancellationToken::new();
-        Some(Arc::new(Place {
-            number: Mutex::new(inner.idle(leave.clone())),
+        if let Some(network) = network {
+            *inner.shares.entry(network).or_default() += 1;
+        }
+        let own = Idle {
+            network,
+            leave: CancellationToken::new(),
+        };
+        Entry::In(Arc::new(Place {
+            number: Mutex::new(inner.idle(own.clone())),
             places: Arc::clone(self),
-            leave,
+            own,
         }))
     }
 }
 
 impl Inner {
-    fn idle(&mut self, leave: CancellationToken) -> u64 {
+    fn idle(&mut self, own: Idle) -> u64 {
         self.next += 1;
-        self.idle.insert(self.next, leave);
+        self.idle.insert(self.next, own);
         self.next
+    }
+
+    fn share_of(&self, network: IpAddr) -> usize {
+        self.shares.get(&network).copied().unwrap_or_default()
+    }
+
+    /// Takes out whoever has been idle for longest among those.
+    fn longest_idle(&mut self, among: impl Fn(&Idle) -> bool) -> Option<Idle> {
+        let found = self.idle.iter().find(|(_, idle)| among(idle));
+        let number = found.map(|(number, _)| *number)?;
+        self.idle.remove(&number)
     }
 
     fn say(&mut self, limit: usize) {
@@ -100,7 +153,7 @@ impl Inner {
 impl Place {
     /// Waits until somebody else needs the place.
     pub(crate) async fn given_up(&self) {
-        self.leave.cancelled().await;
+        self.own.leave.cancelled().await;
     }
 
     /// Keeps the place while something is under way.
@@ -113,7 +166,7 @@ impl Place {
 impl Drop for Busy {
     fn drop(&mut self) {
         let place = &self.0;
-        *place.number.lock() = place.places.inner.lock().idle(place.leave.clone());
+        *place.number.lock() = place.places.inner.lock().idle(place.own.clone());
         place.places.freed.notify_one();
     }
 }
@@ -123,6 +176,14 @@ impl Drop for Place {
         let mut inner = self.places.inner.lock();
         inner.idle.remove(&self.number.lock());
         inner.taken -= 1;
+        if let Some(network) = self.own.network
+            && let Some(share) = inner.shares.get_mut(&network)
+        {
+            *share -= 1;
+            if *share == 0 {
+                inner.shares.remove(&network);
+            }
+        }
         drop(inner);
         self.places.freed.notify_one();
     }
@@ -132,22 +193,49 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
+    fn entered(places: &Arc<Places>, network: Option<IpAddr>) -> Option<Arc<Place>> {
+        match places.try_enter(network) {
+            Entry::In(place) => Some(place),
+            Entry::Refused | Entry::Wait => None,
+        }
+    }
+
     #[tokio::test]
     async fn the_longest_idle_gives_way_and_who_is_busy_does_not() {
         let places = Places::new(2);
-        let first = places.enter().await;
-        let second = places.enter().await;
+        let enter = || entered(&places, None);
+        let (first, second) = (enter().unwrap(), enter().unwrap());
         let busy = first.busy();
-        let third = places.enter().await;
-        assert!(second.leave.is_cancelled() && !first.leave.is_cancelled());
+        let third = enter().unwrap();
+        assert!(second.own.leave.is_cancelled() && !first.own.leave.is_cancelled());
         drop(second);
         let also = third.busy();
-        assert!(places.try_enter().is_none(), "both are busy");
+        assert!(enter().is_none(), "both are busy");
         drop(busy);
-        let fourth = places.enter().await;
-        assert!(first.leave.is_cancelled() && !third.leave.is_cancelled());
+        let fourth = enter().unwrap();
+        assert!(first.own.leave.is_cancelled() && !third.own.leave.is_cancelled());
         drop((first, also, fourth));
         assert_eq!(places.inner.lock().taken, 1);
         assert_eq!(places.inner.lock().idle.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn no_network_takes_every_place() {
+        let places = Places::new(4);
+        let crowd = Some(IpAddr::from([192, 0, 2, 1]));
+        let held: Vec<_> = (0..3).map(|_| entered(&places, crowd).unwrap()).collect();
+        let busy: Vec<_> = held.iter().map(Place::busy).collect();
+        assert!(places.enter(crowd).await.is_none(), "they are told at once");
+        let other = entered(&places, Some(IpAddr::from([192, 0, 2, 2])));
+        assert!(other.is_some());
+        drop(busy);
+        let next = entered(&places, crowd).unwrap();
+        assert!(
+            held[0].own.leave.is_cancelled(),
+            "one of their own gives way"
+        );
+        assert!(!other.unwrap().own.leave.is_cancelled());
+        drop((held, next));
+        assert!(places.inner.lock().shares.is_empty());
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Problem {
     errors: Vec<FieldError>,
     /// Kept for the log of a 5xx; never part of the answer.
     report: Option<String>,
+    /// Seconds until it may be asked again.
+    wait: Option<u64>,
 }
 
 impl Problem {
@@ -37,6 +39,7 @@ impl Problem {
             hint: None,
             errors: Vec::new(),
             report: None,
+            wait: None,
         }
     }
 
@@ -44,6 +47,13 @@ impl Problem {
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Says when the caller may ask again.
+    #[must_use]
+    pub(crate) fn wait(mut self, seconds: u64) -> Self {
+        self.wait = Some(seconds);
         self
     }
 
@@ -139,6 +149,7 @@ impl From<Error> for Problem {
             hint: error.hint_text().map(str::to_owned),
             errors: error.fields().to_vec(),
             report: status.is_server_error().then(|| error.report()),
+            wait: None,
         }
     }
 }
@@ -146,6 +157,10 @@ impl From<Error> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
+        if let Some(seconds) = self.wait {
+            let seconds = HeaderValue::from(seconds);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
         response.extensions_mut().insert(self);
         response
     }

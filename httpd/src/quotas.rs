@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use backstay_engine::access::{Actor, Caller};
 use backstay_engine::ids::ApiKeyId;
@@ -177,7 +177,7 @@ impl Quotas {
 }
 
 /// Whom an address counts as: a subscriber of IPv6 has a network of them (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(six) => {
@@ -242,11 +242,10 @@ impl IntoResponse for TooOften {
                 self.retry
             ),
         )
-        .hint("Wait, or use an API key of a higher tier");
+        .hint("Wait, or use an API key of a higher tier")
+        .wait(self.retry);
         let mut response = problem.into_response();
         self.leave.tell(response.headers_mut());
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry));
         response
     }
 }

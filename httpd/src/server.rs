@@ -1,6 +1,7 @@
 //! Accepts connections until told to stop, then lets what is under way finish.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,6 +22,7 @@ use crate::identity::Origin;
 use crate::listener::UnixSocket;
 use crate::patient::{Patient, Timely};
 use crate::places::{Busy, Place, Places};
+use crate::quotas::network;
 use crate::tls::Tls;
 
 /// The longest head of a request; a longer one is answered 431.
@@ -53,6 +55,19 @@ enum Accepted {
     Tcp(TcpStream, Origin, Option<Arc<Tls>>),
 }
 
+impl Accepted {
+    /// Whom a connection counts as. Programs of this machine are trusted with all places, as a proxy is
+    /// that others come through.
+    fn network(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(_, Origin::Network { address, .. }, _) if !address.is_loopback() => {
+                Some(network(*address))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Serves `router` on `endpoint` until `stop`, then drains for at most `limits.grace`.
 pub(crate) async fn serve_connections(
     endpoint: Endpoint,
@@ -79,8 +94,10 @@ pub(crate) async fn serve_connections(
         };
         let place = tokio::select! {
             () = stop.cancelled() => break,
-            place = places.enter() => place,
+            place = places.enter(stream.network()) => place,
         };
+        // A network that is busy at its whole share.
+        let Some(place) = place else { continue };
         let client = Client {
             router: router.clone(),
             patience: limits.patience,

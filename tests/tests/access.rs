@@ -229,7 +229,9 @@ fn the_first_administrator_logs_in_and_changes_the_password() {
     assert!(login.err.contains("user password"), "{}", login.err);
     // The login and what vouches for the engine are remembered.
     let url = served.url();
-    served.home.ok(&["user", "list", "--host", &url]);
+    let early = served.home.run(&["user", "list", "--host", &url]);
+    assert_eq!(early.code, Some(4), "{}", early.err);
+    assert!(early.err.contains("user password"), "{}", early.err);
     let second = written(served.home.folder(), "second", "a better password");
     let words = [
         "user",
@@ -246,6 +248,7 @@ fn the_first_administrator_logs_in_and_changes_the_password() {
         .run(&["login", "admin", "--password-file", &first, "--host", &url]);
     assert_ne!(old.code, Some(0));
     served.command(0, &["login", "admin", "--password-file", &second]);
+    served.home.ok(&["user", "list", "--host", &url]);
     served.command(
         0,
         &[

@@ -55,14 +55,14 @@ impl PasswordRecord {
     }
 }
 
-/// Refuses a password that is too short or too long.
-pub fn check(password: &SecretText) -> Result<()> {
+/// Refuses a password, given in that field, that is too short or too long.
+pub fn check(field: &str, password: &SecretText) -> Result<()> {
     let text = password.expose();
     if text.chars().count() < LEAST_CHARACTERS || text.len() > MOST_BYTES {
         let why = format!(
             "must have at least {LEAST_CHARACTERS} characters and at most {MOST_BYTES} bytes"
         );
-        return Err(Error::invalid(format!("The password {why}")).field("password", why));
+        return Err(Error::invalid(format!("The password {why}")).field(field, why));
     }
     Ok(())
 }
@@ -149,9 +149,9 @@ mod tests {
     fn made_passwords_may_be_used() {
         let made = generate();
         assert_eq!(made.expose().len(), 23);
-        check(&made).unwrap();
-        check(&SecretText::new("short")).unwrap_err();
-        check(&SecretText::new("x".repeat(2000))).unwrap_err();
+        check("password", &made).unwrap();
+        check("password", &SecretText::new("short")).unwrap_err();
+        check("password", &SecretText::new("x".repeat(2000))).unwrap_err();
     }
 
     #[test]

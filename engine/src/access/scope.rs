@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Actor, Caller, Permissions};
+use super::{Actor, Caller};
 
 tokio::task_local! {
     static CALLER: Arc<Caller>;
@@ -18,12 +18,7 @@ pub async fn acting_as<F: Future>(caller: Arc<Caller>, work: F) -> F::Output {
 
 /// Who this task works for.
 pub fn current() -> Arc<Caller> {
-    CALLER.try_with(Arc::clone).unwrap_or_else(|_| {
-        Arc::new(Caller {
-            actor: Actor::Engine,
-            address: None,
-            permissions: Permissions::all(),
-            projects: None,
-        })
-    })
+    CALLER
+        .try_with(Arc::clone)
+        .unwrap_or_else(|_| Arc::new(Caller::unlimited(Actor::Engine)))
 }

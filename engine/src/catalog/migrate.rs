@@ -7,6 +7,7 @@ use super::record::{Record, decode};
 use super::records::for_every_kind;
 use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS, TALLIES, key};
 use super::writer::Tx;
+use crate::access::chain::{HEAD, Head};
 use crate::error::{Code, Error, Result};
 use crate::model::Time;
 use crate::secret::SecretText;
@@ -46,6 +47,8 @@ pub(super) fn prepare(database: &Database, vault: &Vault, now: Time) -> Result<(
                 meta.insert(CHECK_KEY, check.as_str()).map_err(failed)?;
                 meta.insert(CREATED_KEY, now.to_rfc3339().as_str())
                     .map_err(failed)?;
+                let head = Head::start().sealed(vault.audit_key());
+                meta.insert(HEAD, head.as_str()).map_err(failed)?;
                 meta.insert(LAYOUT_KEY, LAYOUT.to_string().as_str())
                     .map_err(failed)?;
             }

@@ -8,12 +8,16 @@ mod users;
 
 pub(super) use audit::Denials;
 pub(super) use groups::group_from;
+pub(super) use keys::Uses;
+pub(super) use logins::end_logins;
 pub(super) use users::FIRST_ADMINISTRATOR;
 pub use users::FirstAdministrator;
 pub(super) use users::administers;
 
 use super::Engine;
-use crate::access::Caller;
+use crate::access::{Caller, Grant, Permissions};
+use crate::catalog::Tx;
+use crate::catalog::records::ProjectRecord;
 use crate::error::{Code, Error, Result};
 
 /// The group whose users may do everything; it cannot be changed.
@@ -24,33 +28,41 @@ const OPERATORS: &str = "operators";
 const VIEWERS: &str = "viewers";
 
 /// Refuses to give away more than the caller has.
-fn must_cover(
-    caller: &Caller,
-    wanted: &crate::access::Permissions,
-    projects: &[String],
-) -> Result<()> {
-    let too_much = |what: &str| {
-        Error::new(
-            Code::Forbidden,
-            format!(
-                "{} cannot give {what} that they do not have",
-                caller.actor.label()
-            ),
-        )
-        .hint("Leave it out, or ask an administrator")
+fn must_cover(caller: &Caller, wanted: &Grant) -> Result<()> {
+    if caller.has(wanted) {
+        return Ok(());
+    }
+    let what = if caller.permissions().covers(&wanted.permissions) {
+        "access to projects"
+    } else {
+        "permissions"
     };
-    if !caller.permissions.covers(wanted) {
-        return Err(too_much("permissions"));
-    }
-    match &caller.projects {
-        None => Ok(()),
-        Some(own)
-            if !projects.is_empty() && projects.iter().all(|project| own.contains(project)) =>
-        {
-            Ok(())
+    Err(Error::new(
+        Code::Forbidden,
+        format!(
+            "{} cannot give {what} that they do not have",
+            caller.actor.label()
+        ),
+    )
+    .hint("Leave it out, or ask an administrator"))
+}
+
+/// Refuses projects that there are not: whoever is limited to one would get it as soon as somebody adds it.
+fn must_exist(tx: &Tx<'_>, projects: &[String]) -> Result<()> {
+    for name in projects {
+        if tx.by_name::<ProjectRecord>(name)?.is_none() {
+            let why = format!("There is no project \"{name}\"");
+            return Err(Error::invalid(&why)
+                .field("projects", why)
+                .hint("`backstay project list` shows them"));
         }
-        Some(_) => Err(too_much("access to projects")),
     }
+    Ok(())
+}
+
+/// What a group or a key gives, as it is written.
+fn grant_of(permissions: &[String], projects: &[String]) -> Result<Grant> {
+    Ok(Grant::new(Permissions::read(permissions)?, projects))
 }
 
 impl Engine {

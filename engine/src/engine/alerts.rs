@@ -139,7 +139,9 @@ impl Engine {
         let now = self.now();
         let key = AlertRecord::key(draft.kind, &draft.subject);
         if let Some(AlertRecord(known)) = self.0.catalog.by_name(&key)? {
-            let news = draft.facts.run_id != known.run_id || draft.severity != known.severity;
+            let news = draft.facts.run_id != known.run_id
+                || draft.facts.project != known.project
+                || draft.severity != known.severity;
             // One seen by a clock that was wrong is seen again.
             if !news && (now - known.seen_at).abs() < SEEN_AGAIN {
                 return Ok(false);
@@ -159,6 +161,9 @@ impl Engine {
                 known.title.clone_from(&proposed.title);
                 known.message.clone_from(&proposed.message);
                 known.run_id = proposed.run_id;
+                known.project.clone_from(&proposed.project);
+                known.connection.clone_from(&proposed.connection);
+                known.job.clone_from(&proposed.job);
                 known.seen_at = now;
                 known.occurrences += 1;
                 tx.put(&mut AlertRecord(known.clone()))?;

@@ -11,12 +11,12 @@ use parking_lot::Mutex;
 
 use super::Engine;
 use super::backups::Prepared;
-use crate::access::{scope, token};
-use crate::catalog::Query;
-use crate::catalog::records::{DownloadRecord, download};
+use crate::access::{Actor, scope, token};
+use crate::catalog::records::{BackupRecord, DownloadRecord, Maker, download};
+use crate::catalog::{Query, Record as _};
 use crate::error::{Code, Error, Result};
 use crate::ids::DownloadId;
-use crate::model::{DownloadMade, ExportRequest};
+use crate::model::{DownloadMade, ExportRequest, Time};
 
 /// How long an address may be used to begin, or to go on after a break.
 const LIFE: TimeDelta = TimeDelta::minutes(5);
@@ -79,6 +79,14 @@ impl Drop for Ticket {
     }
 }
 
+fn maker_of(actor: &Actor, now: Time) -> Option<Maker> {
+    match actor {
+        Actor::Key { id, .. } => Some(Maker::Key(*id, now)),
+        Actor::User { id, .. } => Some(Maker::User(*id)),
+        Actor::Process { .. } | Actor::Engine | Actor::Nobody => None,
+    }
+}
+
 impl Engine {
     /// Promises a download; the token is told once.
     pub async fn promise_download(
@@ -97,6 +105,7 @@ impl Engine {
             backup_id: prepared.backup_id,
             request,
             made_by: scope::current().actor.label(),
+            maker: maker_of(&scope::current().actor, now),
             created_at: now,
             expires_at: now + LIFE,
         };
@@ -149,6 +158,9 @@ impl Engine {
         let now = self.now();
         let record = record.filter(|record| now < record.expires_at);
         let record = record.ok_or_else(unknown)?;
+        if !self.may_still_download(&record, now)? {
+            return Err(unknown());
+        }
         let backup = record.backup_id.to_string();
         let prepared = self.prepare_export(&backup, &record.request).await?;
         let note = serde_json::json!({"promised_to": record.made_by, "download": record.id});
@@ -156,6 +168,27 @@ impl Engine {
             .await?;
         ticket.is_good = true;
         Ok(prepared.with(ticket))
+    }
+
+    /// Whether who promised a download could still make it.
+    fn may_still_download(&self, record: &DownloadRecord, now: Time) -> Result<bool> {
+        let Some(maker) = &record.maker else {
+            return Ok(true);
+        };
+        let Some(caller) = self.maker_now(maker, now)? else {
+            return Ok(false);
+        };
+        let Ok(caller) = caller.doing("backups:download") else {
+            return Ok(false);
+        };
+        let backup = self
+            .0
+            .catalog
+            .get::<BackupRecord>(record.backup_id.bits())?;
+        match backup {
+            Some(backup) => self.is_seen_by(&caller, &backup.owner()),
+            None => Ok(false),
+        }
     }
 
     async fn write_back(&self, id: DownloadId, is_spent: bool) -> Result<()> {

@@ -171,7 +171,7 @@ impl Engine {
         Ok(())
     }
 
-    /// What was told to a target, newest first.
+    /// What was told to a target, newest first, without the bodies: one delivery shows them.
     pub async fn deliveries(&self, key: &str, list: &DeliveryList) -> Result<Page<Delivery>> {
         let target = self.find_target(key)?.target.id;
         let query = Query::page(list.limit, list.cursor.as_deref())?
@@ -179,7 +179,7 @@ impl Engine {
             .only(delivery::STATUS, list.status)
             .only(delivery::EVENT, list.event.as_ref());
         let slice = self.0.catalog.list::<DeliveryRecord>(&query)?;
-        Ok(slice.page(|record| record.delivery))
+        Ok(slice.page(|record| without_bodies(record.delivery)))
     }
 
     /// One delivery with its attempts.
@@ -239,6 +239,16 @@ pub(super) fn checked_hooks(mut hooks: Vec<Hook>, known: &dyn References) -> Res
     // In the order they are called.
     hooks.sort_by_key(|hook| hook.when != HookTime::Before);
     Ok(hooks)
+}
+
+fn without_bodies(mut delivery: Delivery) -> Delivery {
+    for attempt in &mut delivery.attempts {
+        attempt.request.body.clear();
+        if let Some(answer) = &mut attempt.answer {
+            answer.body.clear();
+        }
+    }
+    delivery
 }
 
 /// Hooks of one job, and how long one may take.

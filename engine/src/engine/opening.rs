@@ -76,6 +76,7 @@ pub(super) async fn open(config: Config, clock: SharedClock, workers: Handle) ->
         due,
         settings,
         denials: super::access::Denials::default(),
+        uses: super::access::Uses::default(),
         scheduler_seen: AtomicU64::new(0),
         downloads: Busy::default(),
         deleting: Deleting::default(),

@@ -279,7 +279,7 @@ impl Engine {
     pub(super) async fn ensure_environment(&self, project: &str, environment: &str) -> Result<()> {
         let catalog = &self.0.catalog;
         if catalog.by_name::<ProjectRecord>(project)?.is_none() {
-            scope::current().require("projects:create")?;
+            scope::current().require_in("projects:create", project)?;
             let create = ProjectCreate {
                 name: project.to_owned(),
                 description: None,
@@ -288,7 +288,7 @@ impl Engine {
         }
         let name = environment_key(project, environment);
         if catalog.by_name::<EnvironmentRecord>(&name)?.is_none() {
-            scope::current().require("environments:create")?;
+            scope::current().require_in("environments:create", project)?;
             let create = EnvironmentCreate {
                 name: environment.to_owned(),
                 description: None,

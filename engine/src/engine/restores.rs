@@ -1,8 +1,8 @@
 //! Restores: plan, run, look back.
 
 use super::Engine;
-use crate::catalog::Query;
 use crate::catalog::records::{ConnectionRecord, RestoreRecord, RunRecord, Work, restore};
+use crate::catalog::{Owner, Query};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RestoreId};
 use crate::model::{
@@ -49,8 +49,10 @@ impl Engine {
             .clone()
             .unwrap_or_else(|| plan.database.clone());
         let title = format!(
-            "Restore of {}/{} into {}/{}",
-            backup.connection, backup.database, connection.connection.name, plan.database
+            "Restore of {} into {}/{}",
+            self.told_in(&backup, &connection.connection.project)?,
+            connection.connection.name,
+            plan.database
         );
         let mut run = self.new_run(RunKind::Restore, title, trigger);
         let id = RestoreId::generate(run.created_at);
@@ -90,6 +92,28 @@ impl Engine {
         })
     }
 
+    /// The backup as those may know it who see that project: its names only where they are of it.
+    fn told_in(&self, backup: &Backup, project: &str) -> Result<String> {
+        let source = backup.connection_id.bits();
+        let source = self.0.catalog.get::<ConnectionRecord>(source)?;
+        Ok(match source {
+            Some(source) if source.connection.project == project => {
+                format!("{}/{}", backup.connection, backup.database)
+            }
+            _ => backup.id.to_string(),
+        })
+    }
+
+    /// A restore as the caller may see it: without the source that is none of theirs.
+    fn shown_restore(&self, mut restore: Restore) -> Result<Restore> {
+        if let Some(source) = restore.source_connection_id
+            && !self.may_see(&Owner::Connection(source))?
+        {
+            restore.source_connection_id = None;
+        }
+        Ok(restore)
+    }
+
     /// Puts first in a plan's warnings which backup it is of, where that is not plain.
     fn remark(&self, plan: &mut RestorePlan, spelling: &str, backup: &Backup) -> Result<()> {
         let mut warnings = self.remarks(spelling, backup)?;
@@ -110,12 +134,19 @@ impl Engine {
             .within(list.from, list.to);
         let query = self.within_projects(query, restore::CONNECTION)?;
         let slice = self.0.catalog.list::<RestoreRecord>(&query)?;
-        Ok(slice.page(|record| record.0))
+        let page = slice.page(|record| record.0);
+        let items = page.items.into_iter();
+        Ok(Page {
+            items: items
+                .map(|restore| self.shown_restore(restore))
+                .collect::<Result<_>>()?,
+            next_cursor: page.next_cursor,
+        })
     }
 
     /// One restore, by id.
     pub async fn restore(&self, key: &str) -> Result<Restore> {
-        Ok(self.find_restore(key)?.0)
+        self.shown_restore(self.find_restore(key)?.0)
     }
 
     /// The connection to restore to: the one named, or the one the backup came from.

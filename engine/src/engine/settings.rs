@@ -56,10 +56,14 @@ impl Engine {
         let _changing = self.0.settings.changing().await;
         let before = self.settings();
         let after = checked(edit.applied((*before).clone()))?;
-        self.0.catalog.put(SettingsRecord(after.clone())).await?;
+        let (scribe, written) = (self.scribe(), after.clone());
+        let edited = self.0.catalog.write(move |tx| {
+            tx.put(&mut SettingsRecord(written.clone()))?;
+            scribe.note(tx, "settings.edit", "", Some(&*before), Some(&written))
+        });
+        edited.await?;
         *self.0.settings.now.write() = Arc::new(after.clone());
-        self.audit("settings.edit", "", Some(&*before), Some(&after))
-            .await?;
+        self.changed();
         self.publish("settings.changed", "", &after);
         Ok(after)
     }

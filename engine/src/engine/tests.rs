@@ -5,6 +5,7 @@ mod between;
 mod jobs;
 mod places;
 mod projects;
+mod targets;
 mod time_travel;
 mod transfer;
 mod types;

@@ -45,6 +45,8 @@ codes! {
     Forbidden = "access.forbidden", exit 4, http 403;
     /// The caller is not known.
     Unauthenticated = "access.unauthenticated", exit 4, http 401;
+    /// The caller's password was given to them and is to be changed first.
+    PasswordGiven = "access.password_given", exit 4, http 403;
     /// No engine answered.
     EngineUnreachable = "engine.unreachable", exit 7, http 503;
     /// Another engine serves this home.

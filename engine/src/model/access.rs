@@ -263,12 +263,23 @@ pub struct Session {
     pub actor: String,
     /// The user, where there is one.
     pub user: Option<User>,
-    /// What they may do.
+    /// All that they may do somewhere.
     pub permissions: Vec<String>,
-    /// The projects they are limited to; all when empty.
+    /// All projects where they may do something; when empty, they may do something everywhere.
     pub projects: Vec<String>,
+    /// What they may do where, one for each group.
+    pub grants: Vec<SessionGrant>,
     /// When it ends.
     pub expires_at: Option<Time>,
+}
+
+/// What somebody may do, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionGrant {
+    /// What it allows.
+    pub permissions: Vec<String>,
+    /// In these projects; in all when empty.
+    pub projects: Vec<String>,
 }
 
 /// What a login answers: the only time the token is shown.

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsConnector;
 use url::Host;
 
+use super::message::logged;
 use super::{Courier, Notice};
 use crate::error::{Code, Error, Result};
 use crate::ids::DeliveryId;
@@ -86,11 +87,11 @@ pub(crate) async fn send(
         url: format!("smtp://{}:{}", mail.host, port(mail)),
         headers: [
             ("From".to_owned(), mail.from.clone()),
-            ("To".to_owned(), mail.to.join(", ")),
-            ("Subject".to_owned(), subject.clone()),
+            ("To".to_owned(), logged(&mail.to.join(", "))),
+            ("Subject".to_owned(), logged(&subject)),
         ]
         .into(),
-        body: text.clone(),
+        body: logged(&text),
     };
     let exchange = async {
         let message = written(mail, id, &subject, text)?;
@@ -106,11 +107,17 @@ pub(crate) async fn send(
             ),
         ))
     });
-    let answer = answer.map(|response| GotAnswer {
-        status: response.code().into(),
-        body: response.message().collect::<Vec<_>>().join("\n"),
-    });
+    let answer = answer.map(|response| answered(&response));
     (sent, answer)
+}
+
+/// What the log keeps of a server's answer.
+fn answered(response: &Response) -> GotAnswer {
+    let lines: Vec<_> = response.message().collect();
+    GotAnswer {
+        status: response.code().into(),
+        body: logged(&lines.join("\n")),
+    }
 }
 
 fn written(mail: &Mail, id: DeliveryId, subject: &str, text: String) -> Result<Message> {

@@ -15,7 +15,7 @@ const DISCORD_CHARS: usize = 1900;
 const TELEGRAM_CHARS: usize = 4000;
 const SLACK_CHARS: usize = 30_000;
 const NTFY_CHARS: usize = 3500;
-/// What a log keeps of a request's body.
+/// What a log keeps of a request's body, an answer or an error.
 const LOGGED_BYTES: usize = 8 * 1024;
 
 /// The urgency of ntfy (1 to 5) and Gotify (0 to 10), where the target does not say.
@@ -200,7 +200,7 @@ pub(crate) fn described(courier: &Courier, call: &Call) -> SentRequest {
         method: call.method.to_owned(),
         url,
         headers: headers.collect(),
-        body: text[..floor(&text, LOGGED_BYTES)].to_owned(),
+        body: logged(&text),
     }
 }
 
@@ -211,6 +211,11 @@ fn cut(text: &str, most: usize) -> String {
     }
     let kept: String = text.chars().take(most).collect();
     format!("{kept}…")
+}
+
+/// As much of a text as a log keeps.
+pub(crate) fn logged(text: &str) -> String {
+    text[..floor(text, LOGGED_BYTES)].to_owned()
 }
 
 /// The last place for a cut at or before `at`.

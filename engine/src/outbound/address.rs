@@ -32,11 +32,9 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(168, 63, 129, 16),
     Ipv4Addr::new(192, 0, 0, 192),
 ];
-/// The same for IPv6: Amazon, Google.
-const METADATA_V6: [Ipv6Addr; 2] = [
-    Ipv6Addr::new(0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x254),
-    Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254),
-];
+/// The same for IPv6: Google. Amazon has fd00:ec2::/32, where instances and pods ask for credentials.
+const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x254);
+const AMAZON: (u16, u16) = (0xfd00, 0x0ec2);
 
 /// Whether an address is link-local or a metadata service, in any of the ways IPv6 writes IPv4.
 fn is_link_local(ip: IpAddr) -> bool {
@@ -44,23 +42,34 @@ fn is_link_local(ip: IpAddr) -> bool {
         IpAddr::V4(v4) => v4.is_link_local() || METADATA_V4.contains(&v4),
         IpAddr::V6(v6) => {
             v6.is_unicast_link_local()
-                || METADATA_V6.contains(&v6)
-                || embedded(v6).is_some_and(|v4| is_link_local(v4.into()))
+                || v6 == METADATA_V6
+                || (v6.segments()[0], v6.segments()[1]) == AMAZON
+                || embedded(v6).into_iter().any(|v4| is_link_local(v4.into()))
         }
     }
 }
 
 /// The IPv4 address that an IPv6 one stands for: mapped and compatible (RFC 4291), NAT64 (RFC 6052), 6to4
-/// (RFC 3056).
-fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
+/// (RFC 3056). Local NAT64 (RFC 8215) puts it behind a prefix of 48, 56, 64 or 96 bits: any may be meant.
+fn embedded(v6: Ipv6Addr) -> Vec<Ipv4Addr> {
     let parts = v6.segments();
     let from = |high: u16, low: u16| Ipv4Addr::from((u32::from(high) << 16) | u32::from(low));
     match parts {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            Some(from(high, low))
+            vec![from(high, low)]
         }
-        [0x2002, high, low, ..] => Some(from(high, low)),
-        _ => None,
+        [0x64, 0xff9b, 1, ..] => {
+            let all = v6.octets();
+            let at = |places: [usize; 4]| Ipv4Addr::from(places.map(|place| all[place]));
+            vec![
+                at([6, 7, 9, 10]),
+                at([7, 9, 10, 11]),
+                at([9, 10, 11, 12]),
+                at([12, 13, 14, 15]),
+            ]
+        }
+        [0x2002, high, low, ..] => vec![from(high, low)],
+        _ => Vec::new(),
     }
 }
 
@@ -154,6 +163,11 @@ mod tests {
             "fe80::1",
             "febf::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
+            "64:ff9b:1::169.254.169.254",
+            "64:ff9b:1:a9fe:a9:fe00::",
+            "64:ff9b:1:a9:fe:a9fe::",
+            "64:ff9b:1:0:a9:fea9:fe00:0",
             "::ffff:169.254.169.254",
             "::169.254.169.254",
             "64:ff9b::169.254.169.254",
@@ -168,6 +182,7 @@ mod tests {
             "8.8.8.8",
             "::1",
             "fd00::1",
+            "64:ff9b:1::10.0.0.1",
             "2001:db8::1",
         ] {
             assert!(!is_link_local(good.parse().unwrap()), "{good}");

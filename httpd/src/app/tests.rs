@@ -50,7 +50,7 @@ async fn fixture() -> Router {
     };
     // The folder stays until the process ends, as the engine does.
     let _ = home.keep();
-    shell(routes, Answers::new(Arc::new(SystemClock)), gate)
+    shell(routes, gate)
 }
 
 struct Answered {

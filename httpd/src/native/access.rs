@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
-use super::answers::{Created, NoContent, Reply};
+use super::answers::{Created, NoContent, Once, Reply};
 use crate::extract::{Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
@@ -144,10 +144,10 @@ async fn keys(
 async fn add_key(
     State(app): State<App>,
     Json(create): Json<ApiKeyCreate>,
-) -> Answer<Created<ApiKeyMade>> {
+) -> Answer<Once<Created<ApiKeyMade>>> {
     let made = app.engine.add_api_key(create).await?;
     let location = format!("/api/v1/api-keys/{}", made.record.id);
-    Ok(Created(made, location))
+    Ok(Once(Created(made, location)))
 }
 
 /// Shows an API key, never its secret.
@@ -183,8 +183,8 @@ async fn rotate_key(
     State(app): State<App>,
     Path(key): Path<String>,
     _: Empty,
-) -> Answer<Reply<ApiKeyMade>> {
-    Ok(Reply(app.engine.rotate_api_key(&key).await?))
+) -> Answer<Once<Reply<ApiKeyMade>>> {
+    Ok(Once(Reply(app.engine.rotate_api_key(&key).await?)))
 }
 
 /// Lists the audit log, newest first.

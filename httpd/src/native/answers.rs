@@ -16,6 +16,7 @@ use utoipa::openapi::{
 };
 use utoipa::{IntoResponses, ToSchema};
 
+use crate::idempotency::ShownOnce;
 use crate::problem::Problem;
 
 /// Where a described answer keeps the schemas it refers to until the document is put together.
@@ -230,6 +231,24 @@ impl IntoResponses for HealthReply {
         let mut answers = Reply::<Health>::responses();
         answers.extend(ill.at(StatusCode::SERVICE_UNAVAILABLE));
         answers
+    }
+}
+
+/// An answer that holds what is shown once: it is not remembered for an `Idempotency-Key`.
+#[derive(Debug)]
+pub(crate) struct Once<T>(pub(crate) T);
+
+impl<T: IntoResponse> IntoResponse for Once<T> {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        response.extensions_mut().insert(ShownOnce);
+        response
+    }
+}
+
+impl<T: IntoResponses> IntoResponses for Once<T> {
+    fn responses() -> Answers {
+        T::responses()
     }
 }
 

@@ -25,8 +25,18 @@ async fn login(State(app): State<App>, request: Request) -> Answer<WithCookie<Re
     let origin = request.extensions().get::<Origin>().copied();
     let Json(login) = Json::<LoginRequest>::from_request(request, &()).await?;
     let address = origin.and_then(Origin::address);
+    let is_limited = app.engine.settings().rate_limits.enabled;
+    let counted = address.filter(|_| is_limited);
+    let name = login.username.clone();
+    if let Some(address) = counted {
+        let now = app.engine.clock().boot();
+        app.trials.begin(&name, address, now)?;
+    }
     let life = app.engine.settings().sessions.lifetime_seconds;
     let made = app.engine.login(login, address).await?;
+    if let Some(address) = counted {
+        app.trials.succeeded(&name, address);
+    }
     let secure = origin.is_some_and(Origin::is_tls);
     let cookie = cookie(&made.token, life, secure);
     Ok(WithCookie(Reply(made), cookie))

@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
-use super::answers::{Created, Made, NoContent, Reply};
+use super::answers::{Created, Made, NoContent, Once, Reply};
 use crate::extract::{Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
@@ -143,7 +143,7 @@ async fn readonly_user(
     State(app): State<App>,
     Path(key): Path<String>,
     Json(create): Json<ReadonlyUserCreate>,
-) -> Answer<Made<ReadonlyUser>> {
+) -> Answer<Once<Made<ReadonlyUser>>> {
     let user = app.engine.create_readonly_user(&key, create).await?;
-    Ok(Made(user))
+    Ok(Once(Made(user)))
 }

@@ -10,11 +10,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
-use super::answers::{Exported, Reply};
+use super::answers::{Exported, Once, Reply};
 use crate::download;
 use crate::extract::{Json, Path, Query};
 use crate::identity::Origin;
 use crate::problem::Answer;
+use crate::streams::Stream;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -29,10 +30,12 @@ async fn export(
     State(app): State<App>,
     Path(key): Path<String>,
     Query(request): Query<ExportRequest>,
+    leave: Stream,
     headers: HeaderMap,
 ) -> Answer<Exported> {
     let prepared = app.engine.export_backup(&key, &request).await?;
-    Ok(Exported(download::send(prepared, &headers).await?))
+    let sent = download::send(prepared, &headers, Some(leave)).await?;
+    Ok(Exported(sent))
 }
 
 /// Makes an address where a backup can be downloaded once, within five minutes, without a key.
@@ -43,7 +46,7 @@ async fn promise(
     origin: Option<Extension<Origin>>,
     headers: HeaderMap,
     Json(wanted): Json<ExportRequest>,
-) -> Answer<Reply<DownloadUrl>> {
+) -> Answer<Once<Reply<DownloadUrl>>> {
     let tls = origin.is_some_and(|Extension(origin)| origin.is_tls());
     app.engine.backup(&key).await?;
     let base = match &app.engine.settings().public_url {
@@ -51,12 +54,12 @@ async fn promise(
         None => own_place(&headers, tls)?,
     };
     let made = app.engine.promise_download(&key, wanted).await?;
-    Ok(Reply(DownloadUrl {
+    Ok(Once(Reply(DownloadUrl {
         url: format!("{base}/api/v1/downloads/{}", made.token),
         file_name: made.file_name,
         expires_at: made.expires_at,
         single_use: true,
-    }))
+    })))
 }
 
 /// Where the request says that it reached us.
@@ -87,5 +90,5 @@ async fn take(
     headers: HeaderMap,
 ) -> Answer<Exported> {
     let prepared = app.engine.take_download(&token).await?;
-    Ok(Exported(download::send(prepared, &headers).await?))
+    Ok(Exported(download::send(prepared, &headers, None).await?))
 }

@@ -12,7 +12,7 @@ use backstay_engine::model::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Accepted, Created, NoContent, Reply, Zip};
+use super::answers::{Accepted, Created, NoContent, Once, Reply, Zip};
 use super::{App, attachment, trigger};
 use crate::extract::{Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
@@ -54,10 +54,10 @@ async fn list(
 async fn add(
     State(app): State<App>,
     Json(create): Json<RepositoryCreate>,
-) -> Answer<Created<RepositoryCreated>> {
+) -> Answer<Once<Created<RepositoryCreated>>> {
     let created = app.engine.add_repository(create).await?;
     let location = format!("/api/v1/repositories/{}", created.repository.id);
-    Ok(Created(created, location))
+    Ok(Once(Created(created, location)))
 }
 
 /// Shows a repository.

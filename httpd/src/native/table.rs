@@ -8,6 +8,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use backstay_engine::access::scope::acting_as;
 use backstay_engine::access::{Actor, Caller};
 use backstay_engine::{Code, Engine, Error};
 
@@ -286,6 +287,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
 /// What `download-url` hands out: who has the token needs no key.
 const DOWNLOAD: &str = "/downloads/{token}";
 const DOWNLOADS: &str = "/api/v1/downloads/";
+const ANY_DOWNLOAD: &str = "/api/v1/downloads/…";
 
 /// Where monitoring reads figures; beside the native API, where its programs look for them.
 pub(crate) const METRICS: &str = "/metrics";
@@ -315,7 +317,7 @@ pub(crate) fn needs(method: &Method, path: &str) -> Option<Needs> {
 /// The path as logs may show it: the tokens of downloads are secrets.
 pub(crate) fn told(path: &str) -> &str {
     if path.starts_with(DOWNLOADS) {
-        DOWNLOADS
+        ANY_DOWNLOAD
     } else {
         path
     }
@@ -326,9 +328,13 @@ pub(crate) fn is_download(method: &Method, path: &str) -> bool {
     path.starts_with(DOWNLOADS) && method.is_safe()
 }
 
-/// Lets a request through to its handler when its caller may do this, and has it written down when a
-/// known caller is refused, here or by what the handler asks of.
-pub(crate) async fn layer(State(engine): State<Engine>, request: Request, next: Next) -> Response {
+/// Lets a request through to its handler when its caller may do this, limited to the projects where they
+/// may, and has it written down when a known caller is refused, here or by what the handler asks of.
+pub(crate) async fn layer(
+    State(engine): State<Engine>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let path = request.extensions().get::<MatchedPath>().cloned();
     let path = path.as_ref().map_or("", MatchedPath::as_str);
     let Some(needs) = needs(request.method(), path) else {
@@ -336,7 +342,12 @@ pub(crate) async fn layer(State(engine): State<Engine>, request: Request, next: 
     };
     let operation = format!("{} {path}", request.method());
     let response = match admitted(&request, needs) {
-        Ok(()) => next.run(request).await,
+        Ok(None) => next.run(request).await,
+        Ok(Some(caller)) => {
+            let caller = Arc::new(caller);
+            request.extensions_mut().insert(Arc::clone(&caller));
+            acting_as(caller, next.run(request)).await
+        }
         Err(error) => Problem::from(error).into_response(),
     };
     if response.status() == StatusCode::FORBIDDEN {
@@ -376,10 +387,11 @@ fn refuse_limited(caller: &Caller) -> Result<(), Error> {
     .hint("Use a key or a group without projects"))
 }
 
-fn admitted(request: &Request, needs: Needs) -> Result<(), Error> {
+/// The caller as they do what takes a permission; nothing where it takes none.
+fn admitted(request: &Request, needs: Needs) -> Result<Option<Caller>, Error> {
     let is_opened = request.extensions().get::<Opened>().is_some();
     if needs == Nothing || (is_opened && matches!(needs, Needs::Unopened(_))) {
-        return Ok(());
+        return Ok(None);
     }
     let caller = request.extensions().get::<Arc<Caller>>();
     let caller = caller.filter(|caller| caller.actor != Actor::Nobody);
@@ -390,12 +402,22 @@ fn admitted(request: &Request, needs: Needs) -> Result<(), Error> {
         )
     })?;
     let Some(permission) = needs.permission() else {
-        return Ok(());
+        return Ok(None);
     };
-    if !matches!(needs, Needs::Within(_) | Shared(_)) {
-        refuse_limited(caller)?;
+    if caller.has_given_password {
+        return Err(Error::new(
+            Code::PasswordGiven,
+            format!(
+                "{} logged in with a password that was given to them, which is to be changed first",
+                caller.actor.label()
+            ),
+        )
+        .hint("Change it with `backstay user password` or PUT /api/v1/auth/password, and log in again"));
     }
-    caller.require(permission)?;
+    let doing = caller.doing(permission)?;
+    if !matches!(needs, Needs::Within(_) | Shared(_)) {
+        refuse_limited(&doing)?;
+    }
     let origin = request.extensions().get::<Origin>();
     if matches!(needs, Socket(_)) && !matches!(origin, Some(Origin::Socket { .. })) {
         return Err(Error::new(
@@ -404,5 +426,5 @@ fn admitted(request: &Request, needs: Needs) -> Result<(), Error> {
         )
         .hint("Run the command on the machine of the engine"));
     }
-    Ok(())
+    Ok(Some(doing))
 }

@@ -316,7 +316,7 @@ fn add_components(components: &mut Value) {
     });
     components["parameters"]["IdempotencyKey"] = json!({
         "name": "Idempotency-Key", "in": "header", "required": false,
-        "description": "The same key from the same caller gets the same answer for 24 hours.",
+        "description": "The same key from the same caller gets the same answer for 24 hours, or until the engine starts again. Answers that held a secret are answered 409.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$" },
     });
     components["headers"] = json!({

@@ -4,19 +4,18 @@ use std::collections::HashMap;
 
 use chrono::TimeDelta;
 use parking_lot::Mutex;
+use ring::hmac;
 use serde::Serialize;
 
 use super::super::Engine;
-use crate::access::chain::{START, link, masked};
-use crate::access::{Actor, scope};
+use crate::access::chain::{BROKEN, HEAD, Head, START, link, masked};
+use crate::access::{Actor, Caller, scope};
 use crate::catalog::records::{AuditRecord, audit};
 use crate::catalog::{Query, Tx};
 use crate::error::Result;
 use crate::ids::AuditId;
 use crate::model::{AuditEvent, AuditList, AuditVerdict, Page, Time};
 
-/// Where the catalog keeps the newest entry's number and hash.
-const HEAD: &str = "audit_head";
 /// Entries that a verification reads at a time.
 const BATCH: usize = 1000;
 /// Refusals of one caller that are written down, and in which time.
@@ -25,8 +24,92 @@ const DENIALS_EVERY: TimeDelta = TimeDelta::hours(1);
 /// Callers whose refusals are counted.
 const DENIED_CALLERS_MAX: usize = 1000;
 
-impl Engine {
+/// Writes entries in the name of the caller, within the write of what they tell of.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Scribe {
+    key: hmac::Key,
+    at: Time,
+    actor: String,
+    address: Option<String>,
+}
+
+impl Scribe {
     /// Writes down that the caller changed something.
+    pub(in super::super) fn note<B: Serialize, A: Serialize>(
+        &self,
+        tx: &Tx<'_>,
+        action: &str,
+        subject: impl ToString,
+        before: Option<&B>,
+        after: Option<&A>,
+    ) -> Result<()> {
+        let (last, previous) = newest(tx, &self.key)?;
+        let mut event = AuditEvent {
+            id: AuditId::generate(self.at),
+            serial: last + 1,
+            at: self.at,
+            actor: self.actor.clone(),
+            address: self.address.clone(),
+            action: action.to_owned(),
+            subject: Some(subject.to_string()).filter(|subject| !subject.is_empty()),
+            before: document(before),
+            after: document(after),
+            hash: String::new(),
+        };
+        event.hash = link(&self.key, &previous, &event);
+        let head = Head {
+            serial: event.serial,
+            hash: event.hash.clone(),
+        };
+        tx.set_meta(HEAD, &head.sealed(&self.key))?;
+        tx.put(&mut AuditRecord(event))
+    }
+
+    /// The same for what has no document.
+    pub(in super::super) fn note_bare(
+        &self,
+        tx: &Tx<'_>,
+        action: &str,
+        subject: impl ToString,
+    ) -> Result<()> {
+        self.note(tx, action, subject, None::<&()>, None::<&()>)
+    }
+}
+
+fn document<T: Serialize>(value: Option<&T>) -> Option<serde_json::Value> {
+    value
+        .and_then(|value| serde_json::to_value(value).ok())
+        .map(masked)
+}
+
+/// The number and the hash that the next entry follows.
+fn newest(tx: &Tx<'_>, key: &hmac::Key) -> Result<(u64, String)> {
+    let kept = tx.meta(HEAD)?;
+    if let Some(head) = kept.and_then(|text| Head::read(key, &text)) {
+        return Ok((head.serial, head.hash));
+    }
+    // Somebody else was here. The work goes on, and the break stays to be seen.
+    let all = tx.all::<AuditRecord>()?;
+    let last = all.iter().map(|record| record.0.serial).max();
+    Ok((last.unwrap_or(0), BROKEN.to_owned()))
+}
+
+impl Engine {
+    /// Whoever writes entries for the caller, as of now.
+    pub(in super::super) fn scribe(&self) -> Scribe {
+        self.scribe_of(&scope::current())
+    }
+
+    pub(super) fn scribe_of(&self, caller: &Caller) -> Scribe {
+        Scribe {
+            key: self.0.catalog.vault().audit_key().clone(),
+            at: self.now(),
+            actor: caller.actor.label(),
+            address: caller.address.map(|address| address.to_string()),
+        }
+    }
+
+    /// Writes down that the caller changed something, in a write of its own.
     pub(in super::super) async fn audit<B: Serialize, A: Serialize>(
         &self,
         action: &str,
@@ -34,22 +117,13 @@ impl Engine {
         before: Option<&B>,
         after: Option<&A>,
     ) -> Result<()> {
-        let caller = scope::current();
-        let document = |value: Option<serde_json::Value>| value.map(masked);
-        let at = self.now();
-        let event = AuditEvent {
-            id: AuditId::generate(at),
-            serial: 0,
-            at,
-            actor: caller.actor.label(),
-            address: caller.address.map(|address| address.to_string()),
-            action: action.to_owned(),
-            subject: Some(subject.to_string()).filter(|subject| !subject.is_empty()),
-            before: document(before.and_then(|before| serde_json::to_value(before).ok())),
-            after: document(after.and_then(|after| serde_json::to_value(after).ok())),
-            hash: String::new(),
-        };
-        self.append(event).await?;
+        let scribe = self.scribe();
+        let (before, after) = (document(before), document(after));
+        let (written, subject) = (action.to_owned(), subject.to_string());
+        self.0
+            .catalog
+            .write(move |tx| scribe.note(tx, &written, &subject, before.as_ref(), after.as_ref()))
+            .await?;
         if !action.starts_with("log") && action != "access.denied" {
             // Logins and refusals aside, that belongs into the exports.
             self.changed();
@@ -84,21 +158,6 @@ impl Engine {
         }
     }
 
-    async fn append(&self, event: AuditEvent) -> Result<()> {
-        let key = self.0.catalog.vault().audit_key().clone();
-        self.0
-            .catalog
-            .write(move |tx| {
-                let (last, previous) = head(tx)?;
-                let mut event = event.clone();
-                event.serial = last + 1;
-                event.hash = link(&key, &previous, &event);
-                tx.set_meta(HEAD, &format!("{} {}", event.serial, event.hash))?;
-                tx.put(&mut AuditRecord(event))
-            })
-            .await
-    }
-
     /// Entries of the audit log, newest first.
     pub async fn audit_events(&self, list: &AuditList) -> Result<Page<AuditEvent>> {
         let query = Query::page(list.limit, list.cursor.as_deref())?
@@ -113,7 +172,12 @@ impl Engine {
     /// Reads the whole audit log and says whether it is as it was written.
     pub async fn verify_audit(&self) -> Result<AuditVerdict> {
         let key = self.0.catalog.vault().audit_key().clone();
-        let head = parse_head(self.0.catalog.meta(HEAD)?.as_deref());
+        // The head after the newest entry: what is written meanwhile moves both.
+        let newest = self.0.catalog.list::<AuditRecord>(&Query::newest(1))?;
+        let newest = newest.records.first().map_or(0, |record| record.0.serial);
+        let kept = self.0.catalog.meta(HEAD)?;
+        let head = kept.and_then(|text| Head::read(&key, &text));
+        let until = head.as_ref().map_or(newest, |head| head.serial);
         let (mut serial, mut previous) = (0, START.to_owned());
         let verdict = |entries, broken: Option<(u64, &str)>| AuditVerdict {
             entries,
@@ -121,8 +185,8 @@ impl Engine {
             broken_at: broken.map(|(serial, _)| serial),
             problem: broken.map(|(_, problem)| problem.to_owned()),
         };
-        while serial < head.0 {
-            for _ in 0..BATCH.min((head.0 - serial) as usize) {
+        while serial < until {
+            for _ in 0..BATCH.min((until - serial) as usize) {
                 let next = serial + 1;
                 let Some(AuditRecord(event)) = self.0.catalog.by_serial::<AuditRecord>(next)?
                 else {
@@ -136,18 +200,18 @@ impl Engine {
             }
             tokio::task::yield_now().await;
         }
-        if previous != head.1 {
-            return Ok(verdict(
+        let broken = match head {
+            None => Some((
                 serial,
-                Some((serial, "It is not the newest entry that was written")),
-            ));
-        }
-        let newest = self.0.catalog.list::<AuditRecord>(&Query::newest(1))?;
-        let beyond = newest.records.first().map(|record| record.0.serial);
-        match beyond.filter(|newest| *newest > serial) {
-            Some(stray) => Ok(verdict(serial, Some((stray, "Nobody wrote it here")))),
-            None => Ok(verdict(serial, None)),
-        }
+                "What tells that it is the newest is not as it was written",
+            )),
+            Some(head) if head.hash != previous => {
+                Some((serial, "It is not the newest entry that was written"))
+            }
+            Some(_) if newest > serial => Some((newest, "Nobody wrote it here")),
+            Some(_) => None,
+        };
+        Ok(verdict(serial, broken))
     }
 }
 
@@ -167,14 +231,4 @@ impl Denials {
         *count = count.saturating_add(1);
         (*count <= DENIALS_MAX).then_some(*count == DENIALS_MAX)
     }
-}
-
-fn head(tx: &Tx<'_>) -> Result<(u64, String)> {
-    Ok(parse_head(tx.meta(HEAD)?.as_deref()))
-}
-
-fn parse_head(text: Option<&str>) -> (u64, String) {
-    text.and_then(|text| text.split_once(' '))
-        .and_then(|(serial, hash)| Some((serial.parse().ok()?, hash.to_owned())))
-        .unwrap_or((0, START.to_owned()))
 }

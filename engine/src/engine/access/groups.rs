@@ -1,10 +1,12 @@
 //! Groups: what their users may do.
 
+use std::fmt::Display;
+
 use super::super::{Engine, names};
-use super::{ADMINISTRATORS, OPERATORS, VIEWERS, must_cover};
+use super::{ADMINISTRATORS, OPERATORS, VIEWERS, grant_of, must_cover, must_exist};
 use crate::access::{Permissions, scope};
-use crate::catalog::Query;
 use crate::catalog::records::{GroupRecord, UserRecord};
+use crate::catalog::{Query, Tx};
 use crate::error::{Code, Error, Result};
 use crate::ids::{GroupId, GroupKind};
 use crate::model::{Group, GroupCreate, GroupEdit, Page, PageRequest, Time};
@@ -61,49 +63,64 @@ impl Engine {
     }
 
     pub(super) fn find_group(&self, key: &str) -> Result<GroupRecord> {
-        self.find::<GroupRecord, GroupKind>(key)?.ok_or_else(|| {
-            Error::new(Code::NotFound, format!("There is no group \"{key}\""))
-                .hint("`backstay group list` shows them")
-        })
+        self.find::<GroupRecord, GroupKind>(key)?
+            .ok_or_else(|| no_group(key))
     }
 
     /// Adds a group; nobody gives what they do not have.
     pub async fn add_group(&self, create: GroupCreate) -> Result<Group> {
-        let permissions = Permissions::read(&create.permissions)?;
-        must_cover(&scope::current(), &permissions, &create.projects)?;
+        let permissions = Permissions::read(&create.permissions)?.names();
+        must_cover(
+            &scope::current(),
+            &grant_of(&permissions, &create.projects)?,
+        )?;
         let group = group_from(create, self.now())?;
-        let GroupRecord(group) = self.0.catalog.put(GroupRecord(group)).await?;
-        self.audit("group.add", group.id, None::<&()>, Some(&group))
-            .await?;
+        let scribe = self.scribe();
+        let added = self.0.catalog.write(move |tx| {
+            must_exist(tx, &group.projects)?;
+            let mut record = GroupRecord(group.clone());
+            tx.put(&mut record)?;
+            scribe.note(tx, "group.add", group.id, None::<&()>, Some(&record.0))?;
+            Ok(record.0)
+        });
+        let group = added.await?;
+        self.changed();
         self.publish("group.added", group.id, &group);
         Ok(group)
     }
 
     /// Changes a group.
     pub async fn edit_group(&self, key: &str, edit: GroupEdit) -> Result<Group> {
-        let GroupRecord(before) = self.find_group(key)?;
-        refuse_built_in(&before)?;
-        let mut after = before.clone();
-        if let Some(names) = &edit.permissions {
-            after.permissions = Permissions::read(names)?.names();
-        }
-        if let Some(projects) = edit.projects {
-            after.projects = projects;
-        }
-        if let Some(text) = &edit.description {
-            after.description = remark(Some(text))?;
-        }
-        let caller = scope::current();
-        for group in [&before, &after] {
-            must_cover(
-                &caller,
-                &Permissions::read(&group.permissions)?,
-                &group.projects,
-            )?;
-        }
-        let GroupRecord(after) = self.0.catalog.put(GroupRecord(after)).await?;
-        self.audit("group.edit", after.id, Some(&before), Some(&after))
-            .await?;
+        let GroupRecord(group) = self.find_group(key)?;
+        refuse_built_in(&group)?;
+        let permissions = edit.permissions.as_ref().map(Permissions::read);
+        let permissions = permissions.transpose()?.map(|read| read.names());
+        let description = edit.description.as_deref().map(|text| remark(Some(text)));
+        let (description, projects) = (description.transpose()?, edit.projects);
+        let (caller, scribe) = (scope::current(), self.scribe());
+        let edited = self.0.catalog.write(move |tx| {
+            let found = tx.get::<GroupRecord>(group.id.bits())?;
+            let mut record = found.ok_or_else(|| no_group(group.id))?;
+            let before = record.0.clone();
+            if let Some(permissions) = &permissions {
+                record.0.permissions.clone_from(permissions);
+            }
+            if let Some(projects) = &projects {
+                must_exist(tx, projects)?;
+                record.0.projects.clone_from(projects);
+            }
+            if let Some(description) = &description {
+                record.0.description.clone_from(description);
+            }
+            for group in [&before, &record.0] {
+                must_cover(&caller, &grant_of(&group.permissions, &group.projects)?)?;
+            }
+            tx.put(&mut record)?;
+            scribe.note(tx, "group.edit", group.id, Some(&before), Some(&record.0))?;
+            Ok(record.0)
+        });
+        let after = edited.await?;
+        self.changed();
         self.publish("group.changed", after.id, &after);
         Ok(after)
     }
@@ -112,32 +129,17 @@ impl Engine {
     pub async fn remove_group(&self, key: &str) -> Result<()> {
         let GroupRecord(group) = self.find_group(key)?;
         refuse_built_in(&group)?;
-        let users = self.0.catalog.all::<UserRecord>()?;
-        if let Some(user) = users
-            .iter()
-            .find(|record| record.user.groups.contains(&group.name))
-        {
-            return Err(Error::new(
-                Code::Conflict,
-                format!(
-                    "{} is still in the group \"{}\"",
-                    user.user.name, group.name
-                ),
-            )
-            .hint("Take its users out first"));
-        }
-        must_cover(
-            &scope::current(),
-            &Permissions::read(&group.permissions)?,
-            &group.projects,
-        )?;
-        let id = group.id.bits();
-        self.0
-            .catalog
-            .write(move |tx| tx.remove::<GroupRecord>(id).map(|_| ()))
-            .await?;
-        self.audit("group.remove", group.id, Some(&group), None::<&()>)
-            .await?;
+        let (id, caller, scribe) = (group.id, scope::current(), self.scribe());
+        let removed = self.0.catalog.write(move |tx| {
+            let removed = tx.remove::<GroupRecord>(id.bits())?;
+            let GroupRecord(group) = removed.ok_or_else(|| no_group(id))?;
+            refuse_filled(tx, &group)?;
+            must_cover(&caller, &grant_of(&group.permissions, &group.projects)?)?;
+            scribe.note(tx, "group.remove", id, Some(&group), None::<&()>)?;
+            Ok(group)
+        });
+        let group = removed.await?;
+        self.changed();
         self.publish("group.removed", group.id, &group);
         Ok(())
     }
@@ -191,6 +193,20 @@ fn remark(text: Option<&str>) -> Result<Option<String>> {
     text.map_or(Ok(None), |text| names::remark("description", text))
 }
 
+/// Refuses to remove a group that somebody is in.
+fn refuse_filled(tx: &Tx<'_>, group: &Group) -> Result<()> {
+    let users = tx.all::<UserRecord>()?;
+    let mut users = users.iter().map(|record| &record.user);
+    let Some(user) = users.find(|user| user.groups.contains(&group.name)) else {
+        return Ok(());
+    };
+    Err(Error::new(
+        Code::Conflict,
+        format!("{} is still in the group \"{}\"", user.name, group.name),
+    )
+    .hint("Take its users out first"))
+}
+
 fn refuse_built_in(group: &Group) -> Result<()> {
     if group.name == ADMINISTRATORS {
         return Err(Error::new(
@@ -200,4 +216,9 @@ fn refuse_built_in(group: &Group) -> Result<()> {
         .hint("Make a group of your own"));
     }
     Ok(())
+}
+
+pub(super) fn no_group(key: impl Display) -> Error {
+    Error::new(Code::NotFound, format!("There is no group \"{key}\""))
+        .hint("`backstay group list` shows them")
 }

@@ -1,7 +1,13 @@
 //! API keys: made, changed, rotated, revoked, and known again.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt::Display;
+
+use parking_lot::Mutex;
+
 use super::super::{Engine, names};
-use super::must_cover;
+use super::{grant_of, must_cover, must_exist};
 use crate::access::{Actor, Caller, Permissions, scope, token};
 use crate::catalog::Query;
 use crate::catalog::records::{ApiKeyRecord, api_key};
@@ -31,18 +37,16 @@ impl Engine {
     }
 
     fn find_key(&self, key: &str) -> Result<ApiKeyRecord> {
-        self.find::<ApiKeyRecord, ApiKeyKind>(key)?.ok_or_else(|| {
-            Error::new(Code::NotFound, format!("There is no API key \"{key}\""))
-                .hint("`backstay api-key list` shows them")
-        })
+        self.find::<ApiKeyRecord, ApiKeyKind>(key)?
+            .ok_or_else(|| no_key(key))
     }
 
     /// Makes an API key; nobody gives what they do not have.
     pub async fn add_api_key(&self, create: ApiKeyCreate) -> Result<ApiKeyMade> {
         names::check("API key", &create.name)?;
         let caller = scope::current();
-        let permissions = Permissions::read(&create.permissions)?;
-        must_cover(&caller, &permissions, &create.projects)?;
+        let permissions = Permissions::read(&create.permissions)?.names();
+        must_cover(&caller, &grant_of(&permissions, &create.projects)?)?;
         let now = self.now();
         if create.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::invalid("The key would already have expired")
@@ -55,7 +59,7 @@ impl Engine {
             name: create.name,
             prefix: token::shown(&secret),
             enabled: true,
-            permissions: permissions.names(),
+            permissions,
             projects: create.projects,
             tier: create.tier.unwrap_or(KeyTier::Enterprise),
             expires_at: create.expires_at,
@@ -65,9 +69,23 @@ impl Engine {
             rotated_at: None,
         };
         let hash = token::hash(secret.expose());
-        let record = self.0.catalog.put(ApiKeyRecord { key, hash }).await?.key;
-        self.audit("api_key.add", record.id, None::<&()>, Some(&record))
-            .await?;
+        let record = ApiKeyRecord { key, hash };
+        let scribe = self.scribe();
+        let added = self.0.catalog.write(move |tx| {
+            let mut record = record.clone();
+            must_exist(tx, &record.key.projects)?;
+            tx.put(&mut record)?;
+            scribe.note(
+                tx,
+                "api_key.add",
+                record.key.id,
+                None::<&()>,
+                Some(&record.key),
+            )?;
+            Ok(record.key)
+        });
+        let record = added.await?;
+        self.changed();
         Ok(ApiKeyMade {
             record,
             key: secret.expose().to_owned(),
@@ -76,48 +94,66 @@ impl Engine {
 
     /// Changes an API key.
     pub async fn edit_api_key(&self, key: &str, edit: ApiKeyEdit) -> Result<ApiKey> {
-        let mut record = self.find_key(key)?;
-        let before = record.key.clone();
-        let changed = &mut record.key;
-        if let Some(name) = edit.name {
-            names::check("API key", &name)?;
-            changed.name = name;
+        let id = self.find_key(key)?.key.id;
+        if let Some(name) = &edit.name {
+            names::check("API key", name)?;
         }
-        changed.enabled = edit.enabled.unwrap_or(changed.enabled);
-        if let Some(names) = &edit.permissions {
-            changed.permissions = Permissions::read(names)?.names();
-        }
-        if let Some(projects) = edit.projects {
-            changed.projects = projects;
-        }
-        changed.tier = edit.tier.unwrap_or(changed.tier);
-        changed.expires_at = edit.expires_at.or(changed.expires_at);
-        let caller = scope::current();
-        for key in [&before, &record.key] {
-            must_cover(
-                &caller,
-                &Permissions::read(&key.permissions)?,
-                &key.projects,
-            )?;
-        }
-        let after = self.0.catalog.put(record).await?.key;
-        self.audit("api_key.edit", after.id, Some(&before), Some(&after))
-            .await?;
+        let permissions = edit.permissions.as_ref().map(Permissions::read);
+        let permissions = permissions.transpose()?.map(|read| read.names());
+        let (caller, scribe) = (scope::current(), self.scribe());
+        let edited = self.0.catalog.write(move |tx| {
+            let found = tx.get::<ApiKeyRecord>(id.bits())?;
+            let mut record = found.ok_or_else(|| no_key(id))?;
+            let before = record.key.clone();
+            let changed = &mut record.key;
+            if let Some(name) = &edit.name {
+                changed.name.clone_from(name);
+            }
+            if let Some(permissions) = &permissions {
+                changed.permissions.clone_from(permissions);
+            }
+            if let Some(projects) = &edit.projects {
+                must_exist(tx, projects)?;
+                changed.projects.clone_from(projects);
+            }
+            changed.enabled = edit.enabled.unwrap_or(changed.enabled);
+            changed.tier = edit.tier.unwrap_or(changed.tier);
+            changed.expires_at = edit.expires_at.or(changed.expires_at);
+            for key in [&before, &record.key] {
+                must_cover(&caller, &grant_of(&key.permissions, &key.projects)?)?;
+            }
+            tx.put(&mut record)?;
+            scribe.note(tx, "api_key.edit", id, Some(&before), Some(&record.key))?;
+            Ok(record.key)
+        });
+        let after = edited.await?;
+        self.changed();
         Ok(after)
     }
 
     /// Replaces a key's secret; the old one stops working at once.
     pub async fn rotate_api_key(&self, key: &str) -> Result<ApiKeyMade> {
-        let mut record = self.find_key(key)?;
-        let permissions = Permissions::read(&record.key.permissions)?;
-        must_cover(&scope::current(), &permissions, &record.key.projects)?;
+        let id = self.find_key(key)?.key.id;
         let secret = token::generate(token::KEY_PREFIX);
-        record.hash = token::hash(secret.expose());
-        record.key.prefix = token::shown(&secret);
-        record.key.rotated_at = Some(self.now());
-        let record = self.0.catalog.put(record).await?.key;
-        self.audit("api_key.rotate", record.id, None::<&()>, Some(&record))
-            .await?;
+        let (hash, prefix) = (token::hash(secret.expose()), token::shown(&secret));
+        let now = self.now();
+        let (caller, scribe) = (scope::current(), self.scribe());
+        let rotated = self.0.catalog.write(move |tx| {
+            let found = tx.get::<ApiKeyRecord>(id.bits())?;
+            let mut record = found.ok_or_else(|| no_key(id))?;
+            must_cover(
+                &caller,
+                &grant_of(&record.key.permissions, &record.key.projects)?,
+            )?;
+            record.hash.clone_from(&hash);
+            record.key.prefix.clone_from(&prefix);
+            record.key.rotated_at = Some(now);
+            tx.put(&mut record)?;
+            scribe.note(tx, "api_key.rotate", id, None::<&()>, Some(&record.key))?;
+            Ok(record.key)
+        });
+        let record = rotated.await?;
+        self.changed();
         Ok(ApiKeyMade {
             record,
             key: secret.expose().to_owned(),
@@ -126,14 +162,16 @@ impl Engine {
 
     /// Revokes a key at once.
     pub async fn remove_api_key(&self, key: &str) -> Result<()> {
-        let key = self.find_key(key)?.key;
-        let id = key.id.bits();
-        self.0
-            .catalog
-            .write(move |tx| tx.remove::<ApiKeyRecord>(id).map(|_| ()))
-            .await?;
-        self.audit("api_key.remove", key.id, Some(&key), None::<&()>)
-            .await
+        let id = self.find_key(key)?.key.id;
+        let scribe = self.scribe();
+        let removed = self.0.catalog.write(move |tx| {
+            let removed = tx.remove::<ApiKeyRecord>(id.bits())?;
+            let key = removed.ok_or_else(|| no_key(id))?.key;
+            scribe.note(tx, "api_key.remove", id, Some(&key), None::<&()>)
+        });
+        removed.await?;
+        self.changed();
+        Ok(())
     }
 
     /// Who a key stands for; nothing when it is not known, disabled or expired.
@@ -150,22 +188,32 @@ impl Engine {
             return Ok(None);
         };
         let key = record.key;
-        if key
-            .last_used_at
-            .is_none_or(|last| now - last >= USE_NOTED_EVERY)
-        {
-            let id = key.id.bits();
-            let noted = self.0.catalog.write(move |tx| {
-                tx.change::<ApiKeyRecord>(id, |record| {
+        self.note_use(&key, now);
+        let tier = key.tier;
+        Ok(Some((caller_of(key)?, tier)))
+    }
+
+    /// Writes down that a key was used, now and then and behind the request: whoever asks is not kept
+    /// out when it cannot be written.
+    fn note_use(&self, key: &ApiKey, now: Time) {
+        let is_due = |last: Time| now - last >= USE_NOTED_EVERY;
+        let id = key.id;
+        if !key.last_used_at.is_none_or(is_due) || !self.0.uses.begin(id, is_due, now) {
+            return;
+        }
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let noted = engine.0.catalog.write(move |tx| {
+                tx.change::<ApiKeyRecord>(id.bits(), |record| {
                     record.key.last_used_at = Some(now);
                     Ok(())
                 })
                 .map(|_| ())
             });
-            noted.await?;
-        }
-        let tier = key.tier;
-        Ok(Some((caller_of(key)?, tier)))
+            if let Err(error) = noted.await {
+                tracing::warn!(key = %id, error = error.report(), "a key's use was not written down");
+            }
+        });
     }
 
     /// Who a key stands for that was let in at `since`; nothing when it would not be let in again.
@@ -179,16 +227,38 @@ impl Engine {
     }
 }
 
+/// When keys were last seen in use: writing that down is tried once a minute, not with every request.
+#[derive(Debug, Default)]
+pub(in super::super) struct Uses(Mutex<HashMap<ApiKeyId, Time>>);
+
+impl Uses {
+    /// Whether it is time to write that one down.
+    fn begin(&self, key: ApiKeyId, is_due: impl Fn(Time) -> bool, now: Time) -> bool {
+        let mut all = self.0.lock();
+        all.retain(|_, last| !is_due(*last));
+        match all.entry(key) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(now);
+                true
+            }
+        }
+    }
+}
+
 fn caller_of(key: ApiKey) -> Result<Caller> {
-    Ok(Caller {
-        permissions: Permissions::read(&key.permissions)?,
-        projects: (!key.projects.is_empty()).then_some(key.projects),
-        actor: Actor::Key {
-            id: key.id,
-            name: key.name,
-        },
-        address: None,
-    })
+    let grant = grant_of(&key.permissions, &key.projects)?;
+    let actor = Actor::Key {
+        id: key.id,
+        name: key.name,
+        since: key.rotated_at.unwrap_or(key.created_at),
+    };
+    Ok(Caller::new(actor, None, vec![grant]))
+}
+
+fn no_key(key: impl Display) -> Error {
+    Error::new(Code::NotFound, format!("There is no API key \"{key}\""))
+        .hint("`backstay api-key list` shows them")
 }
 
 /// The answer to a token that is nobody's.

@@ -4,15 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::access::chain::HEAD;
 use crate::access::{Actor, Permissions, scope};
 use crate::catalog::records::AuditRecord;
 use crate::clock::{Clock as _, ManualClock};
 use crate::config::Config;
 use crate::model::{
     ApiKeyCreate, ApiKeyEdit, AuditList, GroupCreate, GroupEdit, LoginRequest, PageRequest,
-    PasswordChange, StopRequest, UserCreate, UserEdit,
+    PasswordChange, ProjectCreate, StopRequest, UserCreate, UserEdit,
 };
 use crate::secret::SecretText;
+
+mod between;
 
 struct Place {
     engine: Engine,
@@ -42,6 +45,14 @@ impl Place {
             ..UserCreate::default()
         };
         self.engine.add_user(create).await.unwrap();
+    }
+
+    async fn project(&self, name: &str) {
+        let create = ProjectCreate {
+            name: name.to_owned(),
+            description: None,
+        };
+        self.engine.add_project(create).await.unwrap();
     }
 
     async fn login(&self, name: &str, password: &str) -> Result<String> {
@@ -79,7 +90,7 @@ async fn the_first_administrator_is_made_once() {
     assert!(place.engine.user(&name).await.unwrap().password_given);
     let token = place.login(&name, password.expose()).await.unwrap();
     let caller = place.caller(&token).await.unwrap();
-    assert!(caller.permissions.covers(&Permissions::all()));
+    assert!(caller.permissions().covers(&Permissions::all()));
     assert_eq!(
         code(place.engine.remove_user("admin").await),
         Code::Conflict,
@@ -234,15 +245,17 @@ async fn keys_are_rotated_locked_expired_and_revoked() {
     assert!(made.key.starts_with("bks_") && made.key.starts_with(&made.record.prefix));
     let caller = place.caller(&made.key).await.unwrap();
     assert!(matches!(&caller.actor, Actor::Key { name, .. } if name == "ci"));
-    assert!(
-        place
-            .engine
-            .api_key("ci")
-            .await
-            .unwrap()
-            .last_used_at
-            .is_some()
-    );
+    // That is written behind the request.
+    while place
+        .engine
+        .api_key("ci")
+        .await
+        .unwrap()
+        .last_used_at
+        .is_none()
+    {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(
         code(place.engine.add_api_key(create).await),
         Code::Conflict,
@@ -296,11 +309,15 @@ async fn nobody_gives_what_they_do_not_have() {
         projects: vec!["shop".to_owned()],
         ..GroupCreate::default()
     };
+    let unknown = place.engine.add_group(limited.clone()).await;
+    assert_eq!(unknown.unwrap_err().fields()[0].field, "projects");
+    place.project("shop").await;
     place.engine.add_group(limited).await.unwrap();
     place.user("ann", &["shop-keepers"]).await;
     let token = place.login("ann", "a password of theirs").await.unwrap();
     let ann = place.caller(&token).await.unwrap();
     assert!(ann.sees("shop") && !ann.sees("bank"));
+    place.project("bank").await;
     let key = |permissions: &str, projects: &[&str]| ApiKeyCreate {
         name: "k".to_owned(),
         permissions: vec![permissions.to_owned()],
@@ -411,5 +428,26 @@ async fn the_audit_log_tells_who_did_what_and_shows_tampering() {
     assert_eq!(verdict.broken_at, Some(last.serial), "{verdict:?}");
     let users = place.engine.users(&PageRequest::default()).await.unwrap();
     assert!(users.items[0].last_login_at.is_some());
+
+    // The head that fits to what is left was never sealed.
+    let before = place
+        .engine
+        .0
+        .catalog
+        .by_serial::<AuditRecord>(last.serial - 1);
+    let hash = before.unwrap().unwrap().0.hash;
+    let head = format!("{} {hash}", last.serial - 1);
+    for forged in [head.clone(), format!("{head} {}", "00".repeat(32))] {
+        let written = move |tx: &Tx<'_>| tx.set_meta(HEAD, &forged);
+        place.engine.0.catalog.write(written).await.unwrap();
+        assert!(!place.engine.verify_audit().await.unwrap().whole);
+    }
+    place.engine.audit_bare("test", "").await.unwrap();
+    let verdict = place.engine.verify_audit().await.unwrap();
+    assert_eq!(
+        verdict.broken_at,
+        Some(last.serial),
+        "going on hides nothing"
+    );
     place.end().await;
 }

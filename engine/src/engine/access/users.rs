@@ -1,11 +1,15 @@
 //! Users: add, change, remove; the first administrator.
 
+use std::fmt::Display;
+
 use super::super::{Engine, names};
-use super::{ADMINISTRATORS, must_cover};
+use super::groups::no_group;
+use super::logins::end_logins;
+use super::{ADMINISTRATORS, grant_of, must_cover};
 use crate::access::password::{self, PasswordRecord};
-use crate::access::{Permissions, scope};
-use crate::catalog::Query;
-use crate::catalog::records::{ApiKeyRecord, UserRecord};
+use crate::access::{Caller, Permissions, scope};
+use crate::catalog::records::{ApiKeyRecord, GroupRecord, UserRecord};
+use crate::catalog::{Query, Tx};
 use crate::error::{Code, Error, Result};
 use crate::ids::{UserId, UserKind};
 use crate::model::{Page, PageRequest, User, UserCreate, UserEdit};
@@ -42,69 +46,99 @@ impl Engine {
     }
 
     pub(super) fn find_user(&self, key: &str) -> Result<UserRecord> {
-        self.find::<UserRecord, UserKind>(key)?.ok_or_else(|| {
-            Error::new(Code::NotFound, format!("There is no user \"{key}\""))
-                .hint("`backstay user list` shows them")
-        })
+        self.find::<UserRecord, UserKind>(key)?
+            .ok_or_else(|| no_user(key))
     }
 
     /// Adds a user, who is to change the password they were given.
     pub async fn add_user(&self, create: UserCreate) -> Result<User> {
         names::check("user", &create.name)?;
-        self.may_give(&create.groups)?;
         let record = UserRecord {
             user: self.new_user(&create.name, create.email.as_deref(), create.groups)?,
-            password: hashed(create.password).await?,
+            password: hashed("password", create.password).await?,
         };
-        let user = self.0.catalog.put(record).await?.user;
-        self.audit("user.add", user.id, None::<&()>, Some(&user))
-            .await?;
+        let user = self.write_user(record, false).await?;
         self.publish("user.added", user.id, &user);
+        Ok(user)
+    }
+
+    async fn write_user(&self, record: UserRecord, is_first: bool) -> Result<User> {
+        let (caller, scribe) = (scope::current(), self.scribe());
+        let added = self.0.catalog.write(move |tx| {
+            let mut record = record.clone();
+            may_give(tx, &caller, &record.user.groups)?;
+            tx.put(&mut record)?;
+            if is_first {
+                tx.set_meta(FIRST_ADMINISTRATOR, &record.user.id.to_string())?;
+            }
+            scribe.note(
+                tx,
+                "user.add",
+                record.user.id,
+                None::<&()>,
+                Some(&record.user),
+            )?;
+            Ok(record.user)
+        });
+        let user = added.await?;
+        self.changed();
         Ok(user)
     }
 
     /// Changes a user; a new password or a lock ends their logins.
     pub async fn edit_user(&self, key: &str, edit: UserEdit) -> Result<User> {
-        let mut record = self.find_user(key)?;
-        let before = record.user.clone();
-        self.may_give(&before.groups)?;
-        if let Some(groups) = edit.groups {
-            self.may_give(&groups)?;
-            record.user.groups = groups;
-        }
-        if let Some(email) = &edit.email {
-            record.user.email = checked_email(email)?;
-        }
-        let ends = edit.password.is_some() || edit.enabled == Some(false);
-        record.user.enabled = edit.enabled.unwrap_or(record.user.enabled);
-        if let Some(hash) = hashed(edit.password).await? {
-            record.password = Some(hash);
-            record.user.password_given = true;
-        }
-        self.keep_an_administrator(&before, Some(&record.user))?;
-        let user = self.0.catalog.put(record).await?.user;
-        if ends {
-            self.end_logins(user.id).await?;
-        }
-        self.audit("user.edit", user.id, Some(&before), Some(&user))
-            .await?;
+        let id = self.find_user(key)?.user.id;
+        let email = edit.email.as_deref().map(checked_email).transpose()?;
+        let password = hashed("password", edit.password).await?;
+        let (groups, enabled) = (edit.groups, edit.enabled);
+        let (caller, scribe) = (scope::current(), self.scribe());
+        let edited = self.0.catalog.write(move |tx| {
+            let mut record = tx
+                .get::<UserRecord>(id.bits())?
+                .ok_or_else(|| no_user(id))?;
+            let before = record.user.clone();
+            may_give(tx, &caller, &before.groups)?;
+            if let Some(groups) = &groups {
+                may_give(tx, &caller, groups)?;
+                record.user.groups.clone_from(groups);
+            }
+            if let Some(email) = &email {
+                record.user.email.clone_from(email);
+            }
+            record.user.enabled = enabled.unwrap_or(record.user.enabled);
+            if let Some(hash) = &password {
+                record.password = Some(hash.clone());
+                record.user.password_given = true;
+            }
+            keep_an_administrator(tx, &before, Some(&record.user))?;
+            tx.put(&mut record)?;
+            if password.is_some() || !record.user.enabled {
+                end_logins(tx, id)?;
+            }
+            scribe.note(tx, "user.edit", id, Some(&before), Some(&record.user))?;
+            Ok(record.user)
+        });
+        let user = edited.await?;
+        self.changed();
         self.publish("user.changed", user.id, &user);
         Ok(user)
     }
 
     /// Removes a user and ends their logins.
     pub async fn remove_user(&self, key: &str) -> Result<()> {
-        let user = self.find_user(key)?.user;
-        self.may_give(&user.groups)?;
-        self.keep_an_administrator(&user, None)?;
-        let id = user.id.bits();
-        self.0
-            .catalog
-            .write(move |tx| tx.remove::<UserRecord>(id).map(|_| ()))
-            .await?;
-        self.end_logins(user.id).await?;
-        self.audit("user.remove", user.id, Some(&user), None::<&()>)
-            .await?;
+        let id = self.find_user(key)?.user.id;
+        let (caller, scribe) = (scope::current(), self.scribe());
+        let removed = self.0.catalog.write(move |tx| {
+            let removed = tx.remove::<UserRecord>(id.bits())?;
+            let user = removed.ok_or_else(|| no_user(id))?.user;
+            may_give(tx, &caller, &user.groups)?;
+            keep_an_administrator(tx, &user, None)?;
+            end_logins(tx, id)?;
+            scribe.note(tx, "user.remove", id, Some(&user), None::<&()>)?;
+            Ok(user)
+        });
+        let user = removed.await?;
+        self.changed();
         self.publish("user.removed", user.id, &user);
         Ok(())
     }
@@ -126,17 +160,9 @@ impl Engine {
         let groups = vec![ADMINISTRATORS.to_owned()];
         let mut user = self.new_user(&name, None, groups)?;
         user.password_given = made.is_some();
-        let password = hashed(given.or_else(|| made.clone())).await?;
+        let password = hashed("password", given.or_else(|| made.clone())).await?;
         let record = UserRecord { user, password };
-        let saved = self.0.catalog.write(move |tx| {
-            let mut record = record.clone();
-            tx.put(&mut record)?;
-            tx.set_meta(FIRST_ADMINISTRATOR, &record.user.id.to_string())?;
-            Ok(record.user)
-        });
-        let user = saved.await?;
-        self.audit("user.add", user.id, None::<&()>, Some(&user))
-            .await?;
+        let user = self.write_user(record, true).await?;
         Ok(Some(FirstAdministrator {
             name: user.name,
             password: made,
@@ -179,45 +205,41 @@ impl Engine {
             last_login_at: None,
         })
     }
+}
 
-    /// Refuses groups that do not exist or allow more than the caller may do.
-    fn may_give(&self, groups: &[String]) -> Result<()> {
-        let caller = scope::current();
-        for name in groups {
-            let group = self.find_group(name)?.0;
-            if group.name != *name {
-                return Err(
-                    Error::invalid(format!("\"{name}\" is not the name of a group"))
-                        .field("groups", "takes names of groups"),
-                );
-            }
-            must_cover(
-                &caller,
-                &Permissions::read(&group.permissions)?,
-                &group.projects,
-            )?;
-        }
-        Ok(())
+/// Refuses groups that do not exist or allow more than the caller may do.
+fn may_give(tx: &Tx<'_>, caller: &Caller, groups: &[String]) -> Result<()> {
+    for name in groups {
+        let Some(GroupRecord(group)) = tx.by_name(name)? else {
+            return Err(no_group(name).field("groups", "takes names of groups"));
+        };
+        must_cover(caller, &grant_of(&group.permissions, &group.projects)?)?;
     }
+    Ok(())
+}
 
-    /// Refuses a change after which nobody could administer the engine over the network.
-    fn keep_an_administrator(&self, before: &User, after: Option<&User>) -> Result<()> {
-        if !administers(before) || after.is_some_and(administers) {
-            return Ok(());
-        }
-        let users = self.0.catalog.all::<UserRecord>()?;
-        if users
-            .iter()
-            .any(|record| record.user.id != before.id && administers(&record.user))
-        {
-            return Ok(());
-        }
-        Err(Error::new(
-            Code::Conflict,
-            format!("{} is the last administrator", before.name),
-        )
-        .hint("Make another user an administrator first"))
+/// Refuses a change after which nobody could administer the engine over the network.
+fn keep_an_administrator(tx: &Tx<'_>, before: &User, after: Option<&User>) -> Result<()> {
+    if !administers(before) || after.is_some_and(administers) {
+        return Ok(());
     }
+    let users = tx.all::<UserRecord>()?;
+    if users
+        .iter()
+        .any(|record| record.user.id != before.id && administers(&record.user))
+    {
+        return Ok(());
+    }
+    Err(Error::new(
+        Code::Conflict,
+        format!("{} is the last administrator", before.name),
+    )
+    .hint("Make another user an administrator first"))
+}
+
+fn no_user(key: impl Display) -> Error {
+    Error::new(Code::NotFound, format!("There is no user \"{key}\""))
+        .hint("`backstay user list` shows them")
 }
 
 /// Whether that user may do everything.
@@ -225,12 +247,15 @@ pub(in super::super) fn administers(user: &User) -> bool {
     user.enabled && user.groups.iter().any(|group| group == ADMINISTRATORS)
 }
 
-/// The hash of a password, made where blocking is fine.
-pub(super) async fn hashed(password: Option<SecretText>) -> Result<Option<PasswordRecord>> {
+/// The hash of a password given in that field, made where blocking is fine.
+pub(super) async fn hashed(
+    field: &str,
+    password: Option<SecretText>,
+) -> Result<Option<PasswordRecord>> {
     let Some(text) = password else {
         return Ok(None);
     };
-    password::check(&text)?;
+    password::check(field, &text)?;
     password::unhurried(move || password::hash(&text))
         .await?
         .map(Some)

@@ -8,11 +8,11 @@ use super::super::Engine;
 use super::{SECRET, URL, deleted};
 use crate::catalog::records::{DeliveryRecord, TargetRecord};
 use crate::error::Result;
-use crate::ids::DeliveryId;
+use crate::ids::{DeliveryId, TargetId};
 use crate::model::{
     Attempt, Delivery, DeliveryStatus, GotAnswer, SentRequest, Target, TargetKind, TargetTest,
 };
-use crate::notify::{Courier, Facts, Notice, call, described, events, send_mail};
+use crate::notify::{Courier, Facts, Notice, call, described, events, logged, send_mail};
 use crate::outbound::{self, parse_url};
 
 /// How long one attempt may take.
@@ -21,6 +21,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(5);
 /// The longest wait, whatever the other side asks for.
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
+/// The wait after an attempt that the engine itself failed at.
+const AFTER_FAILURE: TimeDelta = TimeDelta::minutes(1);
 /// Attempts that a delivery keeps.
 const KEPT: usize = 20;
 
@@ -32,10 +34,16 @@ struct Outcome {
 }
 
 impl Engine {
-    pub(super) async fn attempt_or_log(&self, id: DeliveryId) {
+    pub(super) async fn attempt_or_log(&self, target: TargetId, id: DeliveryId) {
         if let Err(error) = self.attempt(id).await {
             tracing::error!(delivery = %id, error = error.report(), "a delivery was not tried");
+            self.try_later(target, id);
         }
+    }
+
+    /// Plans another try of what could not be written down: told twice rather than never.
+    pub(super) fn try_later(&self, target: TargetId, id: DeliveryId) {
+        self.0.outbox.add(target, self.now() + AFTER_FAILURE, id);
     }
 
     /// Tries a delivery once and plans the next try where one is left.
@@ -46,9 +54,13 @@ impl Engine {
         if record.delivery.status != DeliveryStatus::Pending {
             return Ok(());
         }
-        let Some(target) = self.0.catalog.get(record.delivery.target_id.bits())? else {
+        let target_id = record.delivery.target_id;
+        let Some(target) = self.0.catalog.get::<TargetRecord>(target_id.bits())? else {
             return Ok(());
         };
+        if !target.target.enabled {
+            return self.drop_delivery(id).await;
+        }
         let outcome = self.send(&target, &record, LIMIT).await;
         let delivery = self.note(id, outcome, true).await?;
         if delivery.status == DeliveryStatus::Pending {
@@ -115,7 +127,7 @@ impl Engine {
                 let why = refusal(&answer);
                 (Some(answer), false, Some(why))
             }
-            Err(error) => (None, false, Some(error.report())),
+            Err(error) => (None, false, Some(logged(&error.report()))),
         };
         Outcome {
             attempt: Attempt {
@@ -201,6 +213,9 @@ impl Engine {
         limit: Duration,
     ) -> Result<Option<String>> {
         let record = self.find_target(target)?;
+        if !record.target.enabled {
+            return Ok(None);
+        }
         let delivery = self.deliver_now(&record, notice, limit).await?;
         if delivery.status == DeliveryStatus::Delivered {
             return Ok(None);

@@ -73,6 +73,8 @@ impl Engine {
         mut record: TargetRecord,
         edit: TargetEdit,
     ) -> Result<TargetRecord> {
+        let is_secret_kept = edit.secret.as_ref().is_none_or(|it| it.expose() == MASK);
+        let before = self.receiver(&record)?;
         let keeps = |given: &SecretText, shown: &Option<String>| {
             given.expose() == MASK || shown.as_deref() == Some(given.expose())
         };
@@ -105,7 +107,34 @@ impl Engine {
         }
         target.updated_at = self.now();
         names::check("notification target", &target.name)?;
-        checked(record, self, false)
+        let record = checked(record, self, false)?;
+        if record.secret.is_some() && is_secret_kept && self.receiver(&record)? != before {
+            let why = "must be given again when it would go to another server";
+            return Err(Error::invalid(format!("The secret {why}")).field("secret", why));
+        }
+        Ok(record)
+    }
+
+    /// Who gets the secret that is kept: nobody where it only signs.
+    fn receiver(&self, record: &TargetRecord) -> Result<Option<String>> {
+        Ok(
+            match (record.target.kind, &record.url, &record.target.mail) {
+                (TargetKind::Email, _, Some(mail)) => Some(format!(
+                    "{} {:?} {:?} {:?}",
+                    mail.host.to_lowercase(),
+                    mail.port,
+                    mail.user,
+                    mail.security
+                )),
+                (TargetKind::Telegram | TargetKind::Ntfy | TargetKind::Gotify, Some(url), _) => {
+                    let id = record.target.id.to_string();
+                    let url = self.0.catalog.vault().open(&id, URL, url)?;
+                    let url = parse_url(self.guard(), url.expose())?;
+                    Some(url.origin().ascii_serialization())
+                }
+                _ => None,
+            },
+        )
     }
 
     fn set_url(&self, record: &mut TargetRecord, url: Option<SecretText>) -> Result<()> {

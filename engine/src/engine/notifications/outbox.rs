@@ -4,7 +4,7 @@
 //! Deliveries are records of the catalog before anything is sent, so that a restart loses none. Of each
 //! target a bounded number waits; the oldest makes room.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -69,11 +69,11 @@ impl Outbox {
     fn next(
         &self,
         now: Time,
-        busy: &HashMap<Id, TargetId>,
+        busy: &HashMap<Id, (TargetId, DeliveryId)>,
     ) -> (Vec<(TargetId, DeliveryId)>, TimeDelta) {
         let (mut found, mut wait) = (Vec::new(), LOOK);
         for (target, due) in &mut *self.due.lock() {
-            if busy.values().any(|other| other == target) {
+            if busy.values().any(|(other, _)| other == target) {
                 continue;
             }
             match due.first().copied() {
@@ -95,8 +95,15 @@ impl Engine {
     pub(in super::super) async fn notify(&self, notice: Notice) {
         let told = async {
             for record in self.0.catalog.all::<TargetRecord>()? {
-                if wants(&record.target, &notice) {
-                    self.tell(&record.target, notice.clone()).await?;
+                if wants(&record.target, &notice)
+                    && let Err(error) = self.tell(&record.target, notice.clone()).await
+                {
+                    tracing::error!(
+                        target_name = record.target.name,
+                        event = notice.event,
+                        error = error.report(),
+                        "a target was not told"
+                    );
                 }
             }
             Ok::<_, crate::Error>(())
@@ -113,9 +120,19 @@ impl Engine {
     /// Queues a notification for one target.
     pub(super) async fn tell(&self, target: &Target, notice: Notice) -> Result<Delivery> {
         self.make_room(target).await?;
-        let record = self.new_delivery(target, notice);
-        let saved = self.0.catalog.put(record).await?.delivery;
-        self.0.outbox.add(target.id, saved.created_at, saved.id);
+        let (id, record) = (target.id, self.new_delivery(target, notice));
+        let gone = deleted(record.delivery.id);
+        let written = self.0.catalog.write(move |tx| {
+            // One that was removed meanwhile gets nothing that nobody would ever take up.
+            if tx.get::<TargetRecord>(id.bits())?.is_none() {
+                return Ok(None);
+            }
+            let mut record = record.clone();
+            tx.put(&mut record)?;
+            Ok(Some(record.delivery))
+        });
+        let saved = written.await?.ok_or(gone)?;
+        self.0.outbox.add(id, saved.created_at, saved.id);
         Ok(saved)
     }
 
@@ -155,26 +172,30 @@ impl Engine {
             .only(delivery::TARGET, Some(target.id))
             .only(delivery::STATUS, Some(DeliveryStatus::Pending));
         for record in self.0.catalog.list::<DeliveryRecord>(&oldest)?.records {
-            let (id, now) = (record.delivery.id, self.now());
+            let id = record.delivery.id;
             self.0.outbox.take_out(target.id, id);
-            self.0
-                .catalog
-                .write(move |tx| {
-                    tx.change::<DeliveryRecord>(id.bits(), |record| {
-                        let delivery = &mut record.delivery;
-                        delivery.status = DeliveryStatus::Dropped;
-                        delivery.finished_at = Some(now);
-                        delivery.next_attempt_at = None;
-                        Ok(())
-                    })
-                })
-                .await?;
+            self.drop_delivery(id).await?;
             tracing::warn!(
                 target_name = target.name,
                 "too much waits: the oldest notification was dropped"
             );
         }
         Ok(())
+    }
+
+    /// Gives a delivery up that was not tried to the end.
+    pub(super) async fn drop_delivery(&self, id: DeliveryId) -> Result<()> {
+        let now = self.now();
+        let dropped = self.0.catalog.write(move |tx| {
+            tx.change::<DeliveryRecord>(id.bits(), |record| {
+                let delivery = &mut record.delivery;
+                delivery.status = DeliveryStatus::Dropped;
+                delivery.finished_at = Some(now);
+                delivery.next_attempt_at = None;
+                Ok(())
+            })
+        });
+        dropped.await.map(|_| ())
     }
 
     /// Lets a delivery begin anew, for as long as a new one.
@@ -204,7 +225,7 @@ impl Engine {
     /// Takes up what waited when the engine before ended.
     pub(in super::super) fn fill_outbox(&self) -> Result<()> {
         for record in self.0.catalog.all::<TargetRecord>()? {
-            let waiting = Query::oldest(WAITING as usize)
+            let waiting = Query::oldest(usize::MAX)
                 .only(delivery::TARGET, Some(record.target.id))
                 .only(delivery::STATUS, Some(DeliveryStatus::Pending));
             for DeliveryRecord { delivery, .. } in
@@ -220,19 +241,25 @@ impl Engine {
     /// Delivers until the engine stops.
     pub(in super::super) async fn keep_delivering(self) {
         let mut sending = JoinSet::new();
-        let mut busy: HashMap<Id, TargetId> = HashMap::new();
+        let mut busy: HashMap<Id, (TargetId, DeliveryId)> = HashMap::new();
         loop {
             let (next, wait) = self.0.outbox.next(self.now(), &busy);
             for (target, id) in next {
                 let engine = self.clone();
-                let task = sending.spawn(async move { engine.attempt_or_log(id).await });
-                busy.insert(task.id(), target);
+                let task = sending.spawn(async move { engine.attempt_or_log(target, id).await });
+                busy.insert(task.id(), (target, id));
             }
             tokio::select! {
                 () = self.0.stopping.cancelled() => break,
                 () = self.0.outbox.wake.notified() => {}
                 Some(done) = sending.join_next_with_id(), if !sending.is_empty() => {
-                    busy.remove(&done.map_or_else(|error| error.id(), |(id, ())| id));
+                    let (task, broke) = match done {
+                        Ok((task, ())) => (task, false),
+                        Err(error) => (error.id(), true),
+                    };
+                    if let Some((target, id)) = busy.remove(&task).filter(|_| broke) {
+                        self.try_later(target, id);
+                    }
                 }
                 () = tokio::time::sleep(wait.to_std().unwrap_or_default()) => {}
             }
@@ -262,6 +289,26 @@ impl Engine {
             removed += self
                 .remove_deliveries(record.target.id, first_id_at(oldest))
                 .await?;
+        }
+        Ok(removed + self.remove_orphans(first_id_at(oldest)).await?)
+    }
+
+    /// Removes old deliveries to targets that are gone: an engine that ended in between left them.
+    async fn remove_orphans(&self, before: u128) -> Result<u64> {
+        let mut targets = HashSet::new();
+        let oldest = Query::oldest(REMOVED_AT_ONCE);
+        for DeliveryRecord { delivery, .. } in
+            self.0.catalog.list::<DeliveryRecord>(&oldest)?.records
+        {
+            let target = delivery.target_id;
+            let is_gone = self.0.catalog.get::<TargetRecord>(target.bits())?.is_none();
+            if delivery.id.bits() < before && is_gone {
+                targets.insert(target);
+            }
+        }
+        let mut removed = 0;
+        for target in targets {
+            removed += self.remove_deliveries(target, 0).await?;
         }
         Ok(removed)
     }

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use super::*;
 use crate::access::scope::acting_as;
-use crate::access::{Actor, Caller, Permissions};
+use crate::access::{Actor, Caller, Grant, Permissions};
 use crate::catalog::records::{BackupRecord, RestoreRecord, TrashRecord};
 use crate::error::Error;
 use crate::ids::{BackupId, RestoreId, RunId};
@@ -68,12 +68,12 @@ fn limited_to<'a, T: 'a>(
     projects: &[&str],
     work: impl Future<Output = T> + 'a,
 ) -> Pin<Box<dyn Future<Output = T> + 'a>> {
-    let caller = Caller {
-        actor: Actor::Engine,
-        address: None,
+    let projects: Vec<_> = projects.iter().map(|&name| name.to_owned()).collect();
+    let grant = Grant {
         permissions: Permissions::all(),
-        projects: Some(projects.iter().map(|&name| name.to_owned()).collect()),
+        projects: Some(projects),
     };
+    let caller = Caller::new(Actor::Engine, None, vec![grant]);
     Box::pin(acting_as(caller.into(), work))
 }
 

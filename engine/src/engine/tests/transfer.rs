@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::access::{Actor, Caller, Permissions, scope};
+use crate::access::{Actor, Caller, Grant, Permissions, scope};
 use crate::catalog::records::ApiKeyRecord;
 use crate::secret::SecretText;
 
@@ -394,16 +394,15 @@ async fn what_is_no_document_of_this_version_is_refused() {
 async fn only_who_may_do_everything_takes_a_setup_in_and_somebody_still_can_afterwards() {
     let home = tempfile::tempdir().unwrap();
     let engine = opened(home.path()).await;
-    let caller = |permissions: &[&str], projects: Option<Vec<String>>| Caller {
-        actor: Actor::Nobody,
-        address: None,
-        permissions: Permissions::read(permissions).unwrap(),
-        projects,
+    let caller = |permissions: &[&str], projects: &[String]| {
+        let permissions = Permissions::read(permissions).unwrap();
+        let grants = vec![Grant::new(permissions, projects)];
+        Caller::new(Actor::Nobody, None, grants)
     };
     let document = written(&json!({"groups": [{"name": "g", "permissions": ["*"]}]}));
     for caller in [
-        caller(&["settings:*", "groups:*"], None),
-        caller(&["*"], Some(vec!["shop".to_owned()])),
+        caller(&["settings:*", "groups:*"], &[]),
+        caller(&["*"], &["shop".to_owned()]),
     ] {
         let import = engine.import_config(request(document.clone()));
         let refused = scope::acting_as(std::sync::Arc::new(caller), import).await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::super::Engine;
+use super::super::access::end_logins;
 use crate::catalog::records::{
     ApiKeyRecord, ConnectionRecord, DatabaseRecord, DrillRecord, EnvironmentRecord, GroupRecord,
     JobRecord, ProjectRecord, RepositoryRecord, SettingsRecord, TargetRecord, TaskRecord,
@@ -109,6 +110,9 @@ impl Changes {
         self.drills.write(tx)?;
         self.groups.write(tx)?;
         self.users.write(tx)?;
+        for own in &self.users.changed {
+            end_logins(tx, own.user.id)?;
+        }
         self.api_keys.write(tx)?;
         self.choose_default(tx)?;
         self.check_references(tx)
@@ -196,19 +200,10 @@ impl Engine {
             .iter()
             .map(|new| (new.record.repository.id.bits(), new.open.clone()));
         let open: Vec<_> = open.collect();
-        let ended: Vec<_> = changes
-            .users
-            .changed
-            .iter()
-            .map(|own| own.user.id)
-            .collect();
         self.0.catalog.write(move |tx| changes.write(tx)).await?;
         self.reread_settings()?;
         for (id, repository) in open {
-            self.0.pool.keep(id, repository).await;
-        }
-        for user in ended {
-            self.end_logins(user).await?;
+            self.0.pool.keep(id, repository);
         }
         Ok(())
     }

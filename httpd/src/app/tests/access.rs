@@ -361,7 +361,7 @@ async fn settings_are_in_force_at_once_and_in_the_audit_log() {
     let surface = Surface::new().await;
     let key = surface.key("all", &["*"]).await;
     let put = |body: &'static str| surface.send(request("PUT", "/api/v1/settings", &key), body);
-    let anonymous = || surface.send(HttpRequest::get("/api/v1/health"), "");
+    let anonymous = || surface.send(HttpRequest::get("/api/v1/openapi.json"), "");
     assert_eq!(anonymous().await.headers()["ratelimit-limit"], "100");
     let changed = put(r#"{"rate_limits":{"reads_per_minute":2}}"#).await;
     assert_eq!(changed.status(), 200);
@@ -436,6 +436,112 @@ async fn an_unknown_download_is_nobody_s() {
         let path = format!("/api/v1/downloads/{token}");
         let answered = surface.send(HttpRequest::get(path.as_str()), "").await;
         assert_eq!(answered.status(), 404, "{token}");
+    }
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_is_not_repeated_to_who_may_not_do_it_any_more() {
+    let surface = Surface::new().await;
+    let every = surface.key("every", &["*"]).await;
+    let post = async |path: &str, token: &str, body: &str| {
+        let request = request("POST", path, token).header("idempotency-key", "one");
+        document(surface.send(request, body).await).await
+    };
+    let body = "{\"name\":\"ci\",\"permissions\":[\"backups:read\"]}";
+    let made = post("/api/v1/api-keys", &every, body).await;
+    assert!(made["key"].is_string());
+    let again = post("/api/v1/api-keys", &every, body).await;
+    assert_eq!(again["code"], "request.answered", "{again}");
+    let group = "{\"name\":\"g\"}";
+    let first = post("/api/v1/groups", &every, group).await;
+    assert_eq!(
+        post("/api/v1/groups", &every, group).await["id"],
+        first["id"]
+    );
+    let less = backstay_engine::model::ApiKeyEdit {
+        permissions: Some(vec!["backups:read".to_owned()]),
+        ..Default::default()
+    };
+    surface.engine.edit_api_key("every", less).await.unwrap();
+    let refused = post("/api/v1/groups", &every, group).await;
+    assert_eq!(refused["code"], "access.forbidden", "{refused}");
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn a_given_password_opens_nothing_but_its_change() {
+    let surface = Surface::new().await;
+    let first = surface.engine.make_administrator(None).await.unwrap();
+    let password = first.unwrap().password.unwrap();
+    let login = document(surface.login(password.expose()).await).await;
+    let token = login["token"].as_str().unwrap();
+    for (method, path) in [
+        ("GET", "/api/v1/status"),
+        ("POST", "/api/v1/api-keys"),
+        ("GET", "/metrics"),
+    ] {
+        let refused = document(surface.send(request(method, path, token), "").await).await;
+        assert_eq!(refused["code"], "access.password_given", "{refused}");
+    }
+    let session = surface
+        .send(request("GET", "/api/v1/auth/session", token), "")
+        .await;
+    assert_eq!(session.status(), 200);
+    let change = format!(
+        "{{\"current_password\":\"{}\",\"new_password\":\"a better password\"}}",
+        password.expose()
+    );
+    let put = request("PUT", "/api/v1/auth/password", token);
+    assert_eq!(surface.send(put, &change).await.status(), 204);
+    let login = document(surface.login("a better password").await).await;
+    let token = login["token"].as_str().unwrap();
+    let status = surface
+        .send(request("GET", "/api/v1/status", token), "")
+        .await;
+    assert_eq!(status.status(), 200);
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn limited_groups_allow_each_in_its_own_projects() {
+    let surface = Surface::new().await;
+    for (name, permission) in [("red", "backups:*"), ("blue", "backups:read")] {
+        super::projects::side(&surface.engine, &format!("of-{name}"), name).await;
+        let group = backstay_engine::model::GroupCreate {
+            name: name.to_owned(),
+            permissions: vec![permission.to_owned()],
+            projects: vec![name.to_owned()],
+            ..Default::default()
+        };
+        surface.engine.add_group(group).await.unwrap();
+    }
+    let user = backstay_engine::model::UserCreate {
+        name: "ann".to_owned(),
+        password: Some(SecretText::new("a password of hers")),
+        groups: vec!["red".to_owned(), "blue".to_owned()],
+        ..Default::default()
+    };
+    surface.engine.add_user(user).await.unwrap();
+    let login = backstay_engine::model::LoginRequest {
+        username: "ann".to_owned(),
+        password: Some(SecretText::new("a password of hers")),
+    };
+    let token = surface.engine.login(login, None).await.unwrap().token;
+    let ask = async |method: &str, path: String| {
+        let request = request(method, &path, &token);
+        // From no address, where a given password is enough.
+        let request = request.body(Body::empty()).unwrap();
+        surface.router.clone().oneshot(request).await.unwrap()
+    };
+    let list = document(ask("GET", "/api/v1/backups".to_owned()).await).await;
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2, "{list}");
+    for backup in items {
+        let path = format!("/api/v1/backups/{}", backup["id"].as_str().unwrap());
+        let status = ask("DELETE", path).await.status();
+        let is_red = backup["connection"] == "of-red";
+        assert_eq!(status == 404, !is_red, "{status} {backup}");
     }
     surface.end().await;
 }

@@ -1,7 +1,7 @@
 //! Two projects beside each other: who is limited to one never learns of the other.
 
 use backstay_engine::access::scope::acting_as;
-use backstay_engine::access::{Actor, Caller, Permissions};
+use backstay_engine::access::{Actor, Caller, Grant, Permissions};
 use backstay_engine::model::{
     ApiKeyCreate, BackupCreate, ConnectionCreate, JobCreate, RunList, Trigger,
 };
@@ -11,7 +11,7 @@ use super::*;
 use crate::native::table::{Needs, TABLE};
 
 /// What one project has, by the noun of the path it is found under.
-struct Side {
+pub(super) struct Side {
     connection: String,
     backup: String,
     run: String,
@@ -20,7 +20,7 @@ struct Side {
     environment: String,
 }
 
-async fn side(engine: &Engine, name: &str, project: &str) -> Side {
+pub(super) async fn side(engine: &Engine, name: &str, project: &str) -> Side {
     let connection = ConnectionCreate {
         name: name.to_owned(),
         url: format!("postgres://shop@127.0.0.1:1/{name}_db"),
@@ -249,12 +249,8 @@ async fn a_connection_that_was_removed_is_in_nobodys_project() {
     let red = side(&surface.engine, "alpha", "red").await;
     surface.engine.remove_job("alpha-job").await.unwrap();
     surface.engine.remove_connection("alpha").await.unwrap();
-    let caller = Caller {
-        actor: Actor::Engine,
-        address: None,
-        permissions: Permissions::all(),
-        projects: Some(vec!["red".to_owned()]),
-    };
+    let grant = Grant::new(Permissions::all(), &["red".to_owned()]);
+    let caller = Caller::new(Actor::Engine, None, vec![grant]);
     let asked = surface.engine.backup(&red.backup);
     let hidden = acting_as(caller.into(), asked).await.unwrap_err();
     assert_eq!(hidden.code().http(), 404);
