@@ -552,7 +552,7 @@ fn ten_thousand_streams_are_bounded_and_disturb_nobody_else() {
     home.serve();
     let address = address(&home);
     let (many, other) = (
-        key(&home, "many", "events:read", &[]),
+        key(&home, "many", "events:read,groups:read", &[]),
         key(&home, "other", "events:read,status:read", &[]),
     );
     let held: Vec<_> = (0..crowd).filter_map(|_| follow(address, &many)).collect();
@@ -569,6 +569,7 @@ fn ten_thousand_streams_are_bounded_and_disturb_nobody_else() {
     home.ok(&["status"]);
     let first = held.iter().position(|(status, _)| *status == 200).unwrap();
     let mut stream = &held[first].1;
+    stream.set_read_timeout(Some(WAIT)).unwrap();
     home.ok(&["group", "add", "seen", "--permissions", "backups:read"]);
     let mut seen = String::new();
     while !seen.contains("group.added") {
