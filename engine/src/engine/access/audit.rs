@@ -35,6 +35,8 @@ pub(in super::super) struct Scribe {
 
 impl Scribe {
     /// Writes down that the caller changed something.
+    // Subjects are ids, which are copied.
+    #[allow(clippy::needless_pass_by_value)]
     pub(in super::super) fn note<B: Serialize, A: Serialize>(
         &self,
         tx: &Tx<'_>,
