@@ -211,6 +211,8 @@ fn what_was_refused_is_tried_again_also_after_a_crash() {
         (delivery["status"] == "delivered").then_some(delivery)
     });
     assert_eq!(delivered["id"], first["id"]);
+    let log = ["notification", "deliveries", "--delivery"];
+    let delivered = home.json(&[&log[..], &[text(&first["id"])]].concat());
     let attempts = delivered["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), 3);
     assert_eq!(attempts[0]["answer"]["status"], 500);
@@ -229,12 +231,7 @@ fn what_was_refused_is_tried_again_also_after_a_crash() {
         (receiver.received().len() > before).then_some(())
     });
     let again = wait_for("its log", PATIENCE, || {
-        let shown = home.json(&[
-            "notification",
-            "deliveries",
-            "--delivery",
-            text(&first["id"]),
-        ]);
+        let shown = home.json(&[&log[..], &[text(&first["id"])]].concat());
         (shown["attempts_total"] == 4).then_some(shown)
     });
     assert_eq!(again["status"], "delivered");
