@@ -7,6 +7,7 @@
 
 mod access;
 mod alerts;
+mod aside;
 mod backups;
 mod connections;
 mod databases;

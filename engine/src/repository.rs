@@ -56,6 +56,7 @@ use keys::Keys;
 
 pub use check::{CheckOptions, CheckReport};
 pub use collect::{PruneOptions, PrunePlan, PruneReport};
+pub use exports::Exported;
 pub use format::digest::Digest;
 pub use format::records::Note;
 pub use format::slot::SlotKind;

@@ -1,7 +1,9 @@
-//! The threads that move rows, and how much of the processor they may take from others.
+//! The threads that move rows and do what the engine does by itself, and how much of the processor they may
+//! take from others.
 //!
-//! A backup keeps a thread busy for as long as rows arrive. Whoever asks the API meanwhile is served by other
-//! threads, which go first.
+//! A backup keeps a thread busy for as long as rows arrive, and a look at every job for as long as there are
+//! jobs. A thread that serves the API must not do either: while it does, nobody reads from the sockets that it
+//! watches, however many other threads are idle. Those threads go first, too.
 
 use rustix::process::setpriority_process;
 use rustix::thread::gettid;
@@ -12,7 +14,7 @@ use crate::error::{Error, Result};
 /// What these threads' nice value is; see sched(7).
 const NICE: i32 = 5;
 
-/// A runtime of their own for what runs do, one thread for each core. Its threads end when it is dropped,
+/// A runtime of their own, one thread for each core. Its threads end when it is dropped,
 /// whatever they do.
 #[derive(Debug)]
 pub struct Workers(Option<Runtime>);

@@ -16,6 +16,11 @@ pub async fn acting_as<F: Future>(caller: Arc<Caller>, work: F) -> F::Output {
     CALLER.scope(caller, work).await
 }
 
+/// The same for work that does not wait.
+pub fn acting_now_as<T>(caller: Arc<Caller>, work: impl FnOnce() -> T) -> T {
+    CALLER.sync_scope(caller, work)
+}
+
 /// Who this task works for.
 pub fn current() -> Arc<Caller> {
     CALLER

@@ -16,8 +16,9 @@ use crate::vault::{Sealed, Vault};
 /// The layout of tables and indexes. Records have versions of their own.
 ///
 /// 1: the first one. 2: sums over records; backups are found by repository and kind, trash by repository.
-/// 3: sums by day, connection and database; jobs are found by environment.
-const LAYOUT: u32 = 3;
+/// 3: sums by day, connection and database; jobs are found by environment. 4: sums that tell which days'
+/// remarks have changed.
+const LAYOUT: u32 = 4;
 const LAYOUT_KEY: &str = "layout";
 const CHECK_KEY: &str = "master_key_check";
 const CREATED_KEY: &str = "created_at";

@@ -6,6 +6,7 @@ mod drills;
 mod jobs;
 mod notifications;
 mod projects;
+mod remarks;
 mod settings;
 mod sums;
 mod tasks;
@@ -49,6 +50,7 @@ pub use drills::*;
 pub use jobs::*;
 pub use notifications::*;
 pub use projects::*;
+pub use remarks::{Remark, day_of, remarks_of};
 pub use settings::*;
 pub use sums::*;
 pub use tasks::*;
@@ -360,7 +362,8 @@ impl Record for BackupRecord {
         facets
     }
     fn tallies(&self) -> Vec<(String, u64)> {
-        sums::of_backup(&self.0)
+        let remark = remarks::share_of(&self.0);
+        sums::of_backup(&self.0).into_iter().chain(remark).collect()
     }
 }
 

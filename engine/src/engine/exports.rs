@@ -4,6 +4,7 @@
 
 mod due;
 mod kept;
+mod remarks;
 
 use std::time::Duration;
 
@@ -14,16 +15,15 @@ use super::Engine;
 use super::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use crate::catalog::Query;
 use crate::catalog::records::{
-    BackupRecord, ConnectionRecord, DatabaseRecord, RepositoryRecord, RestoreRecord, RunRecord,
-    TakenIn,
+    ConnectionRecord, DatabaseRecord, Remark, RepositoryRecord, RestoreRecord, RunRecord, TakenIn,
 };
 use crate::error::{Error, Result};
-use crate::ids::BackupId;
-use crate::model::{Backup, Connection, FailedRung, Repository, Rung, Time};
+use crate::model::{Connection, Repository};
 use crate::pipeline::backup::patiently;
 
 pub(super) use due::Due;
 pub(super) use kept::{Kept, Opened, Portable, opened, put_secrets};
+pub(super) use remarks::read_part;
 
 /// Changes gather for this long before they are written.
 const GATHER: Duration = Duration::from_secs(2);
@@ -47,6 +47,8 @@ pub(super) struct CatalogExport {
     pub(super) repositories: Vec<Repository>,
     pub(super) runs: Vec<RunRecord>,
     pub(super) restores: Vec<RestoreRecord>,
+    /// What it has of these itself; the rest is in its parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) remarks: Vec<Remark>,
     /// Older catalogs that this one was rebuilt from.
     #[serde(default)]
@@ -71,18 +73,6 @@ impl std::fmt::Debug for ConnectionExport {
             .field(&self.connection.name)
             .finish()
     }
-}
-
-/// What the catalog knows of a backup beyond its snapshot and its notes.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Remark {
-    pub(super) backup: BackupId,
-    pub(super) pinned_until: Option<Time>,
-    pub(super) verified: Vec<Rung>,
-    #[serde(default)]
-    pub(super) job: Option<String>,
-    #[serde(default)]
-    pub(super) failed_rung: Option<FailedRung>,
 }
 
 impl CatalogExport {
@@ -132,18 +122,28 @@ impl Engine {
     /// Writes what each repository lacks. One that cannot be reached is tried again later and keeps
     /// none of the others waiting for good. Answers those that could not take it.
     pub(super) async fn write_exports(&self) -> Vec<(String, Error)> {
+        self.write_all(false).await
+    }
+
+    /// Writes all of it into every repository, whatever it has: should a part be lost there, it is back.
+    pub(super) async fn write_exports_anew(&self) -> Vec<(String, Error)> {
+        self.0.due.changed();
+        self.write_all(true).await
+    }
+
+    async fn write_all(&self, anew: bool) -> Vec<(String, Error)> {
         let due = &self.0.due;
         let mut failed = Vec::new();
         if !due.is_any() {
             return failed;
         }
         let change = due.newest();
-        let prepared = self.export().and_then(|export| {
-            let document = serde_json::to_value(export)
+        let prepared = self.behind(|engine| {
+            let document = serde_json::to_value(engine.export()?)
                 .map_err(|error| Error::internal("The catalog was not exported").because(error))?;
-            Ok((document, self.0.catalog.all::<RepositoryRecord>()?))
+            Ok((document, engine.0.catalog.all::<RepositoryRecord>()?))
         });
-        let (document, repositories) = match prepared {
+        let (document, repositories) = match prepared.await {
             Ok(prepared) => prepared,
             Err(error) => {
                 tracing::error!(error = error.report(), "the catalog was not exported");
@@ -156,8 +156,8 @@ impl Engine {
         let writing = waiting.map(async |record| {
             let written = async {
                 let repository = self.open_repository(record).await?;
-                let document = document.clone();
-                repository.put_export(&self.identity(), document).await
+                self.export_into(&repository, record.repository.id, document.clone(), anew)
+                    .await
             };
             (record, patiently(Some(TAKING), written).await)
         });
@@ -206,31 +206,8 @@ impl Engine {
                 .collect(),
             runs: runs.into_iter().filter(finished).collect(),
             restores: catalog.list::<RestoreRecord>(&newest)?.records,
-            remarks: self.remarks_of_all()?,
+            remarks: Vec::new(),
         })
-    }
-
-    /// What is known of all backups, however many there are: a pin of years ago still counts.
-    pub(super) fn remarks_of_all(&self) -> Result<Vec<Remark>> {
-        let (mut remarks, mut from) = (Vec::new(), 0);
-        loop {
-            let page = self
-                .0
-                .catalog
-                .between::<BackupRecord>(from, u128::MAX, KEPT)?;
-            let Some(last) = page.last() else {
-                return Ok(remarks);
-            };
-            from = last.0.id.bits().saturating_add(1);
-            let backups = page.into_iter().map(|record| record.0);
-            remarks.extend(backups.filter(is_remarkable).map(|backup| Remark {
-                backup: backup.id,
-                pinned_until: backup.pinned_until,
-                verified: backup.verified,
-                job: backup.job_id,
-                failed_rung: backup.failed_rung,
-            }));
-        }
     }
 
     fn export_connection(&self, mut record: ConnectionRecord) -> Result<ConnectionExport> {
@@ -249,12 +226,4 @@ impl Engine {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         format!("{}:{}", host.trim(), self.0.config.paths.data.display())
     }
-}
-
-/// Whether the catalog knows something of it that the repository does not.
-fn is_remarkable(backup: &Backup) -> bool {
-    backup.pinned_until.is_some()
-        || !backup.verified.is_empty()
-        || backup.job_id.is_some()
-        || backup.failed_rung.is_some()
 }

@@ -160,12 +160,13 @@ impl Engine {
         if self.0.due.is_any() {
             self.0.export.notify_one();
         }
-        let exporting = tokio::spawn(self.clone().keep_exports());
-        tokio::spawn(self.clone().keep_schedule());
-        tokio::spawn(self.clone().keep_scratch_clean());
-        tokio::spawn(self.clone().keep_delivering());
-        tokio::spawn(self.clone().keep_deliveries_bounded());
-        tokio::spawn(self.clone().keep_watch());
+        let workers = &self.0.workers;
+        let exporting = workers.spawn(self.clone().keep_exports());
+        workers.spawn(self.clone().keep_schedule());
+        workers.spawn(self.clone().keep_scratch_clean());
+        workers.spawn(self.clone().keep_delivering());
+        workers.spawn(self.clone().keep_deliveries_bounded());
+        workers.spawn(self.clone().keep_watch());
         let engine = self.clone();
         tokio::spawn(async move {
             engine.0.stopping.cancelled().await;

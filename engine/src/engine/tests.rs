@@ -2,6 +2,7 @@
 
 mod alerts;
 mod between;
+mod exports;
 mod jobs;
 mod places;
 mod projects;

@@ -1,6 +1,7 @@
 //! Whole repositories in memory: round trips, reuse, wrong keys, damage.
 
 mod beside;
+mod exports;
 mod healing;
 mod merging;
 

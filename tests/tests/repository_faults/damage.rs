@@ -48,8 +48,12 @@ async fn small() -> (Place, Repository, BackupId) {
     let undo = Duration::from_hours(1);
     let deleted = repository.delete_backup(id, "test", "", undo);
     deleted.await.unwrap();
-    let exported = repository.put_export("test", serde_json::json!({}));
-    exported.await.unwrap();
+    let mut exported = repository.exported("test").await.unwrap();
+    let empty = serde_json::json!({});
+    let part = repository.put_export_part(&exported, "part", 1, empty.clone());
+    let parts = [("part".to_owned(), part.await.unwrap())].into();
+    let whole = repository.put_export(&mut exported, empty, parts);
+    whole.await.unwrap();
     (place, repository, id)
 }
 

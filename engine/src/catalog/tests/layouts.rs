@@ -16,7 +16,7 @@ async fn a_catalog_of_layout_one_gets_the_newer_indexes() {
     for _ in 0..2 {
         let catalog = reopened(&fixture).await.unwrap();
         check(&catalog);
-        assert_eq!(catalog.meta("layout").unwrap().as_deref(), Some("3"));
+        assert_eq!(catalog.meta("layout").unwrap().as_deref(), Some("4"));
     }
 }
 

@@ -7,18 +7,16 @@ use super::super::jobs::timetable;
 use super::Draft;
 use crate::catalog::Query;
 use crate::catalog::records::{
-    BackupRecord, ConnectionRecord, JobRecord, RepositoryRecord, RunRecord, backup, job, run,
+    ConnectionRecord, JobRecord, RepositoryRecord, RunRecord, backup, job, run,
 };
 use crate::error::Result;
 use crate::ids::RepositoryId;
-use crate::model::{AlertKind, Backup, Job, RunKind, RunStatus, Severity, Time};
+use crate::model::{AlertKind, Job, RunKind, RunStatus, Severity, Time};
 use crate::notify::Facts;
 use crate::schedule::Timetable;
 
 /// How late a backup may be before it is missed.
 const LATE: TimeDelta = TimeDelta::minutes(10);
-/// Damaged backups that are passed over in search of a good one.
-const PASSED_OVER: usize = 100;
 
 /// One database of a job in one of its repositories, as far as they are known.
 #[derive(Clone, Debug, Default)]
@@ -41,25 +39,35 @@ struct Stale {
 
 impl Engine {
     pub(super) async fn watch_jobs(&self) -> Result<()> {
-        let enabled = Query::newest(usize::MAX).only(job::ENABLED, Some(true));
-        for record in self.0.catalog.list::<JobRecord>(&enabled)?.records {
-            if let Err(error) = self.watch_job(&record).await {
-                let job = record.job.name;
+        for (job, looked) in self.behind(Self::look_at_jobs).await? {
+            let told = match looked {
+                Ok(None) => {
+                    let subject = job.id.to_string();
+                    self.close_alert(AlertKind::BackupStale, &subject).await
+                }
+                Ok(Some(draft)) => self.raise_alert(draft).await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = told {
+                let job = job.name;
                 tracing::error!(job, error = error.report(), "a job was not looked at");
             }
         }
         Ok(())
     }
 
-    async fn watch_job(&self, record: &JobRecord) -> Result<()> {
-        let subject = record.job.id.to_string();
-        match self.stale_of(record)? {
-            None => self.close_alert(AlertKind::BackupStale, &subject).await,
-            Some(stale) => {
-                let draft = self.stale_draft(&record.job, &stale, subject)?;
-                self.raise_alert(draft).await.map(|_| ())
-            }
-        }
+    /// What there is to say of every job that is enabled.
+    fn look_at_jobs(&self) -> Result<Vec<(Job, Result<Option<Draft>>)>> {
+        let enabled = Query::newest(usize::MAX).only(job::ENABLED, Some(true));
+        let all = self.0.catalog.list::<JobRecord>(&enabled)?.records;
+        let looked = all.into_iter().map(|record| {
+            let draft = self.stale_of(&record).and_then(|stale| {
+                let draft = stale.map(|stale| self.stale_draft(&record.job, &stale));
+                draft.transpose()
+            });
+            (record.job, draft)
+        });
+        Ok(looked.collect())
     }
 
     /// What of a job lacks a good backup for the longest time, if its schedule lets expect another by now.
@@ -118,16 +126,14 @@ impl Engine {
     /// When the job's last good backup of that ended. What a clock that was wrong made in the future says
     /// nothing.
     fn last_good_of(&self, job: &Job, place: &Place, now: Time) -> Result<Option<Time>> {
-        let query = Query::newest(PASSED_OVER)
+        let query = Query::newest(1)
             .only(backup::JOB, Some(job.id))
             .only(backup::DATABASE, place.database.as_ref())
             .only(backup::REPOSITORY, place.repository)
             .only(backup::STATUS, Some(RunStatus::Success))
             .within(None, Some(now + TimeDelta::milliseconds(1)));
-        let found = self.0.catalog.list::<BackupRecord>(&query)?.records;
-        let mut all = found.into_iter().map(|record| record.0);
-        let good = all.find(Backup::is_good);
-        Ok(good
+        Ok(self
+            .newest_good(&query, |_| true)?
             .and_then(|own| own.finished_at)
             .map(|ended| ended.min(now)))
     }
@@ -172,7 +178,7 @@ impl Engine {
         }
     }
 
-    fn stale_draft(&self, job: &Job, stale: &Stale, subject: String) -> Result<Draft> {
+    fn stale_draft(&self, job: &Job, stale: &Stale) -> Result<Draft> {
         let catalog = &self.0.catalog;
         let connection = catalog.get::<ConnectionRecord>(job.connection_id.bits())?;
         let connection = connection.map(|record| record.connection);
@@ -217,7 +223,7 @@ impl Engine {
                 job: Some(job.name.clone()),
                 ..Facts::default()
             },
-            subject,
+            subject: job.id.to_string(),
         })
     }
 }

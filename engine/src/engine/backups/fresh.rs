@@ -27,6 +27,11 @@ impl Engine {
     /// How old the last good backup of every database is that is backed up or selected for it, by name of
     /// connection and database. Reads a few records for each database it answers.
     pub async fn backup_freshness(&self, page: &PageRequest) -> Result<Page<Freshness>> {
+        let page = page.clone();
+        self.aside(move |engine| engine.freshness(&page)).await
+    }
+
+    fn freshness(&self, page: &PageRequest) -> Result<Page<Freshness>> {
         let limit = checked_limit(page.limit)?;
         let after = page.cursor.as_deref().filter(|cursor| !cursor.is_empty());
         let (connection, database) = match after {
@@ -101,7 +106,7 @@ impl Engine {
         jobs: &[Job],
         now: Time,
     ) -> Result<Freshness> {
-        let good = Query::newest(PASSED_OVER)
+        let good = Query::newest(1)
             .only(backup::CONNECTION, Some(connection.id))
             .only(backup::DATABASE, Some(database))
             .only(backup::STATUS, Some(RunStatus::Success))
@@ -141,15 +146,28 @@ impl Engine {
         })
     }
 
-    /// The newest of a list that no proof found damaged and that `wanted` takes.
-    fn newest_good(
+    /// The newest of a list that no proof found damaged and that `wanted` takes; others are passed over, up to
+    /// a hundred.
+    pub(in super::super) fn newest_good(
         &self,
         query: &Query,
         wanted: impl Fn(&Backup) -> bool,
     ) -> Result<Option<Backup>> {
-        let found = self.0.catalog.list::<BackupRecord>(query)?.records;
-        let mut all = found.into_iter().map(|record| record.0);
-        Ok(all.find(|own| own.is_good() && wanted(own)))
+        let mut query = query.clone();
+        // Mostly the newest is it.
+        for limit in [1, PASSED_OVER] {
+            query = query.up_to(limit);
+            let found = self.0.catalog.list::<BackupRecord>(&query)?.records;
+            let Some(BackupRecord(last)) = found.last() else {
+                return Ok(None);
+            };
+            query = query.before(last.id.bits());
+            let mut all = found.into_iter().map(|record| record.0);
+            if let Some(own) = all.find(|own| own.is_good() && wanted(own)) {
+                return Ok(Some(own));
+            }
+        }
+        Ok(None)
     }
 
     fn is_selected(&self, id: ConnectionId, database: &str) -> Result<bool> {

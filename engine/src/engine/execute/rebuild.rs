@@ -8,8 +8,10 @@ use std::collections::HashMap;
 use super::Engine;
 use super::adopt::backup_of_snapshot;
 use crate::catalog::Record;
-use crate::catalog::records::{BackupRecord, ConnectionRecord, RepositoryRecord, TrashRecord};
-use crate::engine::exports::{CatalogExport, ConnectionExport, Remark};
+use crate::catalog::records::{
+    BackupRecord, ConnectionRecord, Remark, RepositoryRecord, TrashRecord,
+};
+use crate::engine::exports::{CatalogExport, ConnectionExport};
 use crate::engine::pool::existing_storage_at;
 use crate::engine::servers::{PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use crate::error::{Code, Error, Result};

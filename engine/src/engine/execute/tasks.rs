@@ -41,9 +41,8 @@ impl Engine {
 
     async fn do_catalog_export(&self, task: &Task) -> Result<Finish> {
         task.monitor.stage("writing the catalog");
-        self.0.due.changed();
         let failed = task
-            .or_cancelled(async { Ok(self.write_exports().await) })
+            .or_cancelled(async { Ok(self.write_exports_anew().await) })
             .await?;
         Ok(outcome("could not take the catalog", &failed, task))
     }

@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
+
+use crate::repository::Exported;
 
 /// Name of the file in the data folder that stands as long as an export is due.
 const FILE: &str = "export-due";
@@ -14,7 +17,11 @@ const FILE: &str = "export-due";
 pub(in crate::engine) struct Due {
     file: PathBuf,
     state: Mutex<State>,
+    exported: Mutex<HashMap<[u8; 16], Place>>,
 }
+
+/// What this engine has exported into one repository, once that is known. Whoever exports holds the lock.
+pub(super) type Place = Arc<tokio::sync::Mutex<Option<Exported>>>;
 
 #[derive(Debug)]
 struct State {
@@ -37,7 +44,13 @@ impl Due {
                 is_marked,
             }),
             file,
+            exported: Mutex::default(),
         }
+    }
+
+    /// The place of the repository with that uid.
+    pub(super) fn exported(&self, repository: [u8; 16]) -> Place {
+        Arc::clone(self.exported.lock().entry(repository).or_default())
     }
 
     /// The catalog has changed: every repository lacks that.

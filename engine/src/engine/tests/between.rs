@@ -38,7 +38,12 @@ async fn committed(engine: &Engine, repository: &str, run: Option<&Run>) -> Back
     id
 }
 
-async fn known(engine: &Engine, id: BackupId, repository: &str, status: RunStatus) -> Backup {
+pub(super) async fn known(
+    engine: &Engine,
+    id: BackupId,
+    repository: &str,
+    status: RunStatus,
+) -> Backup {
     let repository = engine.repository(repository).await.unwrap();
     let shop = engine.connection("shop").await.unwrap();
     let mut backup = crate::engine::backups::blank_backup(id, &shop, "orders", &repository);
@@ -107,7 +112,7 @@ fn backup_of(engine: &Engine, id: BackupId) -> Option<Backup> {
     found.unwrap().map(|record| record.0)
 }
 
-async fn shop(home: &std::path::Path) -> Engine {
+pub(super) async fn shop(home: &std::path::Path) -> Engine {
     let engine = opened(home).await;
     engine.add_connection(unreachable("shop")).await.unwrap();
     let place = home.join("second");
@@ -471,32 +476,6 @@ async fn old_runs_go_unless_their_backup_is_still_there() {
     assert!(engine.run(&made.id.to_string()).await.is_ok());
     assert!(engine.run(&failed.id.to_string()).await.is_err());
     assert!(backup_of(&engine, failed.backup_id.unwrap()).is_none());
-    stopped(engine).await;
-}
-
-#[tokio::test]
-async fn every_pin_is_exported_however_old_its_backup() {
-    let home = tempfile::tempdir().unwrap();
-    let engine = shop(home.path()).await;
-    let pinned = BackupId::generate(engine.now());
-    let mut backup = known(&engine, pinned, "local", RunStatus::Success).await;
-    backup.pinned_until = Some(engine.now() + chrono::TimeDelta::days(9));
-    let blank = backup.clone();
-    engine.0.catalog.put(BackupRecord(backup)).await.unwrap();
-    let now = engine.now();
-    let many = move |tx: &crate::catalog::Tx<'_>| {
-        for _ in 0..2001 {
-            let mut backup = blank.clone();
-            backup.id = BackupId::generate(now + chrono::TimeDelta::seconds(1));
-            (backup.serial, backup.pinned_until) = (0, None);
-            tx.put(&mut BackupRecord(backup))?;
-        }
-        Ok(())
-    };
-    engine.0.catalog.write(many).await.unwrap();
-    let remarks = engine.remarks_of_all().unwrap();
-    let remarked: Vec<_> = remarks.iter().map(|remark| remark.backup).collect();
-    assert_eq!(remarked, [pinned]);
     stopped(engine).await;
 }
 

@@ -1,12 +1,14 @@
 //! Every small object, opened once.
 
-use super::super::Repository;
+use std::collections::HashSet;
+
 use super::super::format::log;
-use super::super::format::records::{Export, Mark, Note, Record, Trash};
+use super::super::format::records::{Export, ExportPart, Mark, Note, Record, Trash};
 use super::super::format::sealed::Kind;
 use super::super::format::session::SessionRecord;
 use super::super::objects::damaged;
 use super::super::snapshot::Snapshot;
+use super::super::{Repository, exports};
 use super::CheckReport;
 use crate::error::{Code, Error, Result};
 use crate::monitor::Task;
@@ -58,7 +60,7 @@ async fn one(
         Kind::Note => record::<Note>(repository, info, report).await,
         Kind::Trash => record::<Trash>(repository, info, report).await,
         Kind::Mark => record::<Mark>(repository, info, report).await,
-        Kind::Export => record::<Export>(repository, info, report).await,
+        Kind::Export => found(info, export(repository, info).await, report),
         // Unreadable ones were named by the refresh, but a readable cache hides later damage.
         Kind::Segment => {
             let read = repository
@@ -82,6 +84,27 @@ async fn log(repository: &Repository, info: &ObjectInfo) -> Result<()> {
         let why = Error::new(Code::RepositoryCorrupt, "It has another segment's name");
         Err(damaged(&info.key, why))
     }
+}
+
+/// An export that names parts which are not there would come back without them.
+async fn export(repository: &Repository, info: &ObjectInfo) -> Result<()> {
+    let inner = &repository.inner;
+    let Some(export) = inner.get_record_if_there::<Export>(&info.key).await? else {
+        return Ok(());
+    };
+    if export.parts.is_empty() {
+        return Ok(());
+    }
+    let listed = inner.list_kind(Kind::Export).await?;
+    let there: HashSet<String> = listed.into_iter().map(|info| info.key).collect();
+    let is_lost = |part: &&ExportPart| !there.contains(&exports::key_of(part.id));
+    let lost = export.parts.values().filter(is_lost).count();
+    // Its writer may have removed it in between, and them with it.
+    if lost == 0 || !there.contains(&info.key) {
+        return Ok(());
+    }
+    let why = format!("{lost} parts of it are missing; the next daily export writes them again");
+    Err(Error::new(Code::RepositoryCorrupt, why))
 }
 
 async fn record<R: Record>(

@@ -1,6 +1,8 @@
 //! The small records: notes, trash, collectors' marks, exports. Each is a sealed object with one
 //! JSON document; of several about one thing the one with the greatest id counts.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -9,7 +11,7 @@ use super::digest::Digest;
 use super::sealed::Kind;
 use super::session::SessionRecord;
 use super::wire::Malformed;
-use crate::ids::BackupId;
+use crate::ids::{BackupId, NoteId};
 use crate::repository::snapshot::Snapshot;
 
 /// Longest document a reader takes, in bytes; exports are the long ones.
@@ -93,8 +95,23 @@ pub struct Export {
     pub writer: String,
     /// When, by the writer's clock.
     pub at: DateTime<Utc>,
+    /// Its name, where this is a part of another export and none by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<String>,
+    /// Its parts, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parts: BTreeMap<String, ExportPart>,
     /// The catalog's records; secrets included, which is why exports have a key of their own.
     pub catalog: serde_json::Value,
+}
+
+/// Where a part of an export is. Exports share the parts that did not change between them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportPart {
+    /// The id of its object.
+    pub id: NoteId,
+    /// What the writer knows its state by; means nothing to anybody else.
+    pub mark: u64,
 }
 
 impl Record for Note {

@@ -115,7 +115,7 @@ impl crate::monitor::Monitor for CancelAt {
     fn lost(&self, _: crate::monitor::Loss) {}
 }
 
-fn task(place: &Place) -> Task {
+pub(super) fn task(place: &Place) -> Task {
     Task::unwatched(Arc::clone(&place.clock))
 }
 
@@ -308,27 +308,4 @@ async fn a_repair_of_many_packs_is_one_session() {
     assert!(writer.tally().new_chunks < writer.tally().chunks);
     writer.abandon().await.unwrap();
     assert_eq!(read(&repository, &stream).await.unwrap(), data);
-}
-
-#[tokio::test]
-async fn a_quiet_engine_keeps_its_export() {
-    let place = Place::new();
-    let (repository, _) = place.create().await;
-    let catalog = |number: i32| serde_json::json!({ "number": number });
-    repository.put_export("quiet", catalog(0)).await.unwrap();
-    for busy in ["one", "two", "three"] {
-        for number in 1..4 {
-            repository.put_export(busy, catalog(number)).await.unwrap();
-        }
-    }
-    repository
-        .prune(&PruneOptions::new("test"), &task(&place))
-        .await
-        .unwrap();
-    let mut writers: Vec<String> = Vec::new();
-    for export in repository.exports().await.unwrap() {
-        writers.push(export.writer);
-    }
-    writers.sort();
-    assert_eq!(writers, ["one", "quiet", "three", "two"]);
 }

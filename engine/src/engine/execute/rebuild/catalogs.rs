@@ -2,7 +2,7 @@
 
 use crate::catalog::records::{RepositoryRecord, TakenIn};
 use crate::engine::Engine;
-use crate::engine::exports::CatalogExport;
+use crate::engine::exports::{CatalogExport, read_part};
 use crate::error::{Error, Result};
 use crate::model::{Level, RebuildReport};
 use crate::monitor::Task;
@@ -22,7 +22,17 @@ impl Engine {
         for export in repository.exports().await?.into_iter().rev() {
             let (writer, at) = (export.writer, export.at);
             match CatalogExport::read(export.catalog) {
-                Ok(read) => {
+                Ok(mut read) => {
+                    for (name, part) in &export.parts {
+                        let part = repository.export_part(part).await;
+                        match part.and_then(|part| read_part(name, part)) {
+                            Ok(remarks) => read.remarks.extend(remarks),
+                            Err(error) => {
+                                let message = format!("{writer}, {name}: {}", error.report());
+                                report.messages.push(message);
+                            }
+                        }
+                    }
                     let origin = TakenIn { writer, at };
                     all.push(origin.clone());
                     exports.push((origin, read));

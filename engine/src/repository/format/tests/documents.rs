@@ -1,13 +1,15 @@
 //! The small records, letter by letter: a document that an old version wrote is read by every later
 //! one, and a change of its words is a change of the format.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::*;
 use crate::repository::snapshot::Snapshot;
 use crate::repository::stream::StreamRef;
 use crate::repository::writer::Tally;
-use records::{Export, Mark, Record, Trash, TrashAction};
+use records::{Export, ExportPart, Mark, Record, Trash, TrashAction};
 use session::{SessionRecord, State};
 
 fn at(seconds: i64) -> chrono::DateTime<chrono::Utc> {
@@ -66,14 +68,32 @@ fn trash_marks_and_exports() {
         &json!({"collector": "host", "at": "2023-11-14T22:13:20Z", "packs": packs,
             "idle_since": "2023-11-14T22:14:20Z"}),
     );
-    let export = Export {
+    let mut export = Export {
         writer: "host".into(),
         at: at(0),
+        part: None,
+        parts: BTreeMap::new(),
         catalog: json!({"connections": []}),
     };
     holds(
         &export,
         &json!({"writer": "host", "at": "2023-11-14T22:13:20Z", "catalog": {"connections": []}}),
+    );
+    let id = NoteId::from_bits(1);
+    export
+        .parts
+        .insert("some".into(), ExportPart { id, mark: 5 });
+    holds(
+        &export,
+        &json!({"writer": "host", "at": "2023-11-14T22:13:20Z", "catalog": {"connections": []},
+            "parts": {"some": {"id": "obj_00000000000000000000000001", "mark": 5}}}),
+    );
+    export.parts.clear();
+    export.part = Some("some".into());
+    holds(
+        &export,
+        &json!({"writer": "host", "at": "2023-11-14T22:13:20Z", "catalog": {"connections": []},
+            "part": "some"}),
     );
 }
 
