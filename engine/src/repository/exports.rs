@@ -69,9 +69,11 @@ impl Repository {
             kept: own.into_iter().map(|(_, own)| own).collect(),
         };
         for own in &mut exported.kept {
+            let named = own.parts.len();
             // A lost one is to be written again.
             own.parts
                 .retain(|_, part| all.there.contains(&key_of(part.id)));
+            own.is_whole = own.parts.len() == named;
         }
         let now = self.inner.clock.now();
         for (key, part) in all.loose {

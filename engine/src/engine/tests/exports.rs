@@ -97,11 +97,11 @@ async fn only_days_that_changed_are_written_again() {
     let (id, remarks) = &after[&part_of(young.id)];
     assert_ne!(*id, before[&part_of(young.id)].0);
     assert_eq!(remarks[..], [Remark::of(&young).unwrap()]);
-    let gone = Some(young.id.bits());
+    let gone = young.id.bits();
     let removed = engine
         .0
         .catalog
-        .write(move |tx| gone.map_or(Ok(()), |id| tx.remove::<BackupRecord>(id).map(drop)));
+        .write(move |tx| tx.remove::<BackupRecord>(gone));
     removed.await.unwrap();
     engine.changed();
     engine.write_exports().await;
@@ -126,7 +126,6 @@ async fn a_lost_part_is_named_and_comes_back() {
         repository.check(&options, &task).await.unwrap().problems
     };
     let problems = check().await;
-    // Both exports that are kept name it.
     assert!(!problems.is_empty(), "{problems:?}");
     for problem in &problems {
         assert!(
