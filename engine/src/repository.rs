@@ -31,6 +31,7 @@ mod references;
 pub(crate) mod refresh;
 pub mod repair;
 pub(crate) mod session;
+mod slots;
 pub mod snapshot;
 pub mod stream;
 pub mod trash;
@@ -60,9 +61,10 @@ pub use exports::Exported;
 pub use format::digest::Digest;
 pub use format::records::Note;
 pub use format::slot::SlotKind;
-pub use open::{Slot, probe};
+pub use open::probe;
 pub use reader::StreamReader;
 pub use repair::RepairReport;
+pub use slots::{Slot, slot_id};
 pub use snapshot::{Snapshot, SnapshotDraft};
 pub use stream::{Content, StreamRef, StreamWriter};
 pub use trash::{NoteState, TrashedBackup};
@@ -133,6 +135,8 @@ pub(crate) struct Inner {
     pub(crate) verify_writes: bool,
     /// Index segments that could not be read, by key: what they describe counts as absent.
     pub(crate) unreadable: Mutex<std::collections::BTreeMap<String, String>>,
+    /// Held by whoever looks at the key slots in order to change them.
+    slots: tokio::sync::Mutex<()>,
     /// Copies of chunks that a check has found missing or damaged.
     suspects: unsound::Suspects,
 }

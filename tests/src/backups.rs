@@ -77,15 +77,7 @@ impl Backups {
 
     /// What a backup of a whole database asks for.
     pub fn request(&self, server: &Server, database: &str) -> BackupRequest {
-        BackupRequest {
-            target: target(server),
-            database: database.to_owned(),
-            selection: Selection::default(),
-            workers: NonZeroUsize::new(2).unwrap(),
-            range_blocks: RANGE_BLOCKS,
-            lock_timeout: Duration::from_secs(10),
-            snapshot_age_max: None,
-        }
+        request(server, database)
     }
 
     /// Backs a whole database up; nothing may be lost.
@@ -135,19 +127,7 @@ impl Backups {
         server: &Server,
         options: &RestoreOptions,
     ) -> Result<RestoreOutcome> {
-        let archive = Archive::open(&self.repository, id).await?;
-        let target = target(server);
-        let plan = plan::plan(&archive, &target, options, self.task.clock.now()).await?;
-        let workers = NonZeroUsize::new(2).unwrap();
-        restore::run(
-            &self.repository,
-            &archive,
-            &plan,
-            &target,
-            workers,
-            &self.task,
-        )
-        .await
+        restored(&self.repository, id, server, options, &self.task).await
     }
 
     /// Restores a backup; nothing may be lost and every table must be proved.
@@ -166,6 +146,34 @@ impl Backups {
         assert_eq!(outcome.losses, [], "losses of the restore");
         outcome
     }
+}
+
+/// What a backup of a whole database asks for.
+pub fn request(server: &Server, database: &str) -> BackupRequest {
+    BackupRequest {
+        target: target(server),
+        database: database.to_owned(),
+        selection: Selection::default(),
+        workers: NonZeroUsize::new(2).unwrap(),
+        range_blocks: RANGE_BLOCKS,
+        lock_timeout: Duration::from_secs(10),
+        snapshot_age_max: None,
+    }
+}
+
+/// Restores a backup of any repository.
+pub async fn restored(
+    repository: &Repository,
+    id: BackupId,
+    server: &Server,
+    options: &RestoreOptions,
+    task: &Task,
+) -> Result<RestoreOutcome> {
+    let archive = Archive::open(repository, id).await?;
+    let target = target(server);
+    let plan = plan::plan(&archive, &target, options, task.clock.now()).await?;
+    let workers = NonZeroUsize::new(2).unwrap();
+    restore::run(repository, &archive, &plan, &target, workers, task).await
 }
 
 /// The server as the engine reaches it.

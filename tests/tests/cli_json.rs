@@ -47,11 +47,12 @@ struct Shapes<'a> {
 }
 
 impl Shapes<'_> {
-    /// Runs a command and keeps the shape under its first two words; answers the document.
+    /// Runs a command and keeps the shape under its own words; answers the document.
     fn of(&mut self, words: &[&str]) -> Value {
         let document = self.home.json(words);
-        self.seen
-            .insert(words[..2.min(words.len())].join(" "), shape(&document));
+        let own = if words.get(1) == Some(&"key") { 3 } else { 2 };
+        let name = words[..own.min(words.len())].join(" ");
+        self.seen.insert(name, shape(&document));
         document
     }
 }
@@ -108,6 +109,15 @@ fn repositories(shapes: &mut Shapes<'_>) {
     shapes.of(&["repository", "check", "local"]);
     shapes.of(&["repository", "prune", "local"]);
     shapes.of(&["repository", "repair", "local"]);
+    let added = shapes.of(&["repository", "key", "add", "second", "--recovery-code"]);
+    let key = added["id"].as_str().unwrap();
+    shapes.of(&["repository", "key", "list", "second"]);
+    let confirm = ["--confirm", "second"];
+    shapes.of(&[
+        &["repository", "key", "remove", "second", key][..],
+        &confirm,
+    ]
+    .concat());
     shapes.of(&["repository", "remove", "second", "--confirm", "second"]);
 }
 

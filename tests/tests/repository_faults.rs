@@ -3,6 +3,8 @@
 
 #[path = "repository_faults/damage.rs"]
 mod damage;
+#[path = "repository_faults/several.rs"]
+mod several;
 
 use std::sync::Arc;
 use std::time::Duration;

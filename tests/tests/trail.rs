@@ -73,6 +73,91 @@ fn a_backup_of_any_type_is_restored_by_itself_and_survives_its_base() {
 }
 
 #[test]
+fn a_repository_is_opened_elsewhere_with_its_new_passphrase_and_not_with_its_old_key() {
+    let mut home = Home::serving();
+    let key = |words: &[&str]| home.json(&[&["repository", "key"][..], words].concat());
+    let file = |name: &str| home.folder().join(name).display().to_string();
+    let (sesame, stick) = (file("sesame"), file("stick.key"));
+    std::fs::write(&sesame, "a passphrase\n").unwrap();
+    let of_engine = |page: &Value| {
+        let items = page["items"].as_array().unwrap();
+        let own = items.iter().find(|slot| slot["used_here"] == true);
+        text(&own.unwrap()["id"]).to_owned()
+    };
+    let before = of_engine(&key(&["list", "local"]));
+    let remove = ["repository", "key", "remove", "local", &before];
+    let confirm = ["--confirm", "local"];
+    assert_eq!(home.run(&remove).code, Some(6), "not confirmed");
+    let refused = home.run(&[&remove[..], &confirm].concat());
+    assert_eq!(refused.code, Some(6));
+    assert!(
+        refused.err.contains("key add local --use"),
+        "{}",
+        refused.err
+    );
+
+    let made = key(&["add", "local", "--new-key-file", &stick, "--label", "stick"]);
+    assert_eq!(
+        (&made["label"], &made["key"]),
+        (&"stick".into(), &Value::Null)
+    );
+    assert_eq!(std::fs::read_to_string(&stick).unwrap().trim().len(), 64);
+    let again = [
+        "repository",
+        "key",
+        "add",
+        "local",
+        "--new-key-file",
+        &stick,
+    ];
+    assert_eq!(home.run(&again).code, Some(6), "a file that is there stays");
+    let made = key(&["add", "local", "--passphrase-file", &sesame, "--use"]);
+    assert_eq!(made["used_here"], true);
+    let keys = std::fs::read_dir(home.folder().join("data/keys")).unwrap();
+    let old = keys.map(|entry| entry.unwrap().path()).find(|path| {
+        path.file_name()
+            .unwrap()
+            .to_string_lossy()
+            .starts_with("rep_")
+    });
+    let removed = home.json(&[&remove[..], &confirm].concat());
+    assert_eq!(
+        (text(&removed["id"]), &removed["kind"]),
+        (&*before, &"key_file".into())
+    );
+    assert_eq!(of_engine(&key(&["list", "local"])), text(&made["id"]));
+    let unreached = [
+        "connection",
+        "add",
+        "main",
+        "postgres://shop@127.0.0.1:1/",
+        "--no-test",
+    ];
+    home.ok(&unreached);
+    let place = text(&home.json(&["repository", "show", "local"])["location"]).to_owned();
+    let log = home.log();
+    assert!(!log.contains("a passphrase"), "{log}");
+    home.terminate();
+    home.serve();
+    home.ok(&["repository", "test", "local"]);
+    home.terminate();
+
+    let old = old.unwrap().display().to_string();
+    for (flag, file, code) in [
+        ("--key-file", &old, 4),
+        ("--passphrase-file", &sesame, 0),
+        ("--key-file", &stick, 0),
+    ] {
+        let other = Home::serving();
+        let rebuilt = other.run(&["repository", "rebuild", &place, flag, file]);
+        assert_eq!(rebuilt.code, Some(code), "{flag} {file}: {}", rebuilt.err);
+        let known = other.json(&["connection", "list"]);
+        let known = known["items"].as_array().unwrap().len();
+        assert_eq!(known, usize::from(code == 0));
+    }
+}
+
+#[test]
 fn an_environment_is_backed_up_watched_and_kept() {
     let (_server, home) = served();
     assert_eq!(home.json(&["project", "show", "shop"])["name"], "shop");

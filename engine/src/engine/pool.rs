@@ -9,11 +9,14 @@ use parking_lot::Mutex;
 use super::Engine;
 use crate::catalog::records::RepositoryRecord;
 use crate::error::{Code, Error, Result};
+use crate::ids::RepositoryId;
 use crate::model::KeyKind;
+use crate::repository::format::digest::hex;
 use crate::repository::{Credential, OpenOptions, Repository};
+use crate::secret::SecretKey;
 use crate::storage::Storage;
 use crate::storage::local::LocalStorage;
-use crate::vault::{parse_key, read_private};
+use crate::vault::{create_private, parse_key, read_private};
 
 /// Name of the sealed fields.
 pub(super) const PASSPHRASE: &str = "passphrase";
@@ -76,10 +79,22 @@ impl Engine {
         }
     }
 
-    /// Where the key file of a repository lies.
-    pub(super) fn key_file(&self, id: crate::ids::RepositoryId) -> PathBuf {
+    /// Writes a new key file of a repository. One that lies there already stays as it is: it may be what
+    /// opens the repository elsewhere.
+    pub(super) fn write_key_file(&self, id: RepositoryId, key: &SecretKey) -> Result<PathBuf> {
         let keys = self.0.config.paths.data.join("keys");
-        keys.join(format!("{id}.key"))
+        let names = (1..).map(|number| match number {
+            1 => format!("{id}.key"),
+            number => format!("{id}-{number}.key"),
+        });
+        let mut free = names
+            .map(|name| keys.join(name))
+            .filter(|path| !path.exists());
+        let path = free
+            .next()
+            .ok_or_else(|| Error::internal("There is no free name for a key file"))?;
+        create_private(&path, format!("{}\n", hex(key.expose())).as_bytes())?;
+        Ok(path)
     }
 
     pub(super) fn credential(&self, record: &RepositoryRecord) -> Result<Credential> {
@@ -106,7 +121,7 @@ impl Engine {
     }
 }
 
-fn read_key_file(path: &Path) -> Result<crate::secret::SecretKey> {
+fn read_key_file(path: &Path) -> Result<SecretKey> {
     let text = read_private(path)?;
     parse_key(&text).ok_or_else(|| {
         Error::new(

@@ -1,5 +1,6 @@
-//! Repositories: create, check, prune, repair, rebuild, recovery kit.
+//! Repositories: create, check, prune, repair, rebuild, recovery kit, keys.
 
+mod keys;
 mod maintenance;
 
 use super::pool::{PASSPHRASE, RECOVERY_CODE, local_path, storage_at};
@@ -12,11 +13,9 @@ use crate::model::{
     KeyKind, Page, PageRequest, RecoveryKit, Repository, RepositoryCreate, RepositoryCreated,
     RepositoryEdit, RepositoryFile, RepositoryStats, RepositoryTest, checked_limit,
 };
-use crate::repository::format::digest::hex;
 use crate::repository::{Credential, NewSlots};
 use crate::secret::SecretText;
 use crate::storage::StorageError;
-use crate::vault::create_private;
 
 /// The object every repository begins with.
 const HEADER: &str = "backstay.json";
@@ -47,6 +46,10 @@ impl Engine {
     /// passphrase or recovery code.
     pub async fn add_repository(&self, create: RepositoryCreate) -> Result<RepositoryCreated> {
         names::check("repository", &create.name)?;
+        create
+            .passphrase
+            .as_ref()
+            .map_or(Ok(()), keys::refuse_empty)?;
         let place = local_path(&create.location)?;
         let all = self.0.catalog.all::<RepositoryRecord>()?;
         let location = place.display().to_string();
@@ -124,12 +127,7 @@ impl Engine {
         let made =
             crate::repository::Repository::create(storage, &slots, self.open_options()).await?;
         let key_file = match &made.key {
-            Some(key) => {
-                let path = self.key_file(id);
-                let text = format!("{}\n", hex(key.expose()));
-                create_private(&path, text.as_bytes())?;
-                Some(path)
-            }
+            Some(key) => Some(self.write_key_file(id, key)?),
             None => None,
         };
         Ok(Joined {

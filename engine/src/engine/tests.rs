@@ -4,6 +4,7 @@ mod alerts;
 mod between;
 mod exports;
 mod jobs;
+mod keys;
 mod places;
 mod projects;
 mod targets;
@@ -15,6 +16,7 @@ use super::*;
 use crate::clock::SystemClock;
 use crate::error::Code;
 use crate::model::*;
+use crate::repository::Credential;
 
 async fn opened(home: &std::path::Path) -> Engine {
     loop {

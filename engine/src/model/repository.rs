@@ -18,6 +18,18 @@ choices! {
     }
 }
 
+choices! {
+    /// What opens a key slot.
+    KeySlotKind, "kind of key slot" {
+        /// The key of a key file.
+        KeyFile = "key_file",
+        /// A passphrase.
+        Passphrase = "passphrase",
+        /// A recovery code, like the recovery kit's.
+        RecoveryCode = "recovery_code",
+    }
+}
+
 /// A repository.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Repository {
@@ -213,13 +225,59 @@ pub struct RecoveryKit {
     pub bytes: bytes::Bytes,
 }
 
-/// A way into a repository.
+/// A way into a repository: a key slot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeySlot {
-    /// Its id in the repository.
+    /// Its id in the repository; of an object that is no key slot, what it is called there.
     pub id: String,
-    /// `key_file`, `passphrase` or `recovery_code`.
-    pub kind: String,
+    /// What opens it; not known of a damaged one.
+    pub kind: Option<KeySlotKind>,
+    /// For people.
+    pub label: Option<String>,
     /// When it was made, where known.
     pub created_at: Option<Time>,
+    /// Whether this engine opens the repository with it.
+    pub used_here: bool,
+    /// Whether it is opened by the recovery kit that this engine hands out.
+    pub in_kit: bool,
+    /// What is wrong with a damaged one, which opens nothing.
+    pub problem: Option<String>,
+}
+
+/// A new key of a repository: one of `passphrase`, `recovery_code` and `key_file`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyCreate {
+    /// This passphrase.
+    #[serde(
+        default,
+        with = "secret_field",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "password", write_only)]
+    pub passphrase: Option<SecretText>,
+    /// A new recovery code, which is shown once.
+    #[serde(default)]
+    pub recovery_code: bool,
+    /// A new key for a key file, which is shown once.
+    #[serde(default)]
+    pub key_file: bool,
+    /// For people; what opens it when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// Whether this engine keeps it and opens the repository with it from now on.
+    #[serde(default)]
+    pub use_here: bool,
+}
+
+/// The answer to a new key. What opens the slot is shown once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct KeyMade {
+    /// The key slot.
+    #[serde(flatten)]
+    pub slot: KeySlot,
+    /// The new recovery code.
+    pub recovery_code: Option<String>,
+    /// What a key file holds: 64 hexadecimal digits.
+    pub key: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Creating and opening a repository; its key slots.
+//! Creating and opening a repository.
 
 use std::sync::Arc;
 
@@ -8,26 +8,15 @@ use chrono::SubsecRound as _;
 use super::cpu::CpuPool;
 use super::format::derive::Role;
 use super::format::header::{self, Features, Header};
-use super::format::slot::{self, Bundle, SlotHeader, SlotKind, SlotSecret};
+use super::format::slot::{self, Bundle};
 use super::index::ChunkIndex;
 use super::keys::Keys;
 use super::objects::damaged;
+use super::slots::{read_slots, slot_header, slot_secret, try_slot};
 use super::{Created, Credential, Inner, NewSlots, OpenOptions, Repository};
 use crate::error::{Code, Error, Result};
-use crate::ids::SlotId;
-use crate::secret::{SecretKey, SecretText, random_bytes};
+use crate::secret::{SecretKey, random_bytes};
 use crate::storage::{Storage, StorageError};
-
-/// A key slot, as people see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// Its id.
-    pub id: SlotId,
-    /// What opens it.
-    pub kind: SlotKind,
-    /// For people.
-    pub label: String,
-}
 
 impl Repository {
     /// Creates a repository at a place that holds none.
@@ -117,21 +106,6 @@ impl Repository {
         }
     }
 
-    /// The key slots; damaged ones are errors of their own in the list.
-    pub async fn slots(&self) -> Result<Vec<Result<Slot>>> {
-        let mut slots = Vec::new();
-        for (key, bytes) in read_slots(&*self.inner.storage).await? {
-            slots.push(
-                slot_header(&key, &bytes, &self.inner.keys.uid).map(|header| Slot {
-                    id: header.id,
-                    kind: header.kind,
-                    label: header.label,
-                }),
-            );
-        }
-        Ok(slots)
-    }
-
     /// The header and key slots that are damaged, as `(key, why)`.
     pub(crate) async fn damaged_keys(&self) -> Result<Vec<(String, String)>> {
         let mut damaged = Vec::new();
@@ -150,52 +124,6 @@ impl Repository {
             }
         }
         Ok(damaged)
-    }
-
-    /// Adds a key slot; durable when it returns.
-    pub async fn add_slot(&self, credential: &Credential, label: &str) -> Result<SlotId> {
-        let id = SlotId::generate(self.inner.clock.now());
-        let (uid, bundle) = (self.inner.keys.uid, self.inner.keys.bundle.clone());
-        let (credential, label) = (credential.clone(), label.to_owned());
-        let body = blocking(move || {
-            let secret = slot_secret(&credential)?;
-            slot::seal(id, &uid, &label, &secret, &bundle).map_err(Error::from)
-        })
-        .await?;
-        let storage = &self.inner.storage;
-        storage.create(&slot::key(id), Bytes::from(body)).await?;
-        storage.barrier().await?;
-        Ok(id)
-    }
-
-    /// Makes a new recovery code and the slot that it opens.
-    pub async fn add_recovery_code(&self, label: &str) -> Result<SecretText> {
-        let code = slot::write_code(&random_bytes());
-        self.add_slot(&Credential::RecoveryCode(code.clone()), label)
-            .await?;
-        Ok(code)
-    }
-
-    /// Removes a key slot, unless it is the last.
-    pub async fn remove_slot(&self, id: SlotId) -> Result<()> {
-        let key = slot::key(id);
-        let slots = read_slots(&*self.inner.storage).await?;
-        if !slots.iter().any(|(found, _)| *found == key) {
-            let message = format!("The repository has no key slot {id}");
-            return Err(Error::new(Code::NotFound, message));
-        }
-        let sound = |(found, bytes): &&(String, Bytes)| {
-            *found != key && slot_header(found, bytes, &self.inner.keys.uid).is_ok()
-        };
-        if !slots.iter().any(|slot| sound(&slot)) {
-            return Err(Error::new(
-                Code::Conflict,
-                "The last key slot cannot be removed: nothing would open the repository",
-            )
-            .hint("Add another slot first"));
-        }
-        self.inner.storage.delete(&key).await?;
-        Ok(self.inner.storage.barrier().await?)
     }
 }
 
@@ -224,6 +152,7 @@ fn assemble(
             cache_dir: options.cache_dir,
             verify_writes: options.verify_writes,
             unreadable: parking_lot::Mutex::default(),
+            slots: tokio::sync::Mutex::default(),
         }),
     })
 }
@@ -284,47 +213,6 @@ async fn read_header(storage: &dyn Storage) -> Result<(Header, header::Unproved)
     })
 }
 
-/// The slots' keys and bytes.
-async fn read_slots(storage: &dyn Storage) -> Result<Vec<(String, Bytes)>> {
-    let mut slots = Vec::new();
-    for info in storage.list(slot::PREFIX).await? {
-        if info.size_bytes > slot::BYTES_MAX {
-            slots.push((info.key, Bytes::new()));
-            continue;
-        }
-        match storage.get(&info.key, None).await {
-            // Removed since it was listed.
-            Err(StorageError::Missing { .. }) => {}
-            bytes => slots.push((info.key, bytes?)),
-        }
-    }
-    Ok(slots)
-}
-
-fn slot_header(key: &str, bytes: &[u8], uid: &[u8; 16]) -> Result<SlotHeader> {
-    let header = slot::header(bytes).map_err(|cause| damaged(key, cause))?;
-    if header.uid == *uid && slot::key(header.id) == key {
-        Ok(header)
-    } else {
-        let why = "The key slot and backstay.json do not name the same repository";
-        Err(damaged(key, Error::new(Code::RepositoryCorrupt, why)))
-    }
-}
-
-fn slot_secret(credential: &Credential) -> Result<SlotSecret<'_>> {
-    Ok(match credential {
-        Credential::KeyFile(key) => SlotSecret::KeyFile(key),
-        Credential::Passphrase(text) => SlotSecret::Passphrase(text),
-        Credential::RecoveryCode(text) => {
-            let code = slot::read_code(text.expose()).ok_or_else(|| {
-                Error::new(Code::RepositoryKey, "The recovery code has a typing error")
-                    .hint("It has seven groups of five letters and digits; check each")
-            })?;
-            SlotSecret::RecoveryCode(code)
-        }
-    })
-}
-
 async fn unlock(storage: &dyn Storage, uid: &[u8; 16], credential: &Credential) -> Result<Bundle> {
     slot_secret(credential)?;
     let mut trouble = None;
@@ -333,12 +221,7 @@ async fn unlock(storage: &dyn Storage, uid: &[u8; 16], credential: &Credential) 
             trouble = Some(error);
             continue;
         }
-        let credential = credential.clone();
-        let opened = blocking(move || {
-            let secret = slot_secret(&credential)?;
-            slot::open(&bytes, &secret).map_err(|cause| damaged(&key, cause))
-        });
-        match opened.await {
+        match try_slot(key, bytes, credential).await {
             Ok(Some(bundle)) => return Ok(bundle),
             Ok(None) => {}
             Err(error) => trouble = Some(error),

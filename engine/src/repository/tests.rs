@@ -355,12 +355,12 @@ async fn only_its_keys_open_a_repository() {
     let repository = created.repository;
     let slots = repository.slots().await.unwrap();
     assert_eq!(slots.len(), 3);
-    for slot in &slots[..2] {
+    for (_, slot) in &slots[..2] {
         let id = slot.as_ref().unwrap().id;
         repository.remove_slot(id).await.unwrap();
     }
     let last = repository.slots().await.unwrap();
-    let id = last[0].as_ref().unwrap().id;
+    let id = last[0].1.as_ref().unwrap().id;
     assert_eq!(
         repository.remove_slot(id).await.unwrap_err().code(),
         Code::Conflict

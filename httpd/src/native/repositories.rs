@@ -5,14 +5,14 @@ use axum::http::header;
 use axum::response::IntoResponse as _;
 use axum::routing::get;
 use backstay_engine::model::{
-    Backup, CheckRequest, Deletion, KeySlot, Page, PageRequest, PruneRequest, RebuildRequest,
-    Repository, RepositoryCreate, RepositoryCreated, RepositoryEdit, RepositoryFile,
-    RepositoryStats, RepositoryTest,
+    Backup, CheckRequest, Deletion, KeyCreate, KeyMade, KeySlot, Page, PageRequest, PruneRequest,
+    RebuildRequest, Repository, RepositoryCreate, RepositoryCreated, RepositoryEdit,
+    RepositoryFile, RepositoryStats, RepositoryTest,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Accepted, Created, NoContent, Once, Reply, Zip};
+use super::answers::{Accepted, Created, Made, NoContent, Once, Reply, Zip};
 use super::{App, attachment, trigger};
 use crate::extract::{Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
@@ -26,7 +26,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(set_default))
         .routes(routes!(stats))
         .routes(routes!(files))
-        .routes(routes!(keys))
+        .routes(routes!(keys, add_key))
+        .routes(routes!(remove_key))
         .routes(routes!(check))
         .routes(routes!(prune))
         .routes(routes!(repair))
@@ -132,6 +133,28 @@ async fn files(
 #[utoipa::path(get, path = "/repositories/{id}/keys")]
 async fn keys(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<Page<KeySlot>>> {
     Ok(Reply(app.engine.repository_keys(&key).await?))
+}
+
+/// Adds a key to a repository: a passphrase, a new recovery code or a new key file. What is made for it is
+/// in the answer, once.
+#[utoipa::path(post, path = "/repositories/{id}/keys")]
+async fn add_key(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Json(create): Json<KeyCreate>,
+) -> Answer<Once<Made<KeyMade>>> {
+    let made = app.engine.add_repository_key(&key, create).await?;
+    Ok(Once(Made(made)))
+}
+
+/// Removes a key from a repository, unless it is the one that this engine opens it with.
+#[utoipa::path(delete, path = "/repositories/{id}/keys/{key}")]
+async fn remove_key(
+    State(app): State<App>,
+    Path((repository, key)): Path<(String, String)>,
+) -> Answer<NoContent> {
+    app.engine.remove_repository_key(&repository, &key).await?;
+    Ok(NoContent)
 }
 
 /// Checks that everything in a repository is there and whole.

@@ -187,6 +187,8 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/repositories/{id}/stats", P("repositories:read")),
     ("GET", "/repositories/{id}/files", P("repositories:read")),
     ("GET", "/repositories/{id}/keys", P("vault:export")),
+    ("POST", "/repositories/{id}/keys", P("vault:export")),
+    ("DELETE", "/repositories/{id}/keys/{key}", P("vault:export")),
     (
         "POST",
         "/repositories/{id}/check",

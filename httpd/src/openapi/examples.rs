@@ -63,6 +63,7 @@ fn path_example(path: &str, name: &Value) -> Value {
     let noun = path.split('/').nth(3).unwrap_or_default();
     let word = match (noun, name.as_str()) {
         (_, Some("backup")) | ("backups", _) => "bck_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
+        ("repositories", Some("key")) => "key_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
         ("runs", _) => "run_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
         ("restores", _) => "rst_01JQ8ZK4T0W3M5N7P9R1S2V4X6",
         ("users", _) => "ann",

@@ -48,8 +48,8 @@ pub(crate) use project::{
     EnvironmentBackup, EnvironmentCommand, EnvironmentSchedule, ProjectCommand,
 };
 pub(crate) use repository::{
-    RepositoryAdd, RepositoryCommand, RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest,
-    RepositoryTrash,
+    RepositoryAdd, RepositoryCommand, RepositoryKeyAdd, RepositoryKeyCommand, RepositoryKeyRemove,
+    RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest, RepositoryTrash,
 };
 pub(crate) use restore::{RestoreCommand, RestoreList, RestoreRun, RestoreTarget};
 pub(crate) use run::{RunCommand, RunList, RunLog};

@@ -1,6 +1,8 @@
 //! `repository …`
 
+mod key;
 mod kit;
+mod private;
 
 use std::path::Path;
 
@@ -73,6 +75,7 @@ pub(crate) async fn repository(session: &Session, command: RepositoryCommand) ->
         }
         RepositoryCommand::Rebuild(args) => rebuild(session, args).await,
         RepositoryCommand::RecoveryKit(args) => kit::recovery_kit(session, &args).await,
+        RepositoryCommand::Key(command) => key::key(session, command).await,
         RepositoryCommand::Trash(args) => trash(session, &args).await,
         RepositoryCommand::Remove(name) => remove(session, &name.name).await,
     }

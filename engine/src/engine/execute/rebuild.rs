@@ -18,12 +18,10 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, NoteId, RepositoryId};
 use crate::model::{Backup, Deletion, KeyKind, Level, RebuildReport, Repository as Shown, Time};
 use crate::monitor::Task;
-use crate::repository::format::digest::hex;
-
 use crate::repository::{Credential, NoteState, Repository};
 use crate::runs::{Credentials, Finish};
 use crate::secret::{SecretKey, SecretText};
-use crate::vault::{Sealed, create_private, parse_key};
+use crate::vault::{Sealed, parse_key};
 
 /// As good as never, in seconds since 1970.
 const FOREVER_SECONDS: i64 = 253_370_764_800;
@@ -117,10 +115,7 @@ impl Engine {
         repository
             .add_slot(&Credential::KeyFile(key.clone()), &self.identity())
             .await?;
-        let path = self.key_file(id);
-        if !path.exists() {
-            create_private(&path, format!("{}\n", hex(key.expose())).as_bytes())?;
-        }
+        let path = self.write_key_file(id, &key)?;
         let recovery_code = match credential {
             Credential::RecoveryCode(code) => {
                 let vault = self.0.catalog.vault();

@@ -6,28 +6,12 @@ use crate::catalog::records::{RepositoryRecord, RunRecord, TrashRecord, Work, tr
 use crate::catalog::{Query, Record as _};
 use crate::error::{Code, Error, Result};
 use crate::model::{
-    Backup, CheckRequest, Deletion, KeySlot, Page, PruneReport, PruneRequest, RebuildRequest,
-    RunKind, Started, Trigger,
+    Backup, CheckRequest, Deletion, Page, PruneReport, PruneRequest, RebuildRequest, RunKind,
+    Started, Trigger,
 };
-use crate::repository::format::slot::SlotKind;
 use crate::runs::{Credentials, NewRun};
 
 impl Engine {
-    /// The ways into it.
-    pub async fn repository_keys(&self, key: &str) -> Result<Page<KeySlot>> {
-        let repository = self.open_repository(&self.find_repository(key)?).await?;
-        let mut slots = Vec::new();
-        for slot in repository.slots().await? {
-            let slot = slot?;
-            slots.push(KeySlot {
-                id: slot.id.to_string(),
-                kind: kind_name(slot.kind).to_owned(),
-                created_at: Some(slot.id.created_at()),
-            });
-        }
-        Ok(Page::whole(slots))
-    }
-
     /// Starts a check.
     pub async fn check_repository(
         &self,
@@ -176,13 +160,5 @@ impl Engine {
         run.repository_id = Some(record.repository.id);
         run.repository = Some(record.repository.name.clone());
         NewRun::of(run, work)
-    }
-}
-
-fn kind_name(kind: SlotKind) -> &'static str {
-    match kind {
-        SlotKind::KeyFile => "key_file",
-        SlotKind::Passphrase => "passphrase",
-        SlotKind::RecoveryCode => "recovery_code",
     }
 }

@@ -15,6 +15,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{JobId, RepositoryId};
 use crate::model::Settings;
 use crate::repository::Repository;
+use crate::secret::SecretKey;
 
 /// Records that are made, and records that are changed.
 pub(super) struct Written<R> {
@@ -61,7 +62,7 @@ impl<R: Record> Written<R> {
 pub(super) struct NewRepository {
     pub(super) record: RepositoryRecord,
     /// What goes into a file of its own.
-    pub(super) key: Option<String>,
+    pub(super) key: Option<SecretKey>,
     pub(super) open: Repository,
 }
 
@@ -184,8 +185,7 @@ impl Engine {
     fn write_keys(&self, changes: &mut Changes, made: &mut Vec<PathBuf>) -> Result<()> {
         for NewRepository { record, key, .. } in &mut changes.repositories {
             if let Some(key) = key {
-                let path = self.key_file(record.repository.id);
-                crate::vault::create_private(&path, format!("{key}\n").as_bytes())?;
+                let path = self.write_key_file(record.repository.id, key)?;
                 made.push(path.clone());
                 record.key_file = Some(path);
             }

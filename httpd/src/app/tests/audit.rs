@@ -76,6 +76,8 @@ POST /repositories/rebuild | /repositories/rebuild | rebuild.run | {"location":"
 PATCH /repositories/{id} | /repositories/second | repository.edit | {"name":"second"}
 PUT /repositories/{id} | /repositories/second | repository.edit | {"name":"second"}
 DELETE /repositories/{id} | /repositories/second | repository.remove
+POST /repositories/{id}/keys | /repositories/local/keys | repository.key_add | {"passphrase":"a long password","label":"x"}
+DELETE /repositories/{id}/keys/{key} | /repositories/local/keys/KEY | repository.key_remove
 POST /repositories/{id}/test | looks
 POST /repositories/{id}/set-default | /repositories/local/set-default | repository.set_default
 POST /repositories/{id}/check | /repositories/local/check | check.run
@@ -166,13 +168,16 @@ async fn every_change_leaves_an_entry() {
     let removes = |row: &&(&str, _, _)| row.0 == "DELETE";
     let others = TABLE.iter().filter(|row| !removes(row));
     let rows = others.chain(TABLE.iter().rev().filter(removes));
-    let mut backup = String::new();
+    let (mut backup, mut slot) = (String::new(), String::new());
     for (method, pattern, _) in rows {
         let what = format!("{method} {pattern}");
         let Some(Call { path, action, body }) = call(method, pattern) else {
             continue;
         };
-        let path = format!("/api/v1{}", path.replace("BACKUP", &backup));
+        let path = format!(
+            "/api/v1{}",
+            path.replace("BACKUP", &backup).replace("KEY", &slot)
+        );
         let before = newest(&surface.engine).await.serial;
         let body = body.replace("SECOND", &second);
         let (status, shown) = loop {
@@ -184,9 +189,19 @@ async fn every_change_leaves_an_entry() {
             tokio::task::yield_now().await;
         };
         assert!(status.is_success(), "{what}: {status} {shown}");
-        if what == "POST /backups" {
-            let started: Value = serde_json::from_str(&shown).unwrap();
-            backup = started["backup_ids"][0].as_str().unwrap().to_owned();
+        let id = |pointer: &str| {
+            let answer: Value = serde_json::from_str(&shown).unwrap();
+            answer
+                .pointer(pointer)
+                .unwrap()
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
+        match what.as_str() {
+            "POST /backups" => backup = id("/backup_ids/0"),
+            "POST /repositories/{id}/keys" => slot = id("/id"),
+            _ => {}
         }
         let event = newest(&surface.engine).await;
         assert!(event.serial > before, "{what} left no entry");

@@ -191,6 +191,8 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("key", r#""bks_3vQ8ZK4T0W3M5N7P9R1S2V4X6example""#),
     ("KeySlot.id", r#""key_01JQ8ZK4T0W3M5N7P9R1S2V4X6""#),
     ("KeySlot.kind", r#""recovery_code""#),
+    ("KeySlot.label", r#""the safe in the office""#),
+    ("KeyMade.key", "null"),
     ("label", r#""before-upgrade""#),
     ("limits", "[]"),
     ("location", r#""/backups/main""#),
@@ -361,6 +363,10 @@ pub(super) const BODIES: &[(&str, &str)] = &[
         r#"{"name": "nightly", "connection": "shop", "databases": ["orders"], "schedule": {"cron": "0 2 * * *", "time_zone": "Europe/Berlin"}, "retention": {"daily": {"keep": 7}, "weekly": {"keep": 4}}}"#,
     ),
     ("JobEdit", r#"{"retention": {"daily": {"keep": 14}}}"#),
+    (
+        "KeyCreate",
+        r#"{"recovery_code": true, "label": "the safe in the office"}"#,
+    ),
     (
         "LoginRequest",
         r#"{"username": "ann", "password": "correct horse battery staple"}"#,

@@ -1,10 +1,14 @@
 //! `repository …`
 
+mod key;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
 use super::{Page, RepositoryName, types};
+
+pub(crate) use key::{RepositoryKeyAdd, RepositoryKeyCommand, RepositoryKeyRemove};
 
 /// `repository …`
 #[derive(Debug, Subcommand)]
@@ -99,6 +103,10 @@ Examples:
 
 Whoever has the kit can read the backups: keep it away from the server and from strangers.")]
     RecoveryKit(RepositoryRecoveryKit),
+
+    /// List, add and remove what opens a repository
+    #[command(subcommand)]
+    Key(RepositoryKeyCommand),
 
     /// List deleted backups that can still be brought back, or bring one back
     #[command(after_help = "\

@@ -148,16 +148,18 @@ async fn open_new(
 ) -> Result<NewRepository> {
     let given = secrets.of(kind::REPOSITORY, &wanted.name);
     let secret = |field: &str| given.get(field).map(SecretText::new);
-    let key = given.get(KEY).cloned();
     let no_key = |text: &str| {
         Error::new(Code::RepositoryKey, text).hint(format!(
             "Export with a passphrase, or add it first: `backstay repository add {} {place}`",
             wanted.name
         ))
     };
+    let key = given
+        .get(KEY)
+        .map(|text| parse_key(text).ok_or_else(|| no_key("Its key is not one")))
+        .transpose()?;
     let credential = if let Some(key) = &key {
-        let key = parse_key(key).ok_or_else(|| no_key("Its key is not one"))?;
-        Credential::KeyFile(key)
+        Credential::KeyFile(key.clone())
     } else if let Some(passphrase) = secret(PASSPHRASE) {
         Credential::Passphrase(passphrase)
     } else if let Some(code) = secret(RECOVERY_CODE) {
