@@ -13,10 +13,10 @@ const SMALL: &str = "small";
 /// More than one pack, so that one is sent while rows are still read.
 const LARGE: &str = "large";
 /// Longer than a busy machine takes for one operation, and shorter than the slow one takes.
-const PATIENCE: Duration = Duration::from_secs(6);
-const STALL: Duration = Duration::from_secs(9);
-/// Strikes of one fault at the most; they are spread evenly over the operations.
-const STRIKES: u64 = 8;
+const PATIENCE: Duration = Duration::from_secs(5);
+const STALL: Duration = Duration::from_secs(7);
+/// Strikes of one fault; they are spread evenly over the operations.
+const STRIKES: u64 = 5;
 
 /// Two repositories, one of which will fail.
 struct Two<'a> {
@@ -142,7 +142,7 @@ async fn strike(two: Two<'_>, fault: Fault, at: u64) -> (bool, u64) {
     let operations = faulty.operations() - opening;
     let sound = sound.unwrap_or_else(|error| panic!("{case}: {}", error.report()));
     two.holds(&two.sound, &sound, &case).await;
-    if at % 4 == 1 {
+    if at == 1 {
         two.restores(&sound, &case).await;
     }
     let failed = failing.is_err();
@@ -153,23 +153,17 @@ async fn strike(two: Two<'_>, fault: Fault, at: u64) -> (bool, u64) {
     (failed, operations)
 }
 
-/// Strikes with one fault all over the backup; how many operations there were to choose from.
-async fn strike_all_over(server: &Server, database: &'static str, fault: Fault, strikes: u64) {
-    let two = async || Two::new(server, database).await;
-    let (failed, operations) = strike(two().await, fault, u64::from(u32::MAX)).await;
-    assert!(!failed && operations > 8, "{operations} operations");
-    let points: std::collections::BTreeSet<_> = (0..strikes)
-        .map(|number| 1 + number * (operations - 1) / (strikes - 1))
-        .collect();
-    // What is slow is so for all of them at once.
-    let beside = if matches!(fault, Fault::Delay(_)) {
-        points.len()
-    } else {
-        2
-    };
+/// Strikes with one fault all over a backup of so many operations.
+async fn strike_all_over(
+    server: &Server,
+    (database, operations): (&'static str, u64),
+    fault: Fault,
+    strikes: u64,
+) {
+    let points = (0..strikes).map(|number| 1 + number * (operations - 1) / (strikes - 1));
     let struck = futures_util::stream::iter(points)
-        .map(async |at| strike(two().await, fault, at).await.0)
-        .buffer_unordered(beside);
+        .map(async |at| strike(Two::new(server, database).await, fault, at).await.0)
+        .buffer_unordered(STRIKES as usize);
     let failed = struck
         .filter(|failed| std::future::ready(*failed))
         .count()
@@ -194,6 +188,14 @@ async fn a_repository_that_fails_takes_nothing_from_the_other_one() {
             ),
         );
     }
+    let mut operations = [0; 2];
+    for (database, count) in [SMALL, LARGE].into_iter().zip(&mut operations) {
+        let two = Two::new(server, database).await;
+        let (failed, all) = strike(two, Fault::Fail, u64::from(u32::MAX)).await;
+        assert!(!failed && all > 8, "{all} operations");
+        *count = all;
+    }
+    let [small, large] = operations;
     for fault in [
         Fault::Delay(STALL),
         Fault::Fail,
@@ -202,7 +204,7 @@ async fn a_repository_that_fails_takes_nothing_from_the_other_one() {
         Fault::Crash,
         Fault::Full,
     ] {
-        strike_all_over(server, SMALL, fault, STRIKES).await;
+        strike_all_over(server, (SMALL, small), fault, STRIKES).await;
     }
-    strike_all_over(server, LARGE, Fault::Tear, 3).await;
+    strike_all_over(server, (LARGE, large), Fault::Tear, 3).await;
 }
