@@ -9,13 +9,15 @@ use backstay_tests::postgres::Server;
 use backstay_tests::process::wait_for;
 use serde_json::Value;
 
-/// Rows of `items` pass only where somebody who calls himself `opener` is in the database, except in
-/// the source: a restore stands still there for as long as a test likes.
+/// Rows of `items` pass only where somebody who calls himself `opener` is in the database, except in the
+/// source and for somebody who calls himself `ahead`: a restore stands still there for as long as a test
+/// likes.
 const SHOP: &str = "
 CREATE FUNCTION gate(id int) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE waits int := 0;
 BEGIN
   IF pg_catalog.current_database() = 'shop' THEN RETURN true; END IF;
+  IF pg_catalog.current_setting('application_name') = 'ahead' THEN RETURN true; END IF;
   LOOP
     PERFORM pg_catalog.pg_stat_clear_snapshot();
     IF EXISTS (SELECT FROM pg_catalog.pg_stat_activity
@@ -224,9 +226,11 @@ fn rows_that_differ_mark_the_backup() {
     // A row more than was saved, and the way is free.
     let opener = server.tool("psql", &database).args([
         "-c",
-        "SET application_name = 'opener'",
+        "SET application_name = 'ahead'",
         "-c",
         "INSERT INTO public.items VALUES (4)",
+        "-c",
+        "SET application_name = 'opener'",
         "-c",
         "SELECT pg_sleep(60)",
     ]);

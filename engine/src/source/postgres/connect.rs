@@ -24,6 +24,9 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// How long sent bytes may stay unacknowledged by the server's kernel.
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_mins(1);
 
+/// How often a session that is timed out from the start is tried to be freed of that.
+const UNHURRIED_TRIES: u32 = 9;
+
 /// The request that a client sends before anything else when it wants TLS.
 const TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
@@ -236,4 +239,24 @@ fn broke(target: &Target, error: io::Error) -> Error {
     )
     .hint("Check the port, and whether the server logs why it hangs up")
     .because(error)
+}
+
+/// Frees a session, before anything else, from a `statement_timeout` that its database or role sets: it may
+/// be too short for anything, and now and then even for this.
+#[derive(Default)]
+pub(super) struct Unhurried(u32);
+
+impl Unhurried {
+    pub(super) const STATEMENT: &str = "SET statement_timeout = 0";
+
+    /// Whether the statement is to be run once more, after it was run.
+    pub(super) fn again<T>(&mut self, ran: Result<T>) -> Result<bool> {
+        match ran {
+            Err(error) if error.sqlstate() == Some("57014") && self.0 < UNHURRIED_TRIES => {
+                self.0 += 1;
+                Ok(true)
+            }
+            other => other.map(|_| false),
+        }
+    }
 }

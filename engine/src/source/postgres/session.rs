@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use tokio_postgres::SimpleQueryMessage;
 
-use super::connect;
+use super::connect::{self, Unhurried};
 use super::failure::ServerError;
 use super::target::Target;
 use crate::error::{Code, Error, Result};
@@ -112,10 +112,11 @@ impl Target {
             abandoned: AtomicBool::new(false),
             refusal: Mutex::default(),
         };
+        let mut unhurried = Unhurried::default();
+        while unhurried.again(sql.run(Unhurried::STATEMENT).await)? {}
         let row = sql
             .row(
-                // First of all: what a database or a role sets may be too short for anything.
-                "SET statement_timeout = 0; SET lock_timeout = 0; \
+                "SET lock_timeout = 0; \
                  SELECT pg_catalog.set_config('search_path', '', false), \
                  pg_catalog.current_setting('server_version_num') AS version",
             )

@@ -28,7 +28,7 @@ use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 use tokio::io::AsyncWriteExt as _;
 
-use super::connect::{self, Attempt, Stream};
+use super::connect::{self, Attempt, Stream, Unhurried};
 use super::failure::ServerError;
 use super::session::{Notice, Row};
 use super::target::Target;
@@ -136,11 +136,12 @@ impl Connection {
             .await
             .map_err(|_| connect::too_slow(target))??;
         connection.state = State::Idle;
+        let mut unhurried = Unhurried::default();
+        while unhurried.again(connection.run(Unhurried::STATEMENT).await)? {}
         // Compiling a query takes longer than most of ours run; version 10 has no such setting.
         connection
             .run(
-                "SET statement_timeout = 0; \
-                 SELECT pg_catalog.set_config('search_path', '', false); \
+                "SELECT pg_catalog.set_config('search_path', '', false); \
                  SELECT pg_catalog.set_config(name, 'off', false) \
                  FROM pg_catalog.pg_settings WHERE name = 'jit'",
             )
