@@ -11,6 +11,7 @@ mod index;
 mod inspect;
 mod log;
 mod migrate;
+mod outage;
 pub mod record;
 pub mod records;
 mod store;
@@ -21,6 +22,7 @@ pub(crate) use index::first_id_at;
 pub use index::{Query, Slice};
 pub(crate) use inspect::{Closed, inspect_closed};
 pub use log::{LogSink, MAX_LINES};
+pub use outage::Outage;
 pub use record::{Facet, Owner, Record};
 pub use writer::Tx;
 
@@ -34,6 +36,7 @@ use crate::clock::SharedClock;
 use crate::error::{Code, Error, Result};
 use crate::model::LogLine;
 use crate::vault::Vault;
+use outage::Outages;
 use store::Store;
 
 /// Lines of old logs that one transaction removes, so that other writes wait little.
@@ -47,6 +50,7 @@ pub struct Catalog(Arc<Inner>);
 struct Inner {
     store: Arc<Store>,
     writer: writer::Writer,
+    outages: Arc<Outages>,
     vault: Vault,
     path: PathBuf,
     rows_read: AtomicU64,
@@ -64,8 +68,10 @@ impl Catalog {
         .await
         .map_err(|_| file::damaged(path))??;
         let store = Arc::new(Store::new(path, database));
+        let outages = Arc::new(Outages::new(clock));
         Ok(Self(Arc::new(Inner {
-            writer: writer::Writer::start(Arc::clone(&store))?,
+            writer: writer::Writer::start(Arc::clone(&store), Arc::clone(&outages))?,
+            outages,
             store,
             vault,
             path: path.to_path_buf(),
@@ -81,6 +87,23 @@ impl Catalog {
     /// Seals and opens the secrets in records.
     pub fn vault(&self) -> &Vault {
         &self.0.vault
+    }
+
+    /// The last time in which it could not be written, once that is over and until it is forgotten.
+    pub fn outage(&self) -> Option<Outage> {
+        self.0.outages.over()
+    }
+
+    /// Somebody was told of it.
+    pub fn forget_outage(&self, told: Outage) {
+        self.0.outages.forget(told);
+    }
+
+    /// As if a write had failed so.
+    #[cfg(test)]
+    pub(crate) fn pretend_refused(&self) {
+        let error = Error::new(Code::CatalogFailed, "As asked");
+        self.0.outages.written(&Err(error));
     }
 
     /// Records and index entries read since the start: what lists cost.
@@ -103,16 +126,28 @@ impl Catalog {
     pub async fn edit<R: Record + Clone + PartialEq>(
         &self,
         id: u128,
+        edit: impl FnMut(&R) -> Result<R>,
+    ) -> Result<Option<(R, R)>> {
+        self.edit_with(id, edit, |_, _, _| Ok(())).await
+    }
+
+    /// As [`Self::edit`], and writes something else of what it was and what it became in the same write.
+    pub async fn edit_with<R: Record + Clone + PartialEq>(
+        &self,
+        id: u128,
         mut edit: impl FnMut(&R) -> Result<R>,
+        also: impl Fn(&Tx<'_>, &R, &R) -> Result<()> + Clone + Send + 'static,
     ) -> Result<Option<(R, R)>> {
         while let Some(before) = self.get::<R>(id)? {
             let (expected, after) = (before.clone(), edit(&before)?);
+            let also = also.clone();
             let saved = self.write(move |tx| {
-                if tx.get::<R>(id)?.is_none_or(|found| found != expected) {
+                let Some(found) = tx.get::<R>(id)?.filter(|found| *found == expected) else {
                     return Ok(None);
-                }
+                };
                 let mut after = after.clone();
                 tx.put(&mut after)?;
+                also(tx, &found, &after)?;
                 Ok(Some(after))
             });
             if let Some(after) = saved.await? {

@@ -51,6 +51,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
     text.backups(&figures);
     text.repositories(&figures);
     text.connections(&figures);
+    text.notifications(&figures);
     text.requests(&app.requests);
     let mut response = text.0.into_response();
     let value = HeaderValue::from_static(CONTENT_TYPE);
@@ -294,6 +295,33 @@ impl Text {
         }
     }
 
+    fn notifications(&mut self, figures: &Figures) {
+        let name = "backstay_notification_deliveries_total";
+        let help = "Deliveries of notifications that have ended since the start, by outcome.";
+        self.head(name, "counter", help);
+        for target in &figures.targets {
+            for (outcome, count) in &target.ended {
+                let labels = [
+                    ("target", target.name.as_str()),
+                    ("outcome", outcome.as_str()),
+                ];
+                self.value(name, &labels, count);
+            }
+        }
+        let name = "backstay_notification_waiting";
+        self.head(name, "gauge", "Deliveries that wait for an attempt.");
+        for target in &figures.targets {
+            self.value(name, &[("target", &target.name)], target.waiting);
+        }
+        let name = "backstay_notification_oldest_waiting_seconds";
+        let help = "How long the oldest of these has waited; 0 where none does.";
+        self.head(name, "gauge", help);
+        for target in &figures.targets {
+            let waited = target.oldest_waiting.as_secs_f64();
+            self.value(name, &[("target", &target.name)], waited);
+        }
+    }
+
     fn requests(&mut self, requests: &Requests) {
         let name = "backstay_http_requests_total";
         self.head(
@@ -314,4 +342,37 @@ fn resident_bytes() -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use backstay_engine::model::{DeliveryStatus, TargetFigures};
+
+    use super::*;
+
+    #[test]
+    fn each_target_has_its_deliveries_by_outcome_and_its_queue() {
+        let figures = Figures {
+            targets: vec![TargetFigures {
+                name: "on call".to_owned(),
+                ended: vec![(DeliveryStatus::Delivered, 7), (DeliveryStatus::Failed, 2)],
+                waiting: 3,
+                oldest_waiting: Duration::from_secs(90),
+            }],
+            ..Figures::default()
+        };
+        let mut text = Text::default();
+        text.notifications(&figures);
+        for line in [
+            "# TYPE backstay_notification_deliveries_total counter",
+            "backstay_notification_deliveries_total{target=\"on call\",outcome=\"delivered\"} 7",
+            "backstay_notification_deliveries_total{target=\"on call\",outcome=\"failed\"} 2",
+            "backstay_notification_waiting{target=\"on call\"} 3",
+            "backstay_notification_oldest_waiting_seconds{target=\"on call\"} 90",
+        ] {
+            assert!(text.0.lines().any(|own| own == line), "{line}\n{}", text.0);
+        }
+    }
 }

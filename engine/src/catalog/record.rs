@@ -21,6 +21,8 @@ pub enum Owner {
     Project(String),
     /// That of a connection.
     Connection(ConnectionId),
+    /// That of two connections: whoever sees both sees it.
+    Both(ConnectionId, ConnectionId),
     /// The engine's as a whole.
     Engine,
 }

@@ -5,6 +5,7 @@ mod downloads;
 mod drills;
 mod jobs;
 mod notifications;
+mod owed;
 mod projects;
 mod remarks;
 mod settings;
@@ -40,6 +41,7 @@ macro_rules! for_every_kind {
         $function::<kinds::TargetRecord>($argument)?;
         $function::<kinds::DeliveryRecord>($argument)?;
         $function::<kinds::AlertRecord>($argument)?;
+        $function::<kinds::OwedRecord>($argument)?;
     }};
 }
 pub(in crate::catalog) use for_every_kind;
@@ -49,6 +51,7 @@ pub use downloads::*;
 pub use drills::*;
 pub use jobs::*;
 pub use notifications::*;
+pub use owed::*;
 pub use projects::*;
 pub use remarks::{Remark, day_of, remarks_of};
 pub use settings::*;

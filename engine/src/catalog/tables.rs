@@ -56,6 +56,8 @@ pub enum Table {
     Measures = 22,
     /// Downloads that were promised.
     Downloads = 23,
+    /// What is still to follow from runs that have ended.
+    Owed = 26,
 }
 
 /// Kind and id → version byte and document.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use redb::{ReadableDatabase as _, ReadableTable as _, WriteTransaction};
 use tokio::sync::{mpsc, oneshot};
 
+use super::outage::Outages;
 use super::record::{Record, decode, encode};
 use super::store::{Store, is_of_the_file_system};
 use super::tables::{COUNTERS, INDEX, LOG, META, NAMES, RECORDS, SERIALS, TALLIES, key};
@@ -285,11 +286,11 @@ impl<T: Send, F: FnMut(&Tx<'_>) -> Result<T> + Send> Job for Work<T, F> {
 pub(super) struct Writer(mpsc::Sender<Box<dyn Job>>);
 
 impl Writer {
-    pub(super) fn start(store: Arc<Store>) -> Result<Self> {
+    pub(super) fn start(store: Arc<Store>, outages: Arc<Outages>) -> Result<Self> {
         let (sender, receiver) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("catalog".to_owned())
-            .spawn(move || serve(&store, receiver))
+            .spawn(move || serve(&store, &outages, receiver))
             .map_err(|error| Error::internal("No thread for the catalog").because(error))?;
         Ok(Self(sender))
     }
@@ -310,7 +311,7 @@ impl Writer {
     }
 }
 
-fn serve(store: &Store, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
+fn serve(store: &Store, outages: &Outages, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
     let mut mark = Mark::default();
     while let Some(first) = receiver.blocking_recv() {
         let mut jobs = vec![first];
@@ -319,7 +320,9 @@ fn serve(store: &Store, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
         {
             jobs.push(next);
         }
-        if together(store, &mut mark, &mut jobs).is_ok() {
+        let written = together(store, &mut mark, &mut jobs);
+        outages.written(&written);
+        if written.is_ok() {
             for job in jobs {
                 job.done(Ok(()));
             }
@@ -327,6 +330,7 @@ fn serve(store: &Store, mut receiver: mpsc::Receiver<Box<dyn Job>>) {
         }
         for mut job in jobs {
             let outcome = together(store, &mut mark, std::slice::from_mut(&mut job));
+            outages.written(&outcome);
             job.done(outcome);
         }
     }

@@ -6,7 +6,7 @@ mod keys;
 mod logins;
 mod users;
 
-pub(super) use audit::Denials;
+pub(super) use audit::{Denials, Scribe};
 pub(super) use groups::group_from;
 pub(super) use keys::Uses;
 pub(super) use logins::end_logins;

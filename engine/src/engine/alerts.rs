@@ -10,12 +10,15 @@ mod watch;
 use chrono::TimeDelta;
 
 use super::Engine;
+use super::notifications::queued;
 use crate::access::scope;
-use crate::catalog::Query;
 use crate::catalog::records::{AlertRecord, alert, sum};
+use crate::catalog::{Query, Tx};
 use crate::error::{Code, Error, Result};
 use crate::ids::{AlertId, AlertKind as AlertIdKind};
-use crate::model::{Alert, AlertCount, AlertKind, AlertList, Connection, Page, Severity, Time};
+use crate::model::{
+    Alert, AlertCount, AlertKind, AlertList, Connection, Delivery, Page, Severity, Time,
+};
 use crate::notify::{Facts, Notice, events};
 
 /// A state that goes on is written down again this often.
@@ -50,6 +53,9 @@ fn told(kind: AlertKind) -> (Option<&'static str>, Option<&'static str>) {
             Some(events::REPOSITORY_RECOVERED),
         ),
         AlertKind::ConnectionDown => (Some(events::CONNECTION_DOWN), Some(events::CONNECTION_UP)),
+        AlertKind::TargetSilent => (Some(events::NOTIFICATION_SILENT), None),
+        AlertKind::RetentionRefused => (Some(events::JOB_RETENTION_REFUSED), None),
+        AlertKind::CatalogFailed => (Some(events::CATALOG_RECOVERED), None),
     }
 }
 
@@ -115,20 +121,22 @@ impl Engine {
         };
         let found = self.find::<AlertRecord, AlertIdKind>(key)?;
         let AlertRecord(before) = found.ok_or_else(missing)?;
-        let id = before.id;
-        let changed = self
-            .0
-            .catalog
-            .write(move |tx| {
-                tx.change::<AlertRecord>(id.bits(), |record| {
-                    change(&mut record.0);
-                    Ok(())
-                })
-            })
-            .await?;
-        let AlertRecord(after) = changed.ok_or_else(missing)?;
-        if after != before {
-            self.audit(action, id, Some(&before), Some(&after)).await?;
+        let (id, action) = (before.id, action.to_owned());
+        let changed = self.audited(move |tx, scribe| {
+            let Some(AlertRecord(before)) = tx.get(id.bits())? else {
+                return Ok(None);
+            };
+            let mut after = before.clone();
+            change(&mut after);
+            let is_other = after != before;
+            if is_other {
+                tx.put(&mut AlertRecord(after.clone()))?;
+                scribe.note(tx, &action, id, Some(&before), Some(&after))?;
+            }
+            Ok(Some((after, is_other)))
+        });
+        let (after, is_other) = changed.await?.ok_or_else(missing)?;
+        if is_other {
             self.publish("alert.changed", id, &after);
         }
         Ok(after)
@@ -136,6 +144,15 @@ impl Engine {
 
     /// Opens an alert, or notes that its state was seen again. Answers whether it is new.
     pub(super) async fn raise_alert(&self, draft: Draft) -> Result<bool> {
+        self.raise_alert_with(draft, None).await
+    }
+
+    /// As [`Self::raise_alert`]; what else is told of a new one goes out with it.
+    pub(super) async fn raise_alert_with(
+        &self,
+        draft: Draft,
+        also: Option<Notice>,
+    ) -> Result<bool> {
         let now = self.now();
         let key = AlertRecord::key(draft.kind, &draft.subject);
         if let Some(AlertRecord(known)) = self.0.catalog.by_name(&key)? {
@@ -148,37 +165,21 @@ impl Engine {
             }
         }
         let proposed = new_alert(&draft, now);
-        let (alert, is_new) = self
+        let event = told(draft.kind).0;
+        let notice = event.map(|event| told_of(&proposed, event, draft.facts, now));
+        let notices: Vec<Notice> = notice.into_iter().chain(also).collect();
+        let written = self
             .0
             .catalog
-            .write(move |tx| {
-                let Some(AlertRecord(mut known)) = tx.by_name::<AlertRecord>(&key)? else {
-                    let mut record = AlertRecord(proposed.clone());
-                    tx.put(&mut record)?;
-                    return Ok((record.0, true));
-                };
-                known.severity = proposed.severity;
-                known.title.clone_from(&proposed.title);
-                known.message.clone_from(&proposed.message);
-                known.run_id = proposed.run_id;
-                known.project.clone_from(&proposed.project);
-                known.connection.clone_from(&proposed.connection);
-                known.job.clone_from(&proposed.job);
-                known.seen_at = now;
-                known.occurrences += 1;
-                tx.put(&mut AlertRecord(known.clone()))?;
-                Ok((known, false))
-            })
-            .await?;
-        if !is_new {
+            .write(move |tx| raised(tx, &proposed, &notices));
+        let (alert, news) = written.await?;
+        let Some(queued) = news else {
             self.publish("alert.changed", alert.id, &alert);
             return Ok(false);
-        }
+        };
         tracing::warn!(alert = %alert.id, kind = %alert.kind, "{}", alert.title);
         self.publish("alert.raised", alert.id, &alert);
-        if let (Some(event), _) = told(alert.kind) {
-            self.notify(told_of(&alert, event, draft.facts, now)).await;
-        }
+        self.take_up(queued).await;
         Ok(true)
     }
 
@@ -189,35 +190,21 @@ impl Engine {
             return Ok(());
         }
         let now = self.now();
-        let closed = self
-            .0
-            .catalog
-            .write(move |tx| {
-                let Some(AlertRecord(mut alert)) = tx.by_name::<AlertRecord>(&key)? else {
-                    return Ok(None);
-                };
-                alert.closed_at = Some(now);
-                tx.put(&mut AlertRecord(alert.clone()))?;
-                Ok(Some(alert))
-            })
-            .await?;
-        let Some(mut alert) = closed else {
-            return Ok(());
-        };
-        self.publish("alert.closed", alert.id, &alert);
-        if let (_, Some(event)) = told(alert.kind) {
-            let facts = Facts {
-                project: alert.project.clone(),
-                connection: alert.connection.clone(),
-                connection_id: alert.subject.parse().ok(),
-                repository: alert.repository.clone(),
-                repository_id: alert.subject.parse().ok(),
-                ..Facts::default()
+        let closed = self.0.catalog.write(move |tx| {
+            let Some(AlertRecord(mut alert)) = tx.by_name::<AlertRecord>(&key)? else {
+                return Ok(None);
             };
-            let began = alert.opened_at.format("%Y-%m-%d %H:%M:%S UTC");
-            alert.message = format!("It began at {began}: {}", alert.message);
-            alert.title = format!("Over: {}", alert.title);
-            self.notify(told_of(&alert, event, facts, now)).await;
+            alert.closed_at = Some(now);
+            tx.put(&mut AlertRecord(alert.clone()))?;
+            let queued = match told(alert.kind).1 {
+                Some(event) => queued(tx, &told_over(&alert, event, now), now)?,
+                None => Vec::new(),
+            };
+            Ok(Some((alert, queued)))
+        });
+        if let Some((alert, queued)) = closed.await? {
+            self.publish("alert.closed", alert.id, &alert);
+            self.take_up(queued).await;
         }
         Ok(())
     }
@@ -312,6 +299,55 @@ fn new_alert(draft: &Draft, now: Time) -> Alert {
     }
 }
 
+/// The alert as it is now and, where it is new, what was queued of it in the same write.
+fn raised(
+    tx: &Tx<'_>,
+    proposed: &Alert,
+    notices: &[Notice],
+) -> Result<(Alert, Option<Vec<Delivery>>)> {
+    let (key, now) = (
+        AlertRecord::key(proposed.kind, &proposed.subject),
+        proposed.seen_at,
+    );
+    let Some(AlertRecord(mut known)) = tx.by_name::<AlertRecord>(&key)? else {
+        let mut record = AlertRecord(proposed.clone());
+        tx.put(&mut record)?;
+        let mut all = Vec::new();
+        for notice in notices {
+            all.extend(queued(tx, notice, now)?);
+        }
+        return Ok((record.0, Some(all)));
+    };
+    known.severity = proposed.severity;
+    known.title.clone_from(&proposed.title);
+    known.message.clone_from(&proposed.message);
+    known.run_id = proposed.run_id;
+    known.project.clone_from(&proposed.project);
+    known.connection.clone_from(&proposed.connection);
+    known.job.clone_from(&proposed.job);
+    known.seen_at = now;
+    known.occurrences += 1;
+    tx.put(&mut AlertRecord(known.clone()))?;
+    Ok((known, None))
+}
+
+/// What is told when the state of an alert is over.
+fn told_over(alert: &Alert, event: &str, at: Time) -> Notice {
+    let facts = Facts {
+        project: alert.project.clone(),
+        connection: alert.connection.clone(),
+        connection_id: alert.subject.parse().ok(),
+        repository: alert.repository.clone(),
+        repository_id: alert.subject.parse().ok(),
+        ..Facts::default()
+    };
+    let mut over = alert.clone();
+    let began = alert.opened_at.format("%Y-%m-%d %H:%M:%S UTC");
+    over.message = format!("It began at {began}: {}", alert.message);
+    over.title = format!("Over: {}", alert.title);
+    told_of(&over, event, facts, at)
+}
+
 fn told_of(alert: &Alert, event: &str, facts: Facts, at: Time) -> Notice {
     Notice {
         event: event.to_owned(),
@@ -323,5 +359,60 @@ fn told_of(alert: &Alert, event: &str, facts: Facts, at: Time) -> Notice {
             alert_id: Some(alert.id),
             ..facts
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::catalog::records::DeliveryRecord;
+    use crate::clock::SystemClock;
+    use crate::config::Config;
+
+    #[tokio::test]
+    async fn an_alert_and_what_is_told_of_it_are_one_write() {
+        let home = tempfile::tempdir().unwrap();
+        let config = Config::in_home(home.path());
+        let engine = Engine::open(config, Arc::new(SystemClock)).await.unwrap();
+        let hook = r#"{"name":"hook","kind":"webhook","url":"http://127.0.0.1:1/"}"#;
+        let hook = serde_json::from_str(hook).unwrap();
+        engine.add_target(hook).await.unwrap();
+        let draft = Draft {
+            kind: AlertKind::DiskFilling,
+            severity: Severity::Critical,
+            subject: "here".to_owned(),
+            title: "t".to_owned(),
+            message: "m".to_owned(),
+            facts: Facts::default(),
+        };
+        let now = engine.now();
+        let alert = new_alert(&draft, now);
+        let notices = [told_of(&alert, events::DISK_FILLING, draft.facts, now)];
+        let catalog = &engine.0.catalog;
+        let there = || {
+            let alert = catalog.get::<AlertRecord>(alert.id.bits()).unwrap();
+            let told = Query::newest(10).only(
+                crate::catalog::records::delivery::EVENT,
+                Some(events::DISK_FILLING),
+            );
+            let told = catalog.list::<DeliveryRecord>(&told).unwrap().records;
+            (alert.is_some(), told.len())
+        };
+        for fails in [true, false] {
+            let (alert, notices) = (alert.clone(), notices.clone());
+            let written = catalog.write(move |tx| {
+                raised(tx, &alert, &notices)?;
+                match fails {
+                    true => Err(Error::invalid("As asked")),
+                    false => Ok(()),
+                }
+            });
+            assert_eq!(written.await.is_err(), fails);
+            assert_eq!(there(), if fails { (false, 0) } else { (true, 1) });
+        }
+        engine.stop(&crate::model::StopRequest { now: true });
+        engine.stopped().await;
     }
 }

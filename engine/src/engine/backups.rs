@@ -10,17 +10,17 @@ mod resolve;
 mod trash;
 
 pub(super) use base::remarks_on_types;
-pub(super) use trash::{Deleting, told};
+pub(super) use trash::Deleting;
 
 pub use export::{Export, Prepared};
 
 use std::collections::BTreeMap;
 
 use super::{Engine, names};
-use crate::catalog::Query;
 use crate::catalog::records::{
     BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, Work, backup, kind_and_type, tally,
 };
+use crate::catalog::{Query, Tx};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RunId};
 use crate::model::{
@@ -241,7 +241,9 @@ impl Engine {
             return Ok((key, vec![database]));
         }
         let found = super::probe::databases(&self.target(&key)?.maintenance().await?).await?;
-        let known = self.remember_databases(&key.connection, found).await?;
+        let known = self
+            .remember_databases(&key.connection, found, None)
+            .await?;
         let selected: Vec<String> = known
             .into_iter()
             .filter(|database| database.selected && database.present)
@@ -354,16 +356,24 @@ impl Engine {
             .iter()
             .map(|new| serde_json::json!({"title": new.record.run.title, "work": new.record.work}))
             .collect();
-        let started = self.queue(runs).await?;
-        let what = serde_json::json!({"runs": started.run_ids, "asked": works});
-        self.audit(&format!("{kind}.run"), subject, None::<&()>, Some(&what))
-            .await?;
-        Ok(started)
+        let what = serde_json::json!({"runs": ids_of(&runs), "asked": works});
+        let (scribe, action) = (self.scribe(), format!("{kind}.run"));
+        let asked = move |tx: &Tx<'_>| scribe.note(tx, &action, &subject, None::<&()>, Some(&what));
+        self.queue_with(runs, asked).await
     }
 
     /// Queues runs and says what was started.
     pub(super) async fn queue(&self, runs: Vec<NewRun>) -> Result<Started> {
-        let runs = self.0.runs.submit(runs).await?;
+        self.queue_with(runs, |_| Ok(())).await
+    }
+
+    /// As [`Self::queue`], and writes down in the same write that somebody asked for it.
+    pub(super) async fn queue_with(
+        &self,
+        runs: Vec<NewRun>,
+        asked: impl Fn(&Tx<'_>) -> Result<()> + Send + 'static,
+    ) -> Result<Started> {
+        let runs = self.0.runs.submit_with(runs, asked).await?;
         let first = runs
             .first()
             .ok_or_else(|| Error::internal("No run was started"))?;
@@ -379,6 +389,11 @@ impl Engine {
             warnings: Vec::new(),
         })
     }
+}
+
+/// The ids that new runs will have.
+pub(super) fn ids_of(runs: &[NewRun]) -> Vec<RunId> {
+    runs.iter().map(|new| new.record.run.id).collect()
 }
 
 /// What a run is about: a backup, else what it works on.

@@ -2,12 +2,12 @@
 
 use super::Engine;
 use super::probe::{self, Probe};
-use super::projects::DEFAULT;
+use super::projects::{DEFAULT, hand_jobs_over};
 use super::servers::{self, PASSWORD, SSH_KEY, SSH_PASSPHRASE, SSH_PASSWORD};
 use super::visible::{must_see_project, of_own_projects};
 use super::{names, servers::ssh_info};
-use crate::catalog::Query;
 use crate::catalog::records::{ConnectionRecord, DatabaseRecord, HealthRecord, connection};
+use crate::catalog::{Query, Tx};
 use crate::error::{Code, Error, Result};
 use crate::ids::ConnectionId;
 use crate::model::{
@@ -61,27 +61,15 @@ impl Engine {
         let (project, environment) = place_of(&record.connection);
         self.ensure_environment(&project, &environment).await?;
         let name = create.name.clone();
-        let saved = self
-            .0
-            .catalog
-            .put(record)
-            .await
-            .map_err(|error| match error.code() {
-                Code::Conflict => exists(&name),
-                _ => error,
-            })?;
+        let added = self.put_audited("connection.add", id, record, |record| &record.connection);
+        let saved = added.await.map_err(|error| match error.code() {
+            Code::Conflict => exists(&name),
+            _ => error,
+        })?;
         if let Some(probe) = probe {
-            self.remember_databases(&saved.connection, probe.databases)
+            self.remember_databases(&saved.connection, probe.databases, None)
                 .await?;
         }
-        let connection = &saved.connection;
-        self.audit(
-            "connection.add",
-            connection.id,
-            None::<&()>,
-            Some(connection),
-        )
-        .await?;
         self.publish("connection.added", saved.connection.id, &saved.connection);
         self.changed();
         self.follow_schedule_of(&project, &environment).await;
@@ -108,13 +96,24 @@ impl Engine {
         self.ensure_environment(&project, &environment).await?;
         let name = record.connection.name.clone();
         // The probe took its time: what others changed meanwhile stays.
-        let edited = self.0.catalog.edit(id.bits(), |record: &ConnectionRecord| {
+        let change = |record: &ConnectionRecord| {
             let mut record = record.clone();
             self.apply(&mut record, &edit)?;
             self.take_over(&mut record.connection, probe.as_ref());
             record.connection.updated_at = self.now();
             Ok(record)
-        });
+        };
+        let scribe = self.scribe();
+        let note = move |tx: &Tx<'_>, before: &ConnectionRecord, after: &ConnectionRecord| {
+            let after = Changed {
+                connection: &after.connection,
+                new_password,
+            };
+            let before = &before.connection;
+            scribe.note(tx, "connection.edit", id, Some(before), Some(&after))?;
+            hand_jobs_over(tx, &scribe, before, after.connection)
+        };
+        let edited = self.0.catalog.edit_with(id.bits(), change, note);
         let edited = edited.await.map_err(|error| match error.code() {
             Code::Conflict => exists(&name),
             _ => error,
@@ -125,23 +124,14 @@ impl Engine {
             },
             saved,
         ) = edited.ok_or_else(|| Error::new(Code::ConnectionNotFound, "The connection is gone"))?;
-        let (project, environment) = place_of(&saved.connection);
-        self.audit(
-            "connection.edit",
-            id,
-            Some(&before),
-            Some(&Changed {
-                connection: &saved.connection,
-                new_password,
-            }),
-        )
-        .await?;
         self.publish("connection.changed", id, &saved.connection);
         self.changed();
-        if place_of(&before) != (project.clone(), environment.clone()) {
-            self.follow_schedule_of(&before.project, &before.environment)
-                .await;
-            self.follow_schedule_of(&project, &environment).await;
+        if place_of(&before) != place_of(&saved.connection) {
+            for place in [&before, &saved.connection] {
+                self.follow_schedule_of(&place.project, &place.environment)
+                    .await;
+            }
+            self.publish_jobs_of(id)?;
         }
         Ok(saved.connection)
     }
@@ -169,26 +159,20 @@ impl Engine {
             .iter()
             .map(|record| record.0.id.bits())
             .collect();
-        self.0
-            .catalog
-            .write(move |tx| {
-                tx.remove::<ConnectionRecord>(id.bits())?;
-                tx.remove::<HealthRecord>(id.bits())?;
-                for database in &databases {
-                    tx.remove::<DatabaseRecord>(*database)?;
-                }
-                Ok(())
-            })
-            .await?;
-        self.audit(
-            "connection.remove",
-            id,
-            Some(&record.connection),
-            None::<&()>,
-        )
+        self.audited(move |tx, scribe| {
+            if let Some(ConnectionRecord { connection, .. }) = tx.remove(id.bits())? {
+                let gone = Some(&connection);
+                scribe.note(tx, "connection.remove", id, gone, None::<&()>)?;
+            }
+            tx.remove::<HealthRecord>(id.bits())?;
+            for database in &databases {
+                tx.remove::<DatabaseRecord>(*database)?;
+            }
+            Ok(())
+        })
         .await?;
         self.publish("connection.removed", id, &record.connection);
-        self.changed();
+        self.watch_targets_now().await;
         self.follow_schedule_of(&record.connection.project, &record.connection.environment)
             .await;
         Ok(())
@@ -221,7 +205,7 @@ impl Engine {
             .await?;
         if let Some(probe) = probe {
             let connection = self.find_connection(key)?.connection;
-            self.remember_databases(&connection, probe.databases)
+            self.remember_databases(&connection, probe.databases, None)
                 .await?;
         }
         Ok(test)

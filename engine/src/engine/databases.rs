@@ -1,6 +1,7 @@
 //! Databases of a connection: discovery and selection.
 
 use super::Engine;
+use super::access::Scribe;
 use super::probe::{self, Found};
 use crate::catalog::Query;
 use crate::catalog::records::{DatabaseRecord, database, database_key};
@@ -14,10 +15,9 @@ impl Engine {
         let record = self.find_connection(connection)?;
         let sql = self.target(&record)?.maintenance().await?;
         let found = probe::databases(&sql).await?;
-        let known = self.remember_databases(&record.connection, found).await?;
-        let names: Vec<&String> = known.iter().map(|own| &own.name).collect();
-        let id = record.connection.id;
-        self.audit("connection.discover", id, None::<&()>, Some(&names))
+        let scribe = Some(self.scribe());
+        let known = self
+            .remember_databases(&record.connection, found, scribe)
             .await?;
         self.changed();
         Ok(Page::whole(known))
@@ -35,19 +35,18 @@ impl Engine {
     /// Selects a database, by id, for whole-server backups, or not.
     pub async fn edit_database(&self, id: &str, edit: &DatabaseEdit) -> Result<Database> {
         let DatabaseRecord(found) = self.find_database(id)?;
-        let edited = self.0.catalog.edit(found.id.bits(), |record| {
-            let DatabaseRecord(mut database) = DatabaseRecord::clone(record);
+        let change = |record: &DatabaseRecord| {
+            let DatabaseRecord(mut database) = record.clone();
             database.selected = edit.selected;
             Ok(DatabaseRecord(database))
-        });
-        let (DatabaseRecord(before), saved) = edited.await?.ok_or_else(|| {
+        };
+        let id = (found.id.bits(), found.id);
+        let edited = self.edit_audited("database.edit", id, change, |record| &record.0);
+        let (_, saved) = edited.await?.ok_or_else(|| {
             let text = format!("The database \"{}\" is gone", found.name);
             Error::new(Code::DatabaseNotFound, text)
         })?;
-        self.audit("database.edit", saved.0.id, Some(&before), Some(&saved.0))
-            .await?;
         self.publish("database.changed", saved.0.id, &saved.0);
-        self.changed();
         Ok(saved.0)
     }
 
@@ -59,11 +58,13 @@ impl Engine {
         Ok(records)
     }
 
-    /// Brings what is known in line with what a server lists; answers what is known now.
+    /// Brings what is known in line with what a server lists, in the name of whoever asked for that; answers
+    /// what is known now.
     pub(super) async fn remember_databases(
         &self,
         connection: &Connection,
         found: Vec<Found>,
+        scribe: Option<Scribe>,
     ) -> Result<Vec<Database>> {
         let now = self.now();
         let (id, include) = (connection.id, connection.include_new_databases);
@@ -106,6 +107,10 @@ impl Engine {
                         });
                         all.extend(gone?.map(|record| record.0));
                     }
+                }
+                if let Some(scribe) = &scribe {
+                    let names: Vec<&String> = all.iter().map(|own| &own.name).collect();
+                    scribe.note(tx, "connection.discover", id, None::<&()>, Some(&names))?;
                 }
                 Ok(all)
             })

@@ -109,16 +109,15 @@ impl Engine {
             created_at: now,
             expires_at: now + LIFE,
         };
-        let record = self.0.catalog.put(record).await?;
         let note =
             serde_json::json!({"file_name": prepared.file_name, "expires_at": record.expires_at});
-        self.audit(
-            "download.promise",
-            record.backup_id,
-            None::<&()>,
-            Some(&note),
-        )
-        .await?;
+        let promised = self.audited(move |tx, scribe| {
+            let (mut record, backup) = (record.clone(), record.backup_id);
+            tx.put(&mut record)?;
+            scribe.note(tx, "download.promise", backup, None::<&()>, Some(&note))?;
+            Ok(record)
+        });
+        let record = promised.await?;
         Ok(DownloadMade {
             token: secret.expose().to_owned(),
             file_name: prepared.file_name,

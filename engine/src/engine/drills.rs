@@ -8,10 +8,10 @@ mod scratch;
 
 use super::Engine;
 use super::jobs::next_start;
-use crate::catalog::Query;
 use crate::catalog::records::{
     ConnectionRecord, DrillRecord, DrillReportRecord, RepositoryRecord, drill, drill_report,
 };
+use crate::catalog::{Query, Record as _};
 use crate::error::{Code, Error, Result};
 use crate::ids::DrillKind;
 use crate::model::{
@@ -25,10 +25,17 @@ impl Engine {
         let query = Query::page(list.limit, list.cursor.as_deref())?
             .only(drill::CONNECTION, connection)
             .only(drill::ENABLED, list.enabled);
+        let query = self.within_projects(query, drill::CONNECTION)?;
         let page = self.0.catalog.list::<DrillRecord>(&query)?.page(|own| own);
-        let items = page.items.into_iter().map(|own| self.shown_drill(own));
+        let mut items = Vec::new();
+        for record in page.items {
+            // The connection it restores to may be in a project that is not theirs: such a page is shorter.
+            if self.may_see(&record.owner())? {
+                items.push(self.shown_drill(record)?);
+            }
+        }
         Ok(Page {
-            items: items.collect::<Result<_>>()?,
+            items,
             next_cursor: page.next_cursor,
         })
     }
@@ -104,10 +111,8 @@ impl Engine {
             handled: drill.created_at,
             drill,
         };
-        let saved = self.0.catalog.put(record).await.map_err(taken(&name))?;
-        let drill = self.shown_drill(saved)?;
-        self.audit("drill.add", drill.id, None::<&()>, Some(&drill))
-            .await?;
+        let added = self.put_audited("drill.add", record.drill.id, record, |record| &record.drill);
+        let drill = self.shown_drill(added.await.map_err(taken(&name))?)?;
         self.publish("drill.added", drill.id, &drill);
         self.0.schedule.notify_one();
         Ok(drill)
@@ -117,7 +122,7 @@ impl Engine {
     pub async fn edit_drill(&self, key: &str, edit: DrillEdit) -> Result<Drill> {
         let id = self.find_drill(key)?.drill.id;
         let (now, name) = (self.now(), edit.name.clone().unwrap_or_default());
-        let edited = self.0.catalog.edit(id.bits(), |record: &DrillRecord| {
+        let change = |record: &DrillRecord| {
             let (before, mut record) = (&record.drill, record.clone());
             let after = self.edited_drill(before, edit.clone(), now)?;
             if before.schedule != after.schedule || (after.enabled && !before.enabled) {
@@ -125,13 +130,14 @@ impl Engine {
             }
             record.drill = after;
             Ok(record)
+        };
+        let edited = self.edit_audited("drill.edit", (id.bits(), id), change, |record| {
+            &record.drill
         });
-        let (before, saved) = edited
+        let (_, saved) = edited
             .await
             .map_err(taken(&name))?
             .ok_or_else(|| Error::new(Code::NotFound, format!("The drill \"{key}\" is gone")))?;
-        self.audit("drill.edit", id, Some(&before.drill), Some(&saved.drill))
-            .await?;
         let drill = self.shown_drill(saved)?;
         self.publish("drill.changed", id, &drill);
         self.0.schedule.notify_one();
@@ -141,12 +147,8 @@ impl Engine {
     /// Removes a drill; what its runs found stays with the runs.
     pub async fn remove_drill(&self, key: &str) -> Result<()> {
         let drill = self.find_drill(key)?.drill;
-        let id = drill.id.bits();
-        self.0
-            .catalog
-            .write(move |tx| tx.remove::<DrillRecord>(id).map(|_| ()))
-            .await?;
-        self.audit("drill.remove", drill.id, Some(&drill), None::<&()>)
+        let id = (drill.id.bits(), drill.id);
+        self.remove_audited::<DrillRecord, _>("drill.remove", id, |record| &record.drill)
             .await?;
         self.publish("drill.removed", drill.id, &drill);
         self.0.schedule.notify_one();

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::access::{Caller, scope};
-use crate::catalog::records::{BackupRecord, DatabaseRecord, JobRecord, TrashRecord};
+use crate::catalog::records::{BackupRecord, DatabaseRecord, DrillRecord, JobRecord, TrashRecord};
 use crate::catalog::{Owner, Record};
 use crate::error::Result;
 use crate::event::{LOST, Subscription};
-use crate::ids::{BackupId, ConnectionId, DatabaseId, EventId, JobId};
+use crate::ids::{BackupId, ConnectionId, DatabaseId, DrillId, EventId, JobId};
 use crate::model::Event;
 
 /// Follows everything that happens, as far as whoever asked may know of it.
@@ -88,15 +88,24 @@ impl Engine {
         // Whatever else their documents name, these are the engine's.
         if !matches!(
             noun(&event.kind),
-            "backup" | "connection" | "database" | "job" | "run"
+            "backup" | "connection" | "database" | "drill" | "job" | "run"
         ) {
             return Ok(Owner::Engine);
         }
         let text = |name: &str| event.data.get(name).and_then(serde_json::Value::as_str);
-        if let Some(id) = text("connection_id").and_then(|id| id.parse().ok()) {
+        let id = |name: &str| text(name).and_then(|id| id.parse().ok());
+        let connections = (id("connection_id"), id("scratch_connection_id"));
+        let subject = event.subject.as_deref().unwrap_or_default();
+        if noun(&event.kind) == "drill" {
+            return match (connections, subject.parse::<DrillId>()) {
+                ((Some(one), Some(other)), _) => Ok(Owner::Both(one, other)),
+                (_, Ok(id)) => self.owner_or_engine::<DrillRecord>(id.bits()),
+                _ => Ok(Owner::Engine),
+            };
+        }
+        if let (Some(id), _) = connections {
             return Ok(Owner::Connection(id));
         }
-        let subject = event.subject.as_deref().unwrap_or_default();
         if subject.parse::<ConnectionId>().is_ok() {
             let project = text("project").map(ToOwned::to_owned);
             return Ok(project.map_or(Owner::Engine, Owner::Project));
@@ -185,7 +194,7 @@ mod tests {
         assert!(!seen(both, &["blue"], "connection.changed"));
         assert!(
             !seen(both, &["red"], "drill.changed"),
-            "drills are the engine's"
+            "of no drill that is known"
         );
         engine.stop(&crate::model::StopRequest { now: true });
         engine.stopped().await;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::Engine;
 use crate::catalog::Query;
 use crate::catalog::records::{
-    BackupRecord, ConnectionRecord, DatabaseRecord, HealthRecord, JobRecord, MeasureRecord,
-    RepositoryRecord, backup, tally,
+    BackupRecord, ConnectionRecord, DatabaseRecord, DeliveryRecord, HealthRecord, JobRecord,
+    MeasureRecord, RepositoryRecord, TargetRecord, backup, delivery, sum, tally,
 };
 use crate::error::Result;
-use crate::model::Figures;
+use crate::model::{DeliveryStatus, Figures, Target, TargetFigures};
 
 /// Databases told one by one; more are counted only.
 const DATABASES_MAX: usize = 1000;
@@ -47,6 +47,9 @@ impl Engine {
                 figures.connections.push(asked);
             }
         }
+        for record in catalog.all::<TargetRecord>()? {
+            figures.targets.push(self.figures_of_target(record.target)?);
+        }
         for record in catalog.all::<JobRecord>()? {
             if record.job.enabled {
                 figures.jobs.0 += 1;
@@ -73,6 +76,23 @@ impl Engine {
             }
         }
         Ok(())
+    }
+
+    fn figures_of_target(&self, target: Target) -> Result<TargetFigures> {
+        use DeliveryStatus::{Delivered, Dropped, Failed, Pending};
+        let (catalog, id) = (&self.0.catalog, target.id);
+        let oldest = Query::oldest(1)
+            .only(delivery::TARGET, Some(id))
+            .only(delivery::STATUS, Some(Pending));
+        let oldest = catalog.list::<DeliveryRecord>(&oldest)?.records.pop();
+        let waited = oldest.map(|own| self.now() - own.delivery.created_at);
+        let ended = |outcome| (outcome, self.0.outbox.ended(id, outcome));
+        Ok(TargetFigures {
+            name: target.name,
+            ended: [Delivered, Failed, Dropped].map(ended).to_vec(),
+            waiting: catalog.tally::<DeliveryRecord>(&sum::waiting(id))?,
+            oldest_waiting: waited.and_then(|own| own.to_std().ok()).unwrap_or_default(),
+        })
     }
 
     /// How long ago the scheduler last looked.

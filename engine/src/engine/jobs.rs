@@ -200,10 +200,8 @@ impl Engine {
             retries: Vec::new(),
             job,
         };
-        let saved = self.0.catalog.put(record).await.map_err(taken(&name))?;
-        let job = self.shown(saved)?;
-        self.audit("job.add", job.id, None::<&()>, Some(&job))
-            .await?;
+        let added = self.put_audited("job.add", record.job.id, record, |record| &record.job);
+        let job = self.shown(added.await.map_err(taken(&name))?)?;
         self.publish("job.added", job.id, &job);
         self.0.schedule.notify_one();
         Ok(job)
@@ -245,7 +243,7 @@ impl Engine {
         edit: JobEdit,
     ) -> Result<Job> {
         let (id, now, name) = (before.id, self.now(), edit.name.clone());
-        let edited = self.0.catalog.edit(id.bits(), |record: &JobRecord| {
+        let edit = |record: &JobRecord| {
             let (before, mut record) = (&record.job, record.clone());
             let after = self.edited(before, edit.clone(), now)?;
             let restart = before.schedule != after.schedule || (after.enabled && !before.enabled);
@@ -258,13 +256,12 @@ impl Engine {
             }
             record.job = after;
             Ok(record)
-        });
-        let (found, saved) = edited
+        };
+        let edited = self.edit_audited(action, (id.bits(), id), edit, |record| &record.job);
+        let (_, saved) = edited
             .await
             .map_err(taken(&name.unwrap_or_default()))?
             .ok_or_else(|| gone(&before.name))?;
-        self.audit(action, id, Some(&found.job), Some(&saved.job))
-            .await?;
         let job = self.shown(saved)?;
         self.publish("job.changed", id, &job);
         self.0.schedule.notify_one();
@@ -279,15 +276,12 @@ impl Engine {
     }
 
     pub(super) async fn remove_found(&self, job: &Job) -> Result<()> {
-        let id = job.id.bits();
-        self.0
-            .catalog
-            .write(move |tx| tx.remove::<JobRecord>(id).map(|_| ()))
-            .await?;
-        self.audit("job.remove", job.id, Some(job), None::<&()>)
+        let id = (job.id.bits(), job.id);
+        self.remove_audited::<JobRecord, _>("job.remove", id, |record| &record.job)
             .await?;
         self.publish("job.removed", job.id, job);
         self.0.schedule.notify_one();
+        self.watch_targets_now().await;
         Ok(())
     }
 

@@ -3,10 +3,15 @@
 mod attempt;
 mod change;
 mod outbox;
+mod queue;
 mod runs;
 mod schedules;
+mod silent;
 
 pub(super) use outbox::Outbox;
+#[cfg(test)]
+pub(super) use queue::new_delivery;
+pub(super) use queue::{Tidings, queued};
 pub(super) use runs::has_failed_as;
 
 use super::lookup::References;
@@ -114,10 +119,15 @@ impl Engine {
         }
         let name = create.name.clone();
         let record = self.target_from(create, self, false)?;
-        let saved = self.0.catalog.put(record).await.map_err(taken(&name))?;
-        let target = self.shown_target(saved.target)?;
-        self.audit("notification.add", target.id, None::<&()>, Some(&target))
-            .await?;
+        let shown = self.shown_target(record.target.clone())?;
+        let saved = self.audited(move |tx, scribe| {
+            let (mut record, mut shown) = (record.clone(), shown.clone());
+            tx.put(&mut record)?;
+            shown.serial = record.target.serial;
+            scribe.note(tx, "notification.add", shown.id, None::<&()>, Some(&shown))?;
+            Ok(shown)
+        });
+        let target = saved.await.map_err(taken(&name))?;
         self.publish("notification.added", target.id, &target);
         Ok(TargetCreated {
             target,
@@ -131,21 +141,23 @@ impl Engine {
         let before = self.shown_target(found.target.clone())?;
         let record = self.edited_target(found, edit)?;
         let (id, name) = (record.target.id, record.target.name.clone());
-        let saved = self
-            .0
-            .catalog
-            .write(move |tx| {
-                tx.change::<TargetRecord>(id.bits(), |own| {
-                    own.clone_from(&record);
-                    Ok(())
-                })
-            })
+        let target = self.shown_target(record.target.clone())?;
+        let after = target.clone();
+        let saved = self.audited(move |tx, scribe| {
+            let changed = tx.change::<TargetRecord>(id.bits(), |own| {
+                own.clone_from(&record);
+                Ok(())
+            })?;
+            if changed.is_some() {
+                scribe.note(tx, "notification.edit", id, Some(&before), Some(&after))?;
+            }
+            Ok(changed)
+        });
+        saved
             .await
             .map_err(taken(&name))?
             .ok_or_else(|| gone(&name))?;
-        let target = self.shown_target(saved.target)?;
-        self.audit("notification.edit", id, Some(&before), Some(&target))
-            .await?;
+        self.watch_targets_now().await;
         self.publish("notification.changed", id, &target);
         Ok(target)
     }
@@ -159,14 +171,16 @@ impl Engine {
             let target = id.to_string();
             job.work.hooks.iter().any(|hook| hook.target == target)
         })?;
-        self.0
-            .catalog
-            .write(move |tx| tx.remove::<TargetRecord>(id.bits()).map(|_| ()))
-            .await?;
+        let before = target.clone();
+        self.audited(
+            move |tx, scribe| match tx.remove::<TargetRecord>(id.bits())? {
+                Some(_) => scribe.note(tx, "notification.remove", id, Some(&before), None::<&()>),
+                None => Ok(()),
+            },
+        )
+        .await?;
         self.0.outbox.forget(id);
         self.remove_deliveries(id, 0).await?;
-        self.audit("notification.remove", id, Some(&target), None::<&()>)
-            .await?;
         self.publish("notification.removed", id, &target);
         Ok(())
     }
@@ -197,10 +211,7 @@ impl Engine {
         let found = self.find_delivery(key)?.delivery;
         // Its target may have been removed a moment ago.
         self.find_target(&found.target_id.to_string())?;
-        let delivery = self.deliver_again(found.id).await?;
-        self.audit_bare("notification.redeliver", delivery.id)
-            .await?;
-        Ok(delivery)
+        self.deliver_again(found.id).await
     }
 
     pub(super) fn guard(&self) -> Guard {

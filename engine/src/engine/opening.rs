@@ -23,6 +23,7 @@ use crate::clock::SharedClock;
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::event::EventBus;
+use crate::ids::RunId;
 use crate::model::RepositoryCreate;
 use crate::runs::Runs;
 use crate::vault::{Vault, load_master_key};
@@ -88,8 +89,9 @@ pub(super) async fn open(config: Config, clock: SharedClock, workers: Handle) ->
     engine.make_local_repository().await;
     let cut_off = engine.0.runs.recover().await?;
     engine.fill_outbox()?;
+    let owed = engine.owed()?;
     engine.work();
-    engine.settle(cut_off).await;
+    engine.settle(cut_off, owed).await;
     Ok(engine)
 }
 
@@ -109,14 +111,14 @@ fn make_private_folder(folder: &std::path::Path) -> Result<()> {
 }
 
 impl Engine {
-    /// Looks after the runs that were cut off. Goes on in the background where a repository takes long, so
+    /// Looks after the runs that were cut off, and what is owed of those that have ended. Goes on in the background where a repository takes long, so
     /// that one of them keeps nobody from their answers.
-    async fn settle(&self, cut_off: Vec<RunRecord>) {
+    async fn settle(&self, cut_off: Vec<RunRecord>, owed: Vec<RunId>) {
         let engine = self.clone();
         let settling = tokio::spawn(async move {
             let work = async {
                 engine.adopt_committed(&cut_off).await;
-                engine.go_on_with_jobs(&cut_off).await
+                engine.settle_owed(&owed).await
             };
             tokio::select! {
                 () = engine.0.stopping.cancelled() => {}

@@ -3,7 +3,7 @@
 mod contents;
 mod schedule;
 
-pub(super) use schedule::check_plan;
+pub(super) use schedule::{check_plan, hand_jobs_over};
 
 use super::visible::must_see_project;
 use super::{Engine, names};
@@ -70,31 +70,28 @@ impl Engine {
     pub async fn add_project(&self, create: ProjectCreate) -> Result<Project> {
         let project = project_from(create, self.now())?;
         must_see_project(&project.name)?;
-        let name = project.name.clone();
-        let saved = self.0.catalog.put(ProjectRecord(project)).await;
-        let ProjectRecord(project) = saved.map_err(taken("project", &name))?;
-        self.audit("project.add", project.id, None::<&()>, Some(&project))
-            .await?;
-        self.changed();
+        let (id, name) = (project.id, project.name.clone());
+        let record = ProjectRecord(project);
+        let added = self.put_audited("project.add", id, record, |record| &record.0);
+        let ProjectRecord(project) = added.await.map_err(taken("project", &name))?;
+        self.watch_targets_now().await;
         Ok(project)
     }
 
     /// Changes what a project is said to be for.
     pub async fn edit_project(&self, key: &str, edit: ProjectEdit) -> Result<Project> {
         let id = self.find_project(key)?.0.id;
-        let edited = self.0.catalog.edit(id.bits(), |record: &ProjectRecord| {
+        let change = |record: &ProjectRecord| {
             let ProjectRecord(mut project) = record.clone();
             if let Some(text) = &edit.description {
                 project.description = described(Some(text))?;
             }
             project.updated_at = self.now();
             Ok(ProjectRecord(project))
-        });
-        let (ProjectRecord(before), ProjectRecord(after)) =
-            edited.await?.ok_or_else(|| gone("project", key))?;
-        self.audit("project.edit", after.id, Some(&before), Some(&after))
-            .await?;
-        self.changed();
+        };
+        let id = (id.bits(), id);
+        let edited = self.edit_audited("project.edit", id, change, |record| &record.0);
+        let (_, ProjectRecord(after)) = edited.await?.ok_or_else(|| gone("project", key))?;
         Ok(after)
     }
 
@@ -131,19 +128,20 @@ impl Engine {
             .iter()
             .map(Record::id)
             .collect();
-        let id = project.id.bits();
-        self.0
-            .catalog
-            .write(move |tx| {
-                for environment in &environments {
-                    tx.remove::<EnvironmentRecord>(*environment)?;
+        let id = project.id;
+        self.audited(move |tx, scribe| {
+            for environment in &environments {
+                tx.remove::<EnvironmentRecord>(*environment)?;
+            }
+            match tx.remove::<ProjectRecord>(id.bits())? {
+                Some(ProjectRecord(gone)) => {
+                    scribe.note(tx, "project.remove", id, Some(&gone), None::<&()>)
                 }
-                tx.remove::<ProjectRecord>(id).map(|_| ())
-            })
-            .await?;
-        self.audit("project.remove", project.id, Some(&project), None::<&()>)
-            .await?;
-        self.changed();
+                None => Ok(()),
+            }
+        })
+        .await?;
+        self.watch_targets_now().await;
         Ok(())
     }
 
@@ -188,48 +186,44 @@ impl Engine {
         let ProjectRecord(project) = self.find_project(project)?;
         let name = environment_key(&project.name, &create.name);
         let record = environment_from(&project, create, self.now())?;
-        let saved = self.0.catalog.put(record).await;
-        let own = saved.map_err(taken("environment", &name))?.environment;
-        self.audit("environment.add", own.id, None::<&()>, Some(&own))
-            .await?;
-        self.changed();
-        Ok(own)
+        let id = record.environment.id;
+        let added = self.put_audited("environment.add", id, record, |record| &record.environment);
+        let added = added.await.map_err(taken("environment", &name))?;
+        Ok(added.environment)
     }
 
     /// Changes what an environment is said to be for.
     pub async fn edit_environment(&self, key: &str, edit: EnvironmentEdit) -> Result<Environment> {
-        let (before, after) = self
-            .edit_environment_record(key, |record| {
-                if let Some(text) = &edit.description {
-                    record.environment.description = described(Some(text))?;
-                }
-                Ok(())
-            })
-            .await?;
-        let (before, after) = (before.environment, after.environment);
-        self.audit("environment.edit", after.id, Some(&before), Some(&after))
-            .await?;
-        self.changed();
-        Ok(after)
+        let change = |record: &mut EnvironmentRecord| {
+            if let Some(text) = &edit.description {
+                record.environment.description = described(Some(text))?;
+            }
+            Ok(())
+        };
+        let edited = self.edit_environment_record("environment.edit", key, change, |record| {
+            &record.environment
+        });
+        Ok(edited.await?.environment)
     }
 
-    /// Changes an environment; answers what it was and what it became.
-    async fn edit_environment_record(
+    /// Changes an environment; answers what it became.
+    async fn edit_environment_record<V: serde::Serialize + 'static>(
         &self,
+        action: &str,
         key: &str,
         change: impl Fn(&mut EnvironmentRecord) -> Result<()>,
-    ) -> Result<(EnvironmentRecord, EnvironmentRecord)> {
+        shown: fn(&EnvironmentRecord) -> &V,
+    ) -> Result<EnvironmentRecord> {
         let id = self.find_environment(key)?.environment.id;
-        let edited = self
-            .0
-            .catalog
-            .edit(id.bits(), |record: &EnvironmentRecord| {
-                let mut record = record.clone();
-                change(&mut record)?;
-                record.environment.updated_at = self.now();
-                Ok(record)
-            });
-        edited.await?.ok_or_else(|| gone("environment", key))
+        let edit = |record: &EnvironmentRecord| {
+            let mut record = record.clone();
+            change(&mut record)?;
+            record.environment.updated_at = self.now();
+            Ok(record)
+        };
+        let edited = self.edit_audited(action, (id.bits(), id), edit, shown);
+        let (_, after) = edited.await?.ok_or_else(|| gone("environment", key))?;
+        Ok(after)
     }
 
     /// Removes an environment that has no connection.
@@ -243,15 +237,11 @@ impl Engine {
             .only(connection::PROJECT, Some(&own.project))
             .only(connection::ENVIRONMENT, Some(&own.name));
         self.refuse_filled(&format!("The environment \"{name}\""), &connections)?;
-        let id = own.id.bits();
-        self.0
-            .catalog
-            .write(move |tx| tx.remove::<EnvironmentRecord>(id).map(|_| ()))
-            .await?;
-        self.audit("environment.remove", own.id, Some(&own), None::<&()>)
-            .await?;
-        self.changed();
-        Ok(())
+        let id = (own.id.bits(), own.id);
+        self.remove_audited::<EnvironmentRecord, _>("environment.remove", id, |record| {
+            &record.environment
+        })
+        .await
     }
 
     fn refuse_filled(&self, what: &str, connections: &Query) -> Result<()> {

@@ -67,10 +67,7 @@ impl Engine {
         let record = self.record_of(id, &location, &create, &joined, all.is_empty())?;
         let saved = self.save_repository(record).await?;
         self.0.pool.keep(id.bits(), joined.repository);
-        self.audit("repository.add", id, None::<&()>, Some(&saved))
-            .await?;
         self.publish("repository.added", id, &saved);
-        self.changed();
         Ok(RepositoryCreated {
             repository: saved,
             recovery_code: joined
@@ -180,13 +177,18 @@ impl Engine {
 
     /// Saves a new repository; when it is the default, the others are not any more.
     async fn save_repository(&self, record: RepositoryRecord) -> Result<Repository> {
-        let saved = self.0.catalog.write(move |tx| {
-            let mut record = record.clone();
-            tx.put(&mut record)?;
-            if record.repository.is_default {
-                be_the_only_default(tx, record.repository.id)?;
+        let saved = self.audited(move |tx, scribe| {
+            let RepositoryRecord { repository, .. } = {
+                let mut record = record.clone();
+                tx.put(&mut record)?;
+                record
+            };
+            if repository.is_default {
+                be_the_only_default(tx, repository.id)?;
             }
-            Ok(record.repository)
+            let added = Some(&repository);
+            scribe.note(tx, "repository.add", repository.id, None::<&()>, added)?;
+            Ok(repository)
         });
         saved.await.map_err(name_taken)
     }
@@ -197,22 +199,22 @@ impl Engine {
         if let Some(name) = &edit.name {
             names::check("repository", name)?;
         }
-        let edited = self.0.catalog.edit(id.bits(), |record: &RepositoryRecord| {
+        let change = |record: &RepositoryRecord| {
             let mut record = record.clone();
             if let Some(name) = &edit.name {
                 record.repository.name.clone_from(name);
             }
             Ok(record)
+        };
+        let edited = self.edit_audited("repository.edit", (id.bits(), id), change, |record| {
+            &record.repository
         });
-        let (before, saved) = edited
+        let saved = edited
             .await
             .map_err(name_taken)?
-            .map(|(before, after)| (before.repository, after.repository))
+            .map(|(_, after)| after.repository)
             .ok_or_else(|| gone(key))?;
-        self.audit("repository.edit", saved.id, Some(&before), Some(&saved))
-            .await?;
         self.publish("repository.changed", saved.id, &saved);
-        self.changed();
         Ok(saved)
     }
 
@@ -238,45 +240,39 @@ impl Engine {
         }
         let all = Query::newest(usize::MAX).only(backup::REPOSITORY, Some(id));
         let backups = self.0.catalog.list::<BackupRecord>(&all)?.records;
-        self.0
-            .catalog
-            .write(move |tx| {
-                for backup in &backups {
-                    tx.remove::<BackupRecord>(backup.id())?;
-                }
-                tx.remove::<RepositoryRecord>(id.bits())
-            })
-            .await?;
-        self.0.pool.forget(id.bits());
-        self.audit(
-            "repository.remove",
-            id,
-            Some(&record.repository),
-            None::<&()>,
-        )
+        self.audited(move |tx, scribe| {
+            for backup in &backups {
+                tx.remove::<BackupRecord>(backup.id())?;
+            }
+            if let Some(RepositoryRecord { repository, .. }) = tx.remove(id.bits())? {
+                let gone = Some(&repository);
+                scribe.note(tx, "repository.remove", id, gone, None::<&()>)?;
+            }
+            Ok(())
+        })
         .await?;
+        self.0.pool.forget(id.bits());
         self.publish("repository.removed", id, &record.repository);
-        self.changed();
         Ok(())
     }
 
     /// Makes it the one backups go to when nothing else is said.
     pub async fn set_default_repository(&self, key: &str) -> Result<Repository> {
-        let before = self.find_repository(key)?.repository;
-        let id = before.id;
-        let saved = self.0.catalog.write(move |tx| {
+        let id = self.find_repository(key)?.repository.id;
+        let saved = self.audited(move |tx, scribe| {
+            let Some(mut record) = tx.get::<RepositoryRecord>(id.bits())? else {
+                return Ok(None);
+            };
             be_the_only_default(tx, id)?;
-            tx.change(id.bits(), |record: &mut RepositoryRecord| {
-                record.repository.is_default = true;
-                Ok(())
-            })
+            let before = record.repository.clone();
+            record.repository.is_default = true;
+            tx.put(&mut record)?;
+            let (before, after) = (Some(&before), Some(&record.repository));
+            scribe.note(tx, "repository.set_default", id, before, after)?;
+            Ok(Some(record.repository))
         });
-        let saved = saved.await?.ok_or_else(|| gone(key))?.repository;
-        let action = "repository.set_default";
-        self.audit(action, saved.id, Some(&before), Some(&saved))
-            .await?;
+        let saved = saved.await?.ok_or_else(|| gone(key))?;
         self.publish("repository.changed", saved.id, &saved);
-        self.changed();
         Ok(saved)
     }
 
@@ -389,19 +385,17 @@ impl Engine {
         };
         let bytes = kit.zip()?;
         let (id, now) = (repository.id, self.now());
-        self.0
-            .catalog
-            .write(move |tx| {
-                tx.change::<RepositoryRecord>(id.bits(), |record| {
-                    record.repository.kit_taken_at = Some(now);
-                    if fresh.is_some() {
-                        record.recovery_code.clone_from(&fresh);
-                    }
-                    Ok(())
-                })
-            })
-            .await?;
-        self.audit_bare("repository.recovery_kit", id).await?;
+        self.audited(move |tx, scribe| {
+            tx.change::<RepositoryRecord>(id.bits(), |record| {
+                record.repository.kit_taken_at = Some(now);
+                if fresh.is_some() {
+                    record.recovery_code.clone_from(&fresh);
+                }
+                Ok(())
+            })?;
+            scribe.note_bare(tx, "repository.recovery_kit", id)
+        })
+        .await?;
         Ok(RecoveryKit {
             file_name: format!("backstay-{}-recovery-kit.zip", repository.name),
             bytes: bytes.into(),

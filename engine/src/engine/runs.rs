@@ -92,13 +92,17 @@ impl Engine {
     /// Tells it to stop; it does so within a second. A run that has ended stays as it is.
     pub async fn cancel_run(&self, key: &str) -> Result<Run> {
         let before = self.find_run(key)?.run;
-        let run = self.0.runs.cancel(before.id).await?;
-        if !before.status.is_final() {
-            let what = serde_json::json!({"kind": run.kind, "title": run.title});
-            self.audit("run.cancel", run.id, None::<&()>, Some(&what))
-                .await?;
+        if before.status.is_final() {
+            return Ok(before);
         }
-        Ok(run)
+        // The entry comes first, so that no crash leaves a run stopped by nobody. It stops all the same where
+        // nothing can be written, and whoever asked hears of that.
+        let what = serde_json::json!({"kind": before.kind, "title": before.title});
+        let noted = self
+            .audit("run.cancel", before.id, None::<&()>, Some(&what))
+            .await;
+        let run = self.0.runs.cancel(before.id).await?;
+        noted.map(|()| run)
     }
 
     /// Follows it until it ends.

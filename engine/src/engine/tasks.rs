@@ -141,23 +141,32 @@ impl Engine {
             ..wanted.clone()
         };
         decide(&running, now)?;
-        let saved = self
-            .0
-            .catalog
-            .write(move |tx| {
-                tx.change::<TaskRecord>(key, |record| {
-                    record.enabled = wanted.enabled;
-                    record.cron.clone_from(&wanted.cron);
-                    record.time_zone.clone_from(&wanted.time_zone);
-                    record.handled = now;
-                    Ok(())
-                })
+        let change = move |tx: &Tx<'_>| {
+            tx.change::<TaskRecord>(key, |record| {
+                record.enabled = wanted.enabled;
+                record.cron.clone_from(&wanted.cron);
+                record.time_zone.clone_from(&wanted.time_zone);
+                record.handled = now;
+                Ok(())
             })
-            .await?;
+        };
+        let saved = self.audited(move |tx, scribe| {
+            let Some(saved) = change(tx)? else {
+                return Ok(None);
+            };
+            let after = SystemTask {
+                enabled: saved.enabled,
+                cron: saved.cron.clone(),
+                time_zone: saved.time_zone.clone(),
+                next_run_at: decide(&saved, now)?.next,
+                ..before.clone()
+            };
+            scribe.note(tx, "task.edit", after.id, Some(&before), Some(&after))?;
+            Ok(Some(saved))
+        });
+        let saved = saved.await?;
         let saved = saved.ok_or_else(|| Error::internal("A system task is gone"))?;
         let after = self.shown_task(&saved)?;
-        self.audit("task.edit", after.id, Some(&before), Some(&after))
-            .await?;
         self.0.schedule.notify_one();
         Ok(after)
     }
@@ -173,11 +182,12 @@ impl Engine {
             );
         };
         let run_ids = runs.iter().map(|run| run.record.run.id).collect();
-        self.0
-            .runs
-            .submit_with(runs, move |tx| began(tx, task, first, None))
-            .await?;
-        self.audit_bare("task.run", task).await?;
+        let scribe = self.scribe();
+        let also = move |tx: &Tx<'_>| {
+            scribe.note_bare(tx, "task.run", task)?;
+            began(tx, task, first, None)
+        };
+        self.0.runs.submit_with(runs, also).await?;
         Ok(Started {
             run_id: first,
             run_ids,

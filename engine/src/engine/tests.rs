@@ -9,6 +9,7 @@ mod places;
 mod projects;
 mod targets;
 mod time_travel;
+mod told;
 mod transfer;
 mod types;
 

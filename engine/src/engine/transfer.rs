@@ -93,9 +93,8 @@ impl Engine {
         if let Some(refusal) = plan.refusal {
             return Err(refusal);
         }
-        self.write_import(plan.changes).await?;
-        let (before, after) = (Some(&plan.before), Some(&plan.after));
-        self.audit("config.import", "", before, after).await?;
+        self.write_import(plan.changes, plan.before, plan.after)
+            .await?;
         self.publish(
             "config.imported",
             "",

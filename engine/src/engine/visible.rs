@@ -18,14 +18,17 @@ impl Engine {
         if caller.projects.is_none() {
             return Ok(true);
         }
+        let sees = |id: &ConnectionId| {
+            let found = self.0.catalog.get::<ConnectionRecord>(id.bits())?;
+            let seen = found.is_some_and(|record| caller.sees(&record.connection.project));
+            Ok::<_, Error>(seen)
+        };
         Ok(match owner {
             Owner::Everybody => true,
             Owner::Engine => false,
             Owner::Project(name) => caller.sees(name),
-            Owner::Connection(id) => {
-                let found = self.0.catalog.get::<ConnectionRecord>(id.bits())?;
-                found.is_some_and(|record| caller.sees(&record.connection.project))
-            }
+            Owner::Connection(id) => sees(id)?,
+            Owner::Both(one, other) => sees(one)? && sees(other)?,
         })
     }
 

@@ -28,6 +28,12 @@ choices! {
         ConnectionDown = "connection_down",
         /// The recovery kit of a repository was never taken.
         KitNotTaken = "kit_not_taken",
+        /// A notification target is limited to things that are all gone.
+        TargetSilent = "target_silent",
+        /// A job's retention would delete more than it may, and deleted nothing.
+        RetentionRefused = "retention_refused",
+        /// The catalog could not be written for a while.
+        CatalogFailed = "catalog_failed",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Backup, ConnectionHealth, RepositoryStats, RunKind, RunStatus, Time};
+use super::{Backup, ConnectionHealth, DeliveryStatus, RepositoryStats, RunKind, RunStatus, Time};
 
 /// Figures of one moment; counters count since the engine's start.
 #[derive(Clone, Debug, Default)]
@@ -32,8 +32,23 @@ pub struct Figures {
     pub reachable: Vec<(String, bool)>,
     /// Connections by name, as they were last asked.
     pub connections: Vec<(String, ConnectionHealth)>,
+    /// Notification targets.
+    pub targets: Vec<TargetFigures>,
     /// Jobs that run by themselves, and those that are paused.
     pub jobs: (u64, u64),
     /// When the scheduler last looked, before now.
     pub scheduler_silence: Duration,
+}
+
+/// Figures of one notification target.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TargetFigures {
+    /// Its name.
+    pub name: String,
+    /// Deliveries that have ended since the start, by how they ended.
+    pub ended: Vec<(DeliveryStatus, u64)>,
+    /// Deliveries that wait for an attempt.
+    pub waiting: u64,
+    /// How long the oldest of these has waited.
+    pub oldest_waiting: Duration,
 }

@@ -21,7 +21,7 @@ pub struct JobSchedule {
     /// Starts are spread over this long.
     #[serde(default)]
     pub jitter_seconds: u32,
-    /// What becomes of times that passed while no engine ran.
+    /// What becomes of times that passed while no engine ran; a start at most five minutes late is on time.
     #[serde(default = "once")]
     pub catch_up: CatchUp,
 }

@@ -10,7 +10,7 @@ choices! {
     CatchUp, "catch-up" {
         /// One run makes up for all of them.
         Once = "once",
-        /// They are left out.
+        /// They are left out, but for one that is at most five minutes late.
         Skip = "skip",
     }
 }

@@ -28,6 +28,8 @@ events! {
     BACKUP_ANOMALY = "backup.anomaly", true, "A backup is far smaller or larger than those before it";
     /// A backup succeeded.
     BACKUP_COMPLETED = "backup.completed", false, "A backup succeeded";
+    /// A backup is damaged.
+    BACKUP_DAMAGED = "backup.damaged", true, "A check, a proof or a drill found a backup damaged that was whole before";
     /// A backup failed.
     BACKUP_FAILED = "backup.failed", true, "A backup failed, was interrupted or took too long";
     /// A backup lacks something.
@@ -36,6 +38,8 @@ events! {
     BACKUP_STALE = "backup.stale", true, "A job has no good backup for longer than its schedule lets expect";
     /// A backup began.
     BACKUP_STARTED = "backup.started", false, "A backup began";
+    /// The catalog can be written again.
+    CATALOG_RECOVERED = "catalog.recovered", true, "The engine could not write its catalog for a while, and can again";
     /// A check found nothing.
     CHECK_COMPLETED = "check.completed", false, "A check of a repository found no damage";
     /// A check found damage.
@@ -64,8 +68,12 @@ events! {
     JOB_FAILED = "job.failed", true, "A job could not begin its runs";
     /// Scheduled times passed without a run.
     JOB_MISSED = "job.missed", true, "Scheduled times passed without a run, because no engine ran";
+    /// A job's retention would delete too much.
+    JOB_RETENTION_REFUSED = "job.retention_refused", true, "A job's retention would delete more than it may, and deleted nothing";
     /// A job left something out.
     JOB_SKIPPED = "job.skipped", true, "A job left databases out, because their backups before go on";
+    /// A target cannot tell anything.
+    NOTIFICATION_SILENT = "notification.silent", true, "Another target is limited to things that are all gone, and tells nothing any more";
     /// A repository is nearly full.
     REPOSITORY_FULL = "repository.full", true, "A repository's place is nearly full";
     /// A repository cannot be opened.

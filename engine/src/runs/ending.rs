@@ -94,7 +94,7 @@ impl Runs {
                 run.losses_total = losses.len() as u64;
                 run.losses = losses.iter().take(live::KEPT_LOSSES).cloned().collect();
                 finish::conclude(&mut run, at, Ok(&finish));
-                finish::ended(tx, &run, Some(&finish)).map(Some)
+                finish::ended(tx, &run, Some(&finish)).map(|(run, _)| Some(run))
             })
             .await?;
         if let Some(run) = amended {

@@ -1,7 +1,9 @@
 //! How runs begin and end in the catalog: run, backup and restore change in one transaction.
 
 use crate::catalog::Tx;
-use crate::catalog::records::{BackupRecord, DrillReportRecord, RestoreRecord, RunRecord};
+use crate::catalog::records::{
+    BackupRecord, DrillReportRecord, OwedRecord, RestoreRecord, RunRecord,
+};
 use crate::error::Result;
 use crate::ids::BackupId;
 use crate::model::{FailedRung, Loss, Problem, Run, RunKind, RunStatus, Time, VerifyLevel};
@@ -102,8 +104,13 @@ pub(super) fn begun(tx: &Tx<'_>, run: u128, now: Time) -> Result<Option<RunRecor
     Ok(record)
 }
 
-/// The run has ended as `ended` says, see [`conclude`].
-pub(super) fn ended(tx: &Tx<'_>, ended: &Run, finish: Option<&Finish>) -> Result<Run> {
+/// The run has ended as `ended` says, see [`conclude`]. Answers the backups it found damaged, and nobody
+/// knew before.
+pub(super) fn ended(
+    tx: &Tx<'_>,
+    ended: &Run,
+    finish: Option<&Finish>,
+) -> Result<(Run, Vec<BackupId>)> {
     let id = ended.id.bits();
     let record = tx.change::<RunRecord>(id, |record| {
         let serial = record.run.serial;
@@ -113,13 +120,18 @@ pub(super) fn ended(tx: &Tx<'_>, ended: &Run, finish: Option<&Finish>) -> Result
     })?;
     let run = record.map_or_else(|| ended.clone(), |record| record.run);
     follow(tx, &run, finish)?;
+    let mut damaged = Vec::new();
     for proof in finish.iter().flat_map(|finish| &finish.proofs) {
         let at = run.finished_at.unwrap_or_default();
         tx.change::<BackupRecord>(proof.backup.bits(), |record| {
+            let was_whole = record.0.failed_rung.is_none();
             for level in &proof.climbed {
                 record.0.climbed(*level, at);
             }
             if let Some((level, losses)) = &proof.failed {
+                if was_whole {
+                    damaged.push(proof.backup);
+                }
                 record.0.broke(FailedRung {
                     level: *level,
                     at,
@@ -130,12 +142,22 @@ pub(super) fn ended(tx: &Tx<'_>, ended: &Run, finish: Option<&Finish>) -> Result
             Ok(())
         })?;
     }
+    Ok((run, damaged))
+}
+
+/// As [`ended`], and what follows from that is still to be done.
+pub(super) fn ended_and_owed(tx: &Tx<'_>, run: &Run, finish: Option<&Finish>) -> Result<Run> {
+    let (run, damaged) = ended(tx, run, finish)?;
+    tx.put(&mut OwedRecord::new(run.id, damaged))?;
     Ok(run)
 }
 
 /// A crash cut the run off.
 pub(super) fn interrupted(tx: &Tx<'_>, run: u128, now: Time, why: &Problem) -> Result<()> {
-    end_without_work(tx, run, now, RunStatus::Interrupted, why).map(|_| ())
+    match end_without_work(tx, run, now, RunStatus::Interrupted, why)? {
+        Some(run) => tx.put(&mut OwedRecord::new(run.id, Vec::new())),
+        None => Ok(()),
+    }
 }
 
 /// Somebody cancelled the run before it began.
@@ -161,7 +183,7 @@ fn end_without_work(
     };
     run.cancel_requested |= status == RunStatus::Cancelled;
     conclude(&mut run, now, Err((status, why.clone())));
-    ended(tx, &run, None).map(Some)
+    ended(tx, &run, None).map(|(run, _)| Some(run))
 }
 
 /// Ends a run, in memory: everything that follows from what its work left, or from why it did not end well.

@@ -172,7 +172,7 @@ async fn end(
         .map(|proof| proof.backup)
         .collect();
     let saved = runs
-        .persist(move |tx| finish::ended(tx, &ended, finish.as_ref()))
+        .persist(move |tx| finish::ended_and_owed(tx, &ended, finish.as_ref()))
         .await;
     let run = match &saved {
         Ok(saved) => saved.clone(),

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::*;
-use crate::catalog::records::BackupRecord;
+use crate::catalog::records::{BackupRecord, OwedRecord};
 use crate::clock::{Clock as _, SystemClock};
 use crate::ids::{BackupId, ConnectionId, RepositoryId, RunId};
 use crate::model::{Backup, BackupKind, BackupType, RunKind, ServerKind, Trigger, VerifyLevel};
@@ -492,4 +492,15 @@ async fn a_cancelled_run_leaves_no_credentials_behind() {
     assert_eq!(engine.runs.state.lock().credentials.len(), 1);
     engine.runs.cancel(id).await.unwrap();
     assert!(engine.runs.state.lock().credentials.is_empty());
+}
+
+#[tokio::test]
+async fn with_the_end_of_a_run_it_is_written_that_something_is_to_follow() {
+    let fixture = Fixture::new();
+    let engine = fixture.engine(|_| {}).await;
+    engine.start();
+    let run = engine.submit("a", "fail").await.unwrap();
+    engine.finished(run.id).await;
+    let owed = engine.catalog.get::<OwedRecord>(run.id.bits()).unwrap();
+    assert_eq!(owed.map(|owed| owed.told), Some(false));
 }

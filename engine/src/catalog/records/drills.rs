@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::super::record::{Facet, Record, Table};
+use super::super::record::{Facet, Owner, Record, Table};
 use crate::model::{Drill, DrillReport, Scratch, Time};
 
 /// Facet numbers of drills.
@@ -51,6 +51,10 @@ impl Record for DrillRecord {
     }
     fn name(&self) -> Option<String> {
         Some(self.drill.name.clone())
+    }
+    fn owner(&self) -> Owner {
+        // What its checks ask runs on the one server, and what it brings back comes from the other.
+        Owner::Both(self.drill.connection_id, self.drill.scratch_connection_id)
     }
     fn facets(&self) -> Vec<Facet> {
         vec![

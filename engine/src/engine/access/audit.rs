@@ -11,7 +11,7 @@ use super::super::Engine;
 use crate::access::chain::{BROKEN, HEAD, Head, START, link, masked};
 use crate::access::{Actor, Caller, scope};
 use crate::catalog::records::{AuditRecord, audit};
-use crate::catalog::{Query, Tx};
+use crate::catalog::{Query, Record, Tx};
 use crate::error::Result;
 use crate::ids::AuditId;
 use crate::model::{AuditEvent, AuditList, AuditVerdict, Page, Time};
@@ -81,6 +81,7 @@ impl Scribe {
 fn document<T: Serialize>(value: Option<&T>) -> Option<serde_json::Value> {
     value
         .and_then(|value| serde_json::to_value(value).ok())
+        .filter(|document| !document.is_null())
         .map(masked)
 }
 
@@ -111,7 +112,69 @@ impl Engine {
         }
     }
 
-    /// Writes down that the caller changed something, in a write of its own.
+    /// Changes something and writes down that the caller did, in one write.
+    pub(in super::super) async fn audited<T: Send + 'static>(
+        &self,
+        mut work: impl FnMut(&Tx<'_>, &Scribe) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let scribe = self.scribe();
+        let done = self.0.catalog.write(move |tx| work(tx, &scribe)).await?;
+        self.changed();
+        Ok(done)
+    }
+
+    /// Saves a new record, and in the same write that the caller made what is `shown` of it.
+    pub(in super::super) async fn put_audited<R: Record, V: Serialize + 'static>(
+        &self,
+        action: &'static str,
+        subject: impl ToString + Send + 'static,
+        record: R,
+        shown: fn(&R) -> &V,
+    ) -> Result<R> {
+        self.audited(move |tx, scribe| {
+            let mut record = record.clone();
+            tx.put(&mut record)?;
+            let subject = subject.to_string();
+            scribe.note(tx, action, subject, None::<&()>, Some(shown(&record)))?;
+            Ok(record)
+        })
+        .await
+    }
+
+    /// Changes a record as [`crate::catalog::Catalog::edit`] does, and in the same write that the caller did.
+    pub(in super::super) async fn edit_audited<R: Record + PartialEq, V: Serialize + 'static>(
+        &self,
+        action: &str,
+        (id, subject): (u128, impl ToString),
+        edit: impl FnMut(&R) -> Result<R>,
+        shown: fn(&R) -> &V,
+    ) -> Result<Option<(R, R)>> {
+        let (scribe, action, subject) = (self.scribe(), action.to_owned(), subject.to_string());
+        let note = move |tx: &Tx<'_>, before: &R, after: &R| {
+            let (before, after) = (Some(shown(before)), Some(shown(after)));
+            scribe.note(tx, &action, &subject, before, after)
+        };
+        let edited = self.0.catalog.edit_with(id, edit, note).await?;
+        self.changed();
+        Ok(edited)
+    }
+
+    /// Removes a record, and in the same write that the caller did.
+    pub(in super::super) async fn remove_audited<R: Record, V: Serialize + 'static>(
+        &self,
+        action: &'static str,
+        (id, subject): (u128, impl ToString),
+        shown: fn(&R) -> &V,
+    ) -> Result<()> {
+        let subject = subject.to_string();
+        self.audited(move |tx, scribe| match tx.remove::<R>(id)? {
+            Some(gone) => scribe.note(tx, action, &subject, Some(shown(&gone)), None::<&()>),
+            None => Ok(()),
+        })
+        .await
+    }
+
+    /// Writes down what the caller did that is in no catalog, in a write of its own.
     pub(in super::super) async fn audit<B: Serialize, A: Serialize>(
         &self,
         action: &str,

@@ -11,7 +11,7 @@ use crate::ids::{BackupId, RepositoryId};
 use crate::model::{
     AlertKind, Backup, Destination, Problem, Run, RunKind, RunStatus, Severity, TaskId,
 };
-use crate::notify::Facts;
+use crate::notify::{Facts, Notice};
 use crate::units::format_bytes;
 
 /// Backups that a new one is compared with, and how many it takes to know what is usual.
@@ -52,14 +52,14 @@ impl End {
 }
 
 impl Engine {
-    /// Opens and closes alerts after a run, but none of repositories for which it is tried `again`. Answers
-    /// whether one is new.
+    /// Opens and closes alerts after a run, but none of repositories for which it is tried `again`. The
+    /// `news` are told with the first one that is new.
     pub(in super::super) async fn alert_of_run(
         &self,
         run: &Run,
         again: &[RepositoryId],
-    ) -> Result<bool> {
-        let mut news = false;
+        mut news: Option<Notice>,
+    ) -> Result<()> {
         for end in self.ends_of(run)? {
             if end.status == RunStatus::Success {
                 if !self.is_known_damaged(&end.subject)? {
@@ -76,9 +76,10 @@ impl Engine {
             }
             let failed = has_failed_as(run, end.status);
             if failed || end.status == RunStatus::Partial {
-                news |= self
-                    .raise_alert(self.draft_of_end(run, end, failed)?)
-                    .await?;
+                let draft = self.draft_of_end(run, end, failed)?;
+                if self.raise_alert_with(draft, news.clone()).await? {
+                    news = None;
+                }
             }
         }
         if run.kind == RunKind::Backup {
@@ -86,7 +87,7 @@ impl Engine {
                 self.look_at_size(run, repository, id).await?;
             }
         }
-        Ok(news)
+        Ok(())
     }
 
     fn draft_of_end(&self, run: &Run, end: End, failed: bool) -> Result<Draft> {

@@ -3,17 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use super::super::Engine;
 use super::Draft;
-use crate::catalog::Query;
 use crate::catalog::records::{
-    AlertRecord, BackupRecord, ConnectionRecord, DrillRecord, JobRecord, RepositoryRecord, alert,
+    AlertRecord, BackupRecord, ConnectionRecord, DrillRecord, JobRecord, RepositoryRecord,
+    TargetRecord, alert,
 };
+use crate::catalog::{Outage, Query};
 use crate::error::{Code, Error, Result};
-use crate::ids::{BackupId, ConnectionId, DrillId, JobId, RepositoryId};
-use crate::model::{AlertKind, Repository, Severity};
+use crate::ids::{BackupId, ConnectionId, DrillId, JobId, RepositoryId, TargetId};
+use crate::model::{AlertKind, Repository, Severity, Time};
 use crate::notify::Facts;
 use crate::storage::Capacity;
 use crate::units::format_bytes;
@@ -22,6 +24,8 @@ use crate::units::format_bytes;
 const ANSWER: Duration = Duration::from_secs(30);
 /// With this part left of the room that a warning begins at, a place is about to be full.
 const CRITICAL_DIVISOR: u64 = 4;
+/// How long the alert of an outage stays open that nobody dismisses.
+const OUTAGE_SHOWN: TimeDelta = TimeDelta::days(7);
 
 impl Engine {
     /// Looks at everything now and again and again, until the engine stops.
@@ -45,6 +49,8 @@ impl Engine {
             ("jobs", self.watch_jobs().await),
             ("disk", self.watch_disk().await),
             ("repositories", self.watch_repositories().await),
+            ("notification targets", self.watch_targets().await),
+            ("the catalog", self.watch_catalog().await),
             ("alerts", self.close_orphans().await),
         ];
         for (what, looked) in looks {
@@ -52,6 +58,26 @@ impl Engine {
                 tracing::error!(error = error.report(), "{what} were not looked at");
             }
         }
+    }
+
+    /// Tells that the catalog could not be written for a while: who was refused meanwhile knows, but what the
+    /// engine should have done by itself does not say that it was not.
+    async fn watch_catalog(&self) -> Result<()> {
+        if let Some(outage) = self.0.catalog.outage() {
+            self.raise_alert(of_outage(outage)).await?;
+            self.0.catalog.forget_outage(outage);
+        }
+        let (open, now) = (
+            Query::newest(usize::MAX).only(alert::OPEN, Some(true)),
+            self.now(),
+        );
+        let open = open.only(alert::KIND, Some(AlertKind::CatalogFailed));
+        for AlertRecord(alert) in self.0.catalog.list::<AlertRecord>(&open)?.records {
+            if alert.dismissed_at.is_some() || now - alert.opened_at > OUTAGE_SHOWN {
+                self.close_alert(alert.kind, &alert.subject).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn watch_disk(&self) -> Result<()> {
@@ -203,8 +229,11 @@ impl Engine {
     async fn close_orphans(&self) -> Result<()> {
         let open = Query::newest(usize::MAX).only(alert::OPEN, Some(true));
         for AlertRecord(alert) in self.0.catalog.list::<AlertRecord>(&open)?.records {
-            let paused =
-                alert.kind == AlertKind::BackupStale && !self.runs_by_itself(&alert.subject)?;
+            let paused = match alert.kind {
+                AlertKind::BackupStale => !self.runs_by_itself(&alert.subject)?,
+                AlertKind::RetentionRefused => !self.has_retention(&alert.subject)?,
+                _ => false,
+            };
             if paused || !self.is_there(&alert.subject)? {
                 self.close_alert(alert.kind, &alert.subject).await?;
             }
@@ -218,6 +247,19 @@ impl Engine {
         };
         let found = self.0.catalog.get::<JobRecord>(id.bits())?;
         Ok(found.is_some_and(|record| record.job.enabled))
+    }
+
+    fn has_retention(&self, subject: &str) -> Result<bool> {
+        let Ok(id) = subject
+            .split('/')
+            .next()
+            .unwrap_or_default()
+            .parse::<JobId>()
+        else {
+            return Ok(false);
+        };
+        let found = self.0.catalog.get::<JobRecord>(id.bits())?;
+        Ok(found.is_some_and(|record| !record.job.work.retention.is_empty()))
     }
 
     /// Whether what an alert is about still exists, as far as that can be told. A database's subject ends
@@ -243,6 +285,10 @@ impl Engine {
                 Ok(id) => catalog.get::<JobRecord>(id.bits())?.is_some(),
                 Err(_) => false,
             },
+            "ntf" => match id.parse::<TargetId>() {
+                Ok(id) => catalog.get::<TargetRecord>(id.bits())?.is_some(),
+                Err(_) => false,
+            },
             "drl" => match id.parse::<DrillId>() {
                 Ok(id) => catalog.get::<DrillRecord>(id.bits())?.is_some(),
                 Err(_) => false,
@@ -258,6 +304,22 @@ impl Engine {
 
 /// What stands for the engine's own disk.
 const DISK: &str = "disk";
+
+fn of_outage(outage: Outage) -> Draft {
+    let at = |time: Time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let (since, until) = (at(outage.since), at(outage.until));
+    Draft {
+        kind: AlertKind::CatalogFailed,
+        severity: Severity::Critical,
+        subject: format!("catalog/{}", outage.since.timestamp()),
+        title: format!("The catalog could not be written from {since} to {until}"),
+        message: "Runs that ended then are written down, but logs of runs, alerts, notifications and refusals \
+                  in the audit log of that time may be missing, and what was due began late. See the disk of \
+                  the data folder, `backstay run list` and the engine's log"
+            .to_owned(),
+        facts: Facts::default(),
+    }
+}
 
 fn capacity(folder: &Path) -> Result<Capacity> {
     let stat = rustix::fs::statvfs(folder).map_err(|error| {

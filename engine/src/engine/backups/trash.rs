@@ -55,36 +55,28 @@ impl Engine {
         let pinned = edit.pinned_until;
         let unpin = edit.unpin == Some(true);
         let id = backup.id;
-        let saved = self
-            .0
-            .catalog
-            .write(move |tx| {
-                tx.change::<BackupRecord>(id.bits(), |record| {
-                    if let Some(label) = &label {
-                        record.0.label.clone_from(label);
-                    }
-                    if let Some(note) = &note {
-                        record.0.note.clone_from(note);
-                    }
-                    if unpin || pinned.is_some() {
-                        record.0.pinned_until = pinned;
-                    }
-                    Ok(())
-                })
-            })
-            .await?
-            .ok_or_else(|| gone(id))?;
-        let remarks = |backup: &Backup| {
-            serde_json::json!({
-                "label": backup.label, "note": backup.note, "pinned_until": backup.pinned_until,
-            })
-        };
-        let (before, after) = (remarks(&backup), remarks(&saved.0));
-        self.audit("backup.edit", id, Some(&before), Some(&after))
-            .await?;
-        self.publish("backup.changed", id, &saved.0);
-        self.changed();
-        Ok(saved.0)
+        let saved = self.audited(move |tx, scribe| {
+            let Some(mut record) = tx.get::<BackupRecord>(id.bits())? else {
+                return Ok(None);
+            };
+            let before = remarks(&record.0);
+            if let Some(label) = &label {
+                record.0.label.clone_from(label);
+            }
+            if let Some(note) = &note {
+                record.0.note.clone_from(note);
+            }
+            if unpin || pinned.is_some() {
+                record.0.pinned_until = pinned;
+            }
+            tx.put(&mut record)?;
+            let after = remarks(&record.0);
+            scribe.note(tx, "backup.edit", id, Some(&before), Some(&after))?;
+            Ok(Some(record.0))
+        });
+        let saved = saved.await?.ok_or_else(|| gone(id))?;
+        self.publish("backup.changed", id, &saved);
+        Ok(saved)
     }
 
     /// Puts a backup into the trash, from which it can be taken back for some days. A pinned one
@@ -130,28 +122,24 @@ impl Engine {
         };
         let keep = backup.status.is_restorable() && self.trash_in_repository(&backup, why).await?;
         let (id, kept) = (backup.id, deletion.clone());
-        self.0
-            .catalog
-            .write(move |tx| {
-                let Some(removed) = tx.remove::<BackupRecord>(id.bits())? else {
-                    return Err(gone(id));
-                };
-                if keep {
-                    let mut record = TrashRecord {
-                        serial: 0,
-                        backup: removed.0,
-                        deletion: kept.clone(),
-                    };
-                    tx.put(&mut record)?;
-                }
-                Ok(())
-            })
-            .await?;
         let reason = serde_json::json!({"reason": why, "purge_after": deletion.purge_after});
-        self.audit("backup.delete", id, Some(&told(&backup)), Some(&reason))
-            .await?;
+        self.audited(move |tx, scribe| {
+            let Some(removed) = tx.remove::<BackupRecord>(id.bits())? else {
+                return Err(gone(id));
+            };
+            let before = told(&removed.0);
+            if keep {
+                let mut record = TrashRecord {
+                    serial: 0,
+                    backup: removed.0,
+                    deletion: kept.clone(),
+                };
+                tx.put(&mut record)?;
+            }
+            scribe.note(tx, "backup.delete", id, Some(&before), Some(&reason))
+        })
+        .await?;
         self.publish("backup.deleted", id, &deletion);
-        self.changed();
         Ok(deletion)
     }
 
@@ -175,18 +163,16 @@ impl Engine {
     ) -> Result<Backup> {
         let id = trashed.backup.id;
         self.untrash_in_repository(repository, id).await?;
-        let backup = self
-            .0
-            .catalog
-            .write(move |tx| {
-                tx.remove::<TrashRecord>(id.bits())?;
-                let mut record = BackupRecord(trashed.backup.clone());
-                tx.put(&mut record)?;
-                Ok(record.0)
-            })
-            .await?;
+        let back = self.audited(move |tx, scribe| {
+            tx.remove::<TrashRecord>(id.bits())?;
+            let mut record = BackupRecord(trashed.backup.clone());
+            tx.put(&mut record)?;
+            let after = told(&record.0);
+            scribe.note(tx, "backup.undelete", id, None::<&()>, Some(&after))?;
+            Ok(record.0)
+        });
+        let backup = back.await?;
         self.publish("backup.restored_from_trash", id, &backup);
-        self.changed();
         Ok(backup)
     }
 
@@ -238,8 +224,15 @@ impl Deleting {
     }
 }
 
+/// What people say of a backup.
+fn remarks(backup: &Backup) -> serde_json::Value {
+    serde_json::json!({
+        "label": backup.label, "note": backup.note, "pinned_until": backup.pinned_until,
+    })
+}
+
 /// A backup as the audit log keeps it: without the list of what it lacks, which may be long.
-pub(in super::super) fn told(backup: &Backup) -> Backup {
+fn told(backup: &Backup) -> Backup {
     Backup {
         losses: Vec::new(),
         ..backup.clone()

@@ -26,9 +26,12 @@ impl Engine {
     pub async fn run_drill(&self, key: &str, trigger: Trigger) -> Result<Started> {
         let drill = self.find_drill(key)?.drill;
         let (run, report) = self.new_drill_run(&drill, trigger)?;
-        let also = move |tx: &Tx<'_>| tx.put(&mut DrillReportRecord(report.clone()));
+        let (scribe, id) = (self.scribe(), drill.id);
+        let also = move |tx: &Tx<'_>| {
+            scribe.note_bare(tx, "drill.run", id)?;
+            tx.put(&mut DrillReportRecord(report.clone()))
+        };
         let runs = self.0.runs.submit_with(vec![run], also).await?;
-        self.audit_bare("drill.run", drill.id).await?;
         let ids: Vec<_> = runs.iter().map(|run| run.id).collect();
         let first = ids.first().copied();
         Ok(Started {

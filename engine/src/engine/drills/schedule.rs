@@ -3,6 +3,7 @@
 use super::super::Engine;
 use super::super::jobs::is_temporary;
 use super::super::jobs::timed::{dealt_with, decide};
+use super::super::notifications::Tidings;
 use crate::catalog::Query;
 use crate::catalog::Tx;
 use crate::catalog::records::{DrillRecord, DrillReportRecord, drill};
@@ -25,16 +26,21 @@ impl Engine {
             return Ok(());
         };
         let decision = decide(&record, self.now())?;
+        let tidings = self.tidings_of_missed(&record, &decision);
         match decision.run {
             Some(nominal) if self.0.runs.is_busy(&BusyKey::Drill(id)) => {
-                self.drill_handled(&record, &decision).await?;
-                self.tell_skipped(&record, nominal).await;
+                let tidings = tidings.with(self.notice_of_skipped(&record, nominal));
+                self.drill_handled(&record, &decision, &tidings).await?;
+                self.tell_skipped(&record, nominal);
             }
-            Some(nominal) => self.begin_drill(&record, &decision, nominal).await?,
+            Some(nominal) => {
+                self.begin_drill(&record, &decision, nominal, &tidings)
+                    .await?;
+            }
             None if decision.handled == record.handled => {}
-            None => self.drill_handled(&record, &decision).await?,
+            None => self.drill_handled(&record, &decision, &tidings).await?,
         }
-        self.tell_missed(&record, &decision).await;
+        self.tell_missed(&record, &decision, &tidings).await;
         Ok(())
     }
 
@@ -43,11 +49,14 @@ impl Engine {
         record: &DrillRecord,
         decision: &Decision,
         nominal: Time,
+        tidings: &Tidings,
     ) -> Result<()> {
         let (id, before, handled) = (record.drill.id.bits(), record.handled, *decision);
         let begun = match self.new_drill_run(&record.drill, Trigger::Schedule) {
             Ok((run, report)) => {
+                let telling = tidings.clone();
                 let also = move |tx: &Tx<'_>| {
+                    telling.queue(tx)?;
                     tx.put(&mut DrillReportRecord(report.clone()))?;
                     dealt_with::<DrillRecord>(tx, id, before, &handled)
                 };
@@ -62,16 +71,26 @@ impl Engine {
             }
             Err(error) if is_temporary(&error) => Err(error),
             Err(error) => {
-                self.drill_handled(record, decision).await?;
+                let tidings = tidings.with(self.notice_of_failure(record, &error));
+                self.drill_handled(record, decision, &tidings).await?;
                 self.tell_not_begun(record, Some(nominal), &error).await;
                 Ok(())
             }
         }
     }
 
-    async fn drill_handled(&self, record: &DrillRecord, decision: &Decision) -> Result<()> {
+    async fn drill_handled(
+        &self,
+        record: &DrillRecord,
+        decision: &Decision,
+        tidings: &Tidings,
+    ) -> Result<()> {
         let (id, before, decision) = (record.drill.id.bits(), record.handled, *decision);
-        let write = move |tx: &Tx<'_>| dealt_with::<DrillRecord>(tx, id, before, &decision);
+        let tidings = tidings.clone();
+        let write = move |tx: &Tx<'_>| {
+            tidings.queue(tx)?;
+            dealt_with::<DrillRecord>(tx, id, before, &decision)
+        };
         self.0.catalog.write(write).await
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::super::Engine;
+use super::super::notifications::Tidings;
 use super::runs::is_temporary;
 use super::timed::{deal_with, dealt_with, decide};
 use crate::catalog::records::{JobRecord, Retry, RunRecord, run};
@@ -12,6 +13,15 @@ use crate::ids::JobId;
 use crate::model::{RunKind, RunStatus, Time, Trigger};
 use crate::runs::{BusyKey, NewRun};
 use crate::schedule::Decision;
+
+/// A scheduled time that has come, and what is told of those before it.
+#[derive(Clone, Copy)]
+struct Due<'a> {
+    record: &'a JobRecord,
+    decision: &'a Decision,
+    nominal: Time,
+    tidings: &'a Tidings,
+}
 
 /// What becomes of a job's databases at a scheduled time.
 #[derive(Debug, Default)]
@@ -35,34 +45,50 @@ impl Engine {
         }
         let now = self.now();
         let decision = decide(&record, now)?;
+        let tidings = self.tidings_of_missed(&record, &decision);
         match decision.run {
-            Some(nominal) => self.begin(&record, &decision, nominal).await?,
+            Some(nominal) => self.begin(&record, &decision, nominal, &tidings).await?,
             None if decision.handled == record.handled => {}
-            None => self.job_handled(&record, &decision).await?,
+            None => self.job_handled(&record, &decision, &tidings).await?,
         }
-        self.tell_missed(&record, &decision).await;
+        self.tell_missed(&record, &decision, &tidings).await;
         match decision.run {
             Some(_) => Ok(()),
             None => self.begin_retries(&record, now).await,
         }
     }
 
-    async fn begin(&self, record: &JobRecord, decision: &Decision, nominal: Time) -> Result<()> {
+    async fn begin(
+        &self,
+        record: &JobRecord,
+        decision: &Decision,
+        nominal: Time,
+        tidings: &Tidings,
+    ) -> Result<()> {
         let begun = match self.runs_of(&record.job, Trigger::Schedule).await {
-            Ok(runs) => self.begin_shares(record, decision, runs).await,
+            Ok(runs) => {
+                let due = Due {
+                    record,
+                    decision,
+                    nominal,
+                    tidings,
+                };
+                self.begin_shares(due, runs).await
+            }
             Err(error) => Err(error),
         };
         match begun {
             Ok(skipped) => {
                 self.tell_begun_again(record).await;
                 if !skipped.is_empty() {
-                    self.tell_databases_skipped(record, nominal, &skipped).await;
+                    self.tell_databases_skipped(record, nominal, &skipped);
                 }
                 Ok(())
             }
             Err(error) if is_temporary(&error) => Err(error),
             Err(error) => {
-                self.job_handled(record, decision).await?;
+                let tidings = tidings.with(self.notice_of_failure(record, &error));
+                self.job_handled(record, decision, &tidings).await?;
                 self.tell_not_begun(record, Some(nominal), &error).await;
                 Ok(())
             }
@@ -70,15 +96,20 @@ impl Engine {
     }
 
     /// Queues what may begin, and answers the databases that are left out.
-    async fn begin_shares(
-        &self,
-        record: &JobRecord,
-        decision: &Decision,
-        runs: Vec<NewRun>,
-    ) -> Result<BTreeSet<String>> {
+    async fn begin_shares(&self, due: Due<'_>, runs: Vec<NewRun>) -> Result<BTreeSet<String>> {
+        let record = due.record;
         let mut shares = self.shares(record.job.id, runs)?;
         let late: Vec<Retry> = shares.runs.iter().map(later).collect();
-        let begun = shares_begun(record, decision, &shares);
+        // What never had its turn until now is begun for this time.
+        let left = record.retries.iter().filter(|retry| retry.attempt == 1);
+        let mut skipped = shares.skipped.clone();
+        skipped.extend(left.map(|retry| retry.database.clone()));
+        let mut tidings = due.tidings.clone();
+        if !skipped.is_empty() {
+            let notice = self.notice_of_databases_skipped(record, due.nominal, &skipped);
+            tidings = tidings.with(notice);
+        }
+        let begun = shares_begun(record, due.decision, &shares, &tidings);
         match self
             .0
             .runs
@@ -88,7 +119,7 @@ impl Engine {
             // The queue has no place for all of them at once: they come one by one.
             Err(error) if error.code() == Code::RunBusy => {
                 shares.waiting.extend(late);
-                let begun = shares_begun(record, decision, &shares);
+                let begun = shares_begun(record, due.decision, &shares, &tidings);
                 self.0.catalog.write(begun).await?;
                 self.0.schedule.notify_one();
             }
@@ -96,12 +127,7 @@ impl Engine {
                 other?;
             }
         }
-        // What never had its turn until now is begun for this time.
-        let late = record.retries.iter().filter(|retry| retry.attempt == 1);
-        shares
-            .skipped
-            .extend(late.map(|retry| retry.database.clone()));
-        Ok(shares.skipped)
+        Ok(skipped)
     }
 
     fn shares(&self, id: JobId, runs: Vec<NewRun>) -> Result<Shares> {
@@ -141,7 +167,11 @@ impl Engine {
                 // The others need not wait for this one.
                 Err(error) if is_temporary(&error) => waits = Err(error),
                 Err(error) => {
-                    self.0.catalog.write(also).await?;
+                    let tidings = self.tidings().with(self.notice_of_failure(record, &error));
+                    let telling = tidings.clone();
+                    let write = move |tx: &Tx<'_>| also(tx).and_then(|()| telling.queue(tx));
+                    self.0.catalog.write(write).await?;
+                    self.take_up_all(&tidings).await;
                     self.tell_not_begun(record, None, &error).await;
                 }
             }
@@ -164,9 +194,18 @@ impl Engine {
         Ok(databases.collect())
     }
 
-    async fn job_handled(&self, record: &JobRecord, decision: &Decision) -> Result<()> {
+    async fn job_handled(
+        &self,
+        record: &JobRecord,
+        decision: &Decision,
+        tidings: &Tidings,
+    ) -> Result<()> {
         let (id, before, decision) = (record.job.id.bits(), record.handled, *decision);
-        let write = move |tx: &Tx<'_>| dealt_with::<JobRecord>(tx, id, before, &decision);
+        let tidings = tidings.clone();
+        let write = move |tx: &Tx<'_>| {
+            tidings.queue(tx)?;
+            dealt_with::<JobRecord>(tx, id, before, &decision)
+        };
         self.0.catalog.write(write).await
     }
 }
@@ -187,10 +226,13 @@ fn shares_begun(
     record: &JobRecord,
     decision: &Decision,
     shares: &Shares,
+    tidings: &Tidings,
 ) -> impl Fn(&Tx<'_>) -> Result<()> + Send + 'static {
     let (id, before, decision) = (record.job.id, record.handled, *decision);
     let (skipped, waiting) = (shares.skipped.clone(), shares.waiting.clone());
+    let tidings = tidings.clone();
     move |tx| {
+        tidings.queue(tx)?;
         tx.change::<JobRecord>(id.bits(), |record| {
             deal_with(record, before, &decision);
             let retries = &mut record.retries;

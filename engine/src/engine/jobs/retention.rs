@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 
 use super::super::Engine;
+use super::super::alerts::Draft;
 use super::super::backups::source_of;
 use crate::catalog::Query;
 use crate::catalog::records::{BackupRecord, backup};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RepositoryId};
 use crate::model::{
-    Backup, BackupFate, Job, Level, Policy, RetentionPreview, RetentionRequest, RetentionRun, Run,
-    RunStatus,
+    AlertKind, Backup, BackupFate, Job, Level, Policy, RetentionPreview, RetentionRequest,
+    RetentionRun, Run, RunStatus, Severity,
 };
+use crate::notify::Facts;
 use crate::retention::Candidate;
 
 impl Engine {
@@ -138,6 +140,7 @@ impl Engine {
             });
             self.publish("job.retention_refused", job.id, &refused);
         }
+        self.alert_of_refusal(job, run, repository, &fates).await?;
         for fate in fates.backups.iter().filter(|fate| fate.goes_by_itself()) {
             let (id, why) = (fate.backup_id, fate.reasons.join(", "));
             match self.delete_fated(job, fate).await {
@@ -161,6 +164,39 @@ impl Engine {
             lines.push((Level::Info, text));
         }
         self.add_to_log(run, &lines).await
+    }
+
+    /// Opens or closes the alert of a database in one repository of which more would go than may.
+    async fn alert_of_refusal(
+        &self,
+        job: &Job,
+        run: &Run,
+        repository: RepositoryId,
+        fates: &RetentionPreview,
+    ) -> Result<()> {
+        let database = run.database.as_deref().unwrap_or_default();
+        let subject = format!("{}/{database}/{repository}", job.id);
+        let kind = AlertKind::RetentionRefused;
+        let Some((source, percent)) = fates.over_limit.first_key_value() else {
+            return self.close_alert(kind, &subject).await;
+        };
+        let name = &job.name;
+        let draft = Draft {
+            kind,
+            severity: Severity::Warning,
+            subject,
+            title: format!("The retention of job {name} deleted nothing of {source}"),
+            message: format!(
+                "{percent} % of its backups would go, which is more than max_delete_percent. See \
+                 `backstay job preview {name} --retention`; if that is meant, `backstay job retain {name} \
+                 --confirm {name}`"
+            ),
+            facts: Facts {
+                repository_id: Some(repository),
+                ..self.facts_of(run)?
+            },
+        };
+        self.raise_alert(draft).await.map(|_| ())
     }
 }
 

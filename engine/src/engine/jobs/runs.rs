@@ -3,14 +3,14 @@
 use chrono::TimeDelta;
 
 use super::super::Engine;
-use super::super::backups::remarks_on_types;
+use super::super::backups::{ids_of, remarks_on_types};
 use crate::catalog::records::{
-    BackupRecord, ConnectionRecord, DatabaseRecord, JobRecord, OfJob, RepositoryRecord, Retry,
-    RunRecord,
+    BackupRecord, ConnectionRecord, DatabaseRecord, JobRecord, OfJob, OwedRecord, RepositoryRecord,
+    Retry, RunRecord,
 };
-use crate::catalog::{LogSink, MAX_LINES};
+use crate::catalog::{LogSink, MAX_LINES, Tx};
 use crate::error::{Error, Result};
-use crate::ids::RepositoryId;
+use crate::ids::{RepositoryId, RunId};
 use crate::model::{
     Backup, BackupCreate, Job, Level, Run, RunKind, RunStatus, Started, Trigger, VerifyLevel,
 };
@@ -22,10 +22,10 @@ impl Engine {
         let job = self.find_job(key)?.job;
         let runs = self.runs_of(&job, trigger).await?;
         let warnings = remarks_on_types(job.work.backup_type, &runs);
-        let started = self.queue(runs).await?;
-        let what = serde_json::json!({"runs": started.run_ids});
-        self.audit("job.run", job.id, None::<&()>, Some(&what))
-            .await?;
+        let what = serde_json::json!({"runs": ids_of(&runs)});
+        let (scribe, id) = (self.scribe(), job.id);
+        let asked = move |tx: &Tx<'_>| scribe.note(tx, "job.run", id, None::<&()>, Some(&what));
+        let started = self.queue_with(runs, asked).await?;
         Ok(Started {
             warnings,
             ..started
@@ -142,28 +142,50 @@ impl Engine {
     }
 
     /// What follows when a run has ended: another try, who is told, a proof, and retention. The try comes
-    /// first: it must not get lost, and while one is planned nothing has failed for good.
+    /// first: it must not get lost, and while one is planned nothing has failed for good. What could not be
+    /// done stays owed, and the next start does it.
     pub(in super::super) async fn follow_up(&self, run: &Run) {
-        let again = match self.try_again(run).await {
-            Ok(again) => again,
+        let (again, mut whole) = match self.try_again(run).await {
+            Ok(again) => (again, true),
             Err(error) => {
                 tracing::error!(run = %run.id, error = error.report(), "no other try was planned");
-                Vec::new()
+                (Vec::new(), false)
             }
         };
-        self.tell_ended(run, &again).await;
+        whole &= self.tell_ended(run, &again).await;
         if let Err(error) = self.after_backup(run).await {
             tracing::error!(run = %run.id, error = error.report(), "a job was not gone on with");
+            whole = false;
+        }
+        if !whole {
+            return;
+        }
+        let id = run.id.bits();
+        let done = self.0.catalog.write(move |tx| tx.remove::<OwedRecord>(id));
+        if let Err(error) = done.await {
+            tracing::error!(run = %run.id, error = error.report(), "it is followed up once more");
         }
     }
 
-    /// Runs that a crash cut off are followed up as they turned out: tried again as if they had failed, or
-    /// gone on with where their backup was committed.
-    pub(in super::super) async fn go_on_with_jobs(&self, cut_off: &[RunRecord]) -> Result<()> {
-        for record in cut_off {
-            let found = self.0.catalog.get::<RunRecord>(record.run.id.bits())?;
-            if let Some(found) = found.filter(|found| found.run.status.is_final()) {
-                self.follow_up(&found.run).await;
+    /// The runs whose end the engine before did not follow up to the end, oldest first.
+    pub(in super::super) fn owed(&self) -> Result<Vec<RunId>> {
+        let all = self.0.catalog.all::<OwedRecord>()?;
+        Ok(all.into_iter().map(|owed| owed.run).collect())
+    }
+
+    /// Follows these up as they turned out: tried again where they failed or a crash cut them off, gone on
+    /// with where their backup was committed.
+    pub(in super::super) async fn settle_owed(&self, owed: &[RunId]) -> Result<()> {
+        for id in owed {
+            let found = self.0.catalog.get::<RunRecord>(id.bits())?;
+            match found {
+                Some(found) if found.run.status.is_final() => self.follow_up(&found.run).await,
+                Some(_) => {}
+                None => {
+                    let id = id.bits();
+                    let forgotten = self.0.catalog.write(move |tx| tx.remove::<OwedRecord>(id));
+                    forgotten.await?;
+                }
             }
         }
         Ok(())

@@ -8,9 +8,11 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use serde_json::json;
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::super::Engine;
+use super::super::notifications::queued;
 use super::timed::{Scheduled, Timed, Timetables, taken_back};
 use crate::catalog::Query;
 use crate::catalog::records::{DrillRecord, JobRecord, TaskRecord, job};
@@ -191,17 +193,23 @@ impl Engine {
     /// The clock has returned from the future: whatever was dealt with there goes on from now.
     async fn go_on_from_now(&self, ahead: Vec<Scheduled>) -> Result<()> {
         let (now, count) = (self.now(), ahead.len());
-        self.0
+        let notice = self.notice_of_clock(count);
+        let title = notice.title.clone();
+        let queued = self
+            .0
             .catalog
             .write(move |tx| {
                 ahead.iter().try_for_each(|what| match what {
                     Scheduled::Job(id) => taken_back::<JobRecord>(tx, id.bits(), now),
                     Scheduled::Drill(id) => taken_back::<DrillRecord>(tx, id.bits(), now),
                     Scheduled::Task(id) => taken_back::<TaskRecord>(tx, TaskRecord::key(*id), now),
-                })
+                })?;
+                queued(tx, &notice, now)
             })
             .await?;
-        self.tell_clock_set_back(count).await;
+        tracing::warn!("{title}");
+        self.publish("clock.set_back", "", &json!({"schedules": count}));
+        self.take_up(queued).await;
         self.0.schedule.notify_one();
         Ok(())
     }

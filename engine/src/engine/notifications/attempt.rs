@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::super::Engine;
+use super::queue::new_delivery;
 use super::{SECRET, URL, deleted};
 use crate::catalog::records::{DeliveryRecord, TargetRecord};
 use crate::error::Result;
@@ -77,7 +78,7 @@ impl Engine {
         notice: Notice,
         limit: Duration,
     ) -> Result<Delivery> {
-        let mut record = self.new_delivery(&target.target, notice);
+        let mut record = new_delivery(&target.target, notice, self.now());
         // Not pending, so that nobody else takes it up.
         record.delivery.status = DeliveryStatus::Failed;
         record.delivery.next_attempt_at = None;
@@ -163,7 +164,14 @@ impl Engine {
             let error = delivery.attempts.last().and_then(|last| last.error.clone());
             tracing::error!(delivery = %id, target_name = delivery.target, error, "a notification was given up");
         }
-        self.publish("delivery.attempted", id, &delivery);
+        let has_ended = delivery.status != DeliveryStatus::Pending;
+        if has_ended {
+            self.0.outbox.count(delivery.target_id, delivery.status);
+        }
+        // The tries in between would push everything else out of what streams go on from.
+        if has_ended || delivery.attempts_total == 1 {
+            self.publish("delivery.attempted", id, &delivery);
+        }
         Ok(delivery)
     }
 

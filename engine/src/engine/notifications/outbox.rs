@@ -14,17 +14,13 @@ use tokio::task::{Id, JoinSet};
 
 use super::super::Engine;
 use super::deleted;
+use super::queue::TRIED;
 use crate::catalog::records::{DeliveryRecord, TargetRecord, delivery, sum};
 use crate::catalog::{Query, first_id_at};
 use crate::error::Result;
 use crate::ids::{DeliveryId, TargetId};
-use crate::model::{Delivery, DeliveryStatus, Target, Time};
-use crate::notify::{Notice, events};
+use crate::model::{Delivery, DeliveryStatus, Time};
 
-/// How long a notification is tried.
-pub(super) const TRIED: TimeDelta = TimeDelta::hours(24);
-/// Notifications that may wait for one target.
-const WAITING: u64 = 1000;
 /// How many deliveries of one target are kept, and how long.
 const KEPT: u64 = 5000;
 const KEPT_FOR: TimeDelta = TimeDelta::days(30);
@@ -40,6 +36,7 @@ const CLEAN: Duration = Duration::from_hours(1);
 pub(in crate::engine) struct Outbox {
     due: Mutex<HashMap<TargetId, BTreeSet<(Time, DeliveryId)>>>,
     wake: Notify,
+    ended: Mutex<HashMap<(TargetId, DeliveryStatus), u64>>,
 }
 
 impl Outbox {
@@ -51,6 +48,26 @@ impl Outbox {
     /// The target is gone.
     pub(super) fn forget(&self, target: TargetId) {
         self.due.lock().remove(&target);
+        self.ended.lock().retain(|(own, _), _| *own != target);
+    }
+
+    /// Counts a delivery that has come to its end.
+    pub(super) fn count(&self, target: TargetId, outcome: DeliveryStatus) {
+        *self.ended.lock().entry((target, outcome)).or_default() += 1;
+    }
+
+    /// Deliveries to a target that have ended so since the start.
+    pub(in crate::engine) fn ended(&self, target: TargetId, outcome: DeliveryStatus) -> u64 {
+        let ended = self.ended.lock();
+        ended.get(&(target, outcome)).copied().unwrap_or_default()
+    }
+
+    /// When the next one of a target is due.
+    #[cfg(test)]
+    pub(in crate::engine) fn next_of(&self, target: TargetId) -> Option<Time> {
+        let all = self.due.lock();
+        let first = all.get(&target)?.first();
+        first.map(|(at, _)| *at)
     }
 
     /// The clock was moved.
@@ -59,7 +76,7 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    fn take_out(&self, target: TargetId, id: DeliveryId) {
+    pub(super) fn take_out(&self, target: TargetId, id: DeliveryId) {
         if let Some(due) = self.due.lock().get_mut(&target) {
             due.retain(|(_, other)| *other != id);
         }
@@ -90,99 +107,6 @@ impl Outbox {
 }
 
 impl Engine {
-    /// Tells every target that wants to know. Never waits for one of them, and never fails: what went wrong
-    /// before is what matters.
-    pub(in super::super) async fn notify(&self, notice: Notice) {
-        let told = async {
-            for record in self.0.catalog.all::<TargetRecord>()? {
-                if wants(&record.target, &notice)
-                    && let Err(error) = self.tell(&record.target, notice.clone()).await
-                {
-                    tracing::error!(
-                        target_name = record.target.name,
-                        event = notice.event,
-                        error = error.report(),
-                        "a target was not told"
-                    );
-                }
-            }
-            Ok::<_, crate::Error>(())
-        };
-        if let Err(error) = told.await {
-            tracing::error!(
-                event = notice.event,
-                error = error.report(),
-                "nobody was told"
-            );
-        }
-    }
-
-    /// Queues a notification for one target.
-    pub(super) async fn tell(&self, target: &Target, notice: Notice) -> Result<Delivery> {
-        self.make_room(target).await?;
-        let (id, record) = (target.id, self.new_delivery(target, notice));
-        let gone = deleted(record.delivery.id);
-        let written = self.0.catalog.write(move |tx| {
-            // One that was removed meanwhile gets nothing that nobody would ever take up.
-            if tx.get::<TargetRecord>(id.bits())?.is_none() {
-                return Ok(None);
-            }
-            let mut record = record.clone();
-            tx.put(&mut record)?;
-            Ok(Some(record.delivery))
-        });
-        let saved = written.await?.ok_or(gone)?;
-        self.0.outbox.add(id, saved.created_at, saved.id);
-        Ok(saved)
-    }
-
-    pub(in super::super) fn new_delivery(&self, target: &Target, notice: Notice) -> DeliveryRecord {
-        let now = self.now();
-        DeliveryRecord {
-            delivery: Delivery {
-                id: DeliveryId::generate(now),
-                serial: 0,
-                target_id: target.id,
-                target: target.name.clone(),
-                event: notice.event.clone(),
-                subject: notice.subject.clone(),
-                title: notice.title.clone(),
-                status: DeliveryStatus::Pending,
-                created_at: now,
-                next_attempt_at: Some(now),
-                give_up_at: now + TRIED,
-                finished_at: None,
-                attempts_total: 0,
-                attempts: Vec::new(),
-            },
-            notice,
-        }
-    }
-
-    /// The oldest of those that wait for a target goes when there are too many.
-    async fn make_room(&self, target: &Target) -> Result<()> {
-        let waiting = self
-            .0
-            .catalog
-            .tally::<DeliveryRecord>(&sum::waiting(target.id))?;
-        if waiting < WAITING {
-            return Ok(());
-        }
-        let oldest = Query::oldest(1)
-            .only(delivery::TARGET, Some(target.id))
-            .only(delivery::STATUS, Some(DeliveryStatus::Pending));
-        for record in self.0.catalog.list::<DeliveryRecord>(&oldest)?.records {
-            let id = record.delivery.id;
-            self.0.outbox.take_out(target.id, id);
-            self.drop_delivery(id).await?;
-            tracing::warn!(
-                target_name = target.name,
-                "too much waits: the oldest notification was dropped"
-            );
-        }
-        Ok(())
-    }
-
     /// Gives a delivery up that was not tried to the end.
     pub(super) async fn drop_delivery(&self, id: DeliveryId) -> Result<()> {
         let now = self.now();
@@ -195,28 +119,29 @@ impl Engine {
                 Ok(())
             })
         });
-        dropped.await.map(|_| ())
+        if let Some(record) = dropped.await? {
+            let target = record.delivery.target_id;
+            self.0.outbox.count(target, DeliveryStatus::Dropped);
+        }
+        Ok(())
     }
 
     /// Lets a delivery begin anew, for as long as a new one.
     pub(super) async fn deliver_again(&self, id: DeliveryId) -> Result<Delivery> {
         let now = self.now();
-        let changed = self
-            .0
-            .catalog
-            .write(move |tx| {
-                tx.change::<DeliveryRecord>(id.bits(), |record| {
-                    let delivery = &mut record.delivery;
-                    delivery.status = DeliveryStatus::Pending;
-                    delivery.next_attempt_at = Some(now);
-                    delivery.give_up_at = now + TRIED;
-                    delivery.finished_at = None;
-                    Ok(())
-                })
-            })
-            .await?
-            .ok_or_else(|| deleted(id))?;
-        let delivery = changed.delivery;
+        let changed = self.audited(move |tx, scribe| {
+            scribe.note_bare(tx, "notification.redeliver", id)?;
+            tx.change::<DeliveryRecord>(id.bits(), |record| {
+                let delivery = &mut record.delivery;
+                delivery.status = DeliveryStatus::Pending;
+                delivery.next_attempt_at = Some(now);
+                delivery.give_up_at = now + TRIED;
+                delivery.finished_at = None;
+                Ok(())
+            })?
+            .ok_or_else(|| deleted(id))
+        });
+        let delivery = changed.await?.delivery;
         self.0.outbox.take_out(delivery.target_id, id);
         self.0.outbox.add(delivery.target_id, now, id);
         Ok(delivery)
@@ -346,32 +271,4 @@ impl Engine {
                 .await?;
         }
     }
-}
-
-/// Whether a target is to be told.
-fn wants(target: &Target, notice: &Notice) -> bool {
-    let facts = &notice.facts;
-    let within = |limited: bool, inside: bool| !limited || inside;
-    target.enabled
-        && target
-            .events
-            .iter()
-            .any(|pattern| events::matches(pattern, &notice.event))
-        && within(
-            !target.connection_ids.is_empty(),
-            facts
-                .connection_id
-                .is_some_and(|id| target.connection_ids.contains(&id)),
-        )
-        && within(
-            !target.job_ids.is_empty(),
-            facts.job_id.is_some_and(|id| target.job_ids.contains(&id)),
-        )
-        && within(
-            !target.projects.is_empty(),
-            facts
-                .project
-                .as_ref()
-                .is_some_and(|project| target.projects.contains(project)),
-        )
 }

@@ -1,12 +1,14 @@
 //! What is told of runs: that they began, how they ended, and the hooks of their jobs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::super::Engine;
-use crate::catalog::records::{BackupRecord, ConnectionRecord, JobRecord, RunRecord};
+use super::Tidings;
+use crate::catalog::records::{BackupRecord, ConnectionRecord, JobRecord, OwedRecord, RunRecord};
 use crate::error::{Code, Error, Result};
-use crate::ids::{JobId, RepositoryId};
-use crate::model::{HookFailure, HookTime, Job, Run, RunKind, RunStatus};
+use crate::ids::{BackupId, ConnectionId, JobId, RepositoryId};
+use crate::model::{Backup, HookFailure, HookTime, Job, Run, RunKind, RunStatus, Time};
 use crate::monitor::{Level, Task};
 use crate::notify::{Facts, Notice, events};
 use crate::units::{format_bytes, format_count, format_duration};
@@ -42,42 +44,118 @@ impl Engine {
 
     /// Tells that a run begins.
     pub(in super::super) async fn tell_begun(&self, run: &Run) {
-        if run.kind == RunKind::Backup {
-            self.tell_of(run, events::BACKUP_STARTED).await;
+        if run.kind != RunKind::Backup {
+            return;
         }
-    }
-
-    /// Tells how a run ended, opens and closes alerts, and calls the hooks after it. What is tried `again`,
-    /// for these repositories, has not failed yet: the last try tells.
-    pub(in super::super) async fn tell_ended(&self, run: &Run, again: &[RepositoryId]) {
-        // Those that begin by themselves every few minutes tell once that they fail.
-        let tells_always = run.kind != RunKind::Task;
-        let event = event_of(run).filter(|_| !is_told_later(run, again));
-        if let Some(event) = event.filter(|_| tells_always) {
-            self.tell_of(run, event).await;
-        }
-        if let Err(error) = self.hooks_after(run).await {
-            tracing::error!(run = %run.id, error = error.report(), "hooks were not called");
-        }
-        let news = match self.alert_of_run(run, again).await {
-            Ok(news) => news,
-            Err(error) => {
-                tracing::error!(run = %run.id, error = error.report(), "alerts were not looked after");
-                false
-            }
-        };
-        if let Some(event) = event.filter(|_| news && !tells_always) {
-            self.tell_of(run, event).await;
-        }
-    }
-
-    async fn tell_of(&self, run: &Run, event: &str) {
-        match self.facts_of(run) {
-            Ok(facts) => self.notify(notice(run, event, facts, self.now())).await,
+        match self.notice_of_run(run, events::BACKUP_STARTED) {
+            Ok(notice) => self.notify(notice).await,
             Err(error) => {
                 tracing::error!(run = %run.id, error = error.report(), "nobody was told");
             }
         }
+    }
+
+    fn notice_of_run(&self, run: &Run, event: &str) -> Result<Notice> {
+        Ok(notice(run, event, self.facts_of(run)?, self.now()))
+    }
+
+    /// Tells how a run ended, opens and closes alerts, and calls the hooks after it. What is tried `again`,
+    /// for these repositories, has not failed yet: the last try tells. Answers whether all of it was done.
+    pub(in super::super) async fn tell_ended(&self, run: &Run, again: &[RepositoryId]) -> bool {
+        let event = event_of(run).filter(|_| !is_told_later(run, again));
+        let notice = event.map(|event| self.notice_of_run(run, event));
+        let mut whole = true;
+        let mut failed = |error: Error| {
+            tracing::error!(run = %run.id, error = error.report(), "not everybody was told");
+            whole = false;
+        };
+        let notice = notice.transpose().unwrap_or_else(|error| {
+            failed(error);
+            None
+        });
+        // Those that begin by themselves every few minutes tell once that they fail.
+        let (now, with_alert) = match notice {
+            Some(notice) if run.kind == RunKind::Task => (None, Some(notice)),
+            notice => (notice, None),
+        };
+        if let Err(error) = self.tell_of_end(run, now).await {
+            failed(error);
+        }
+        if let Err(error) = self.alert_of_run(run, again, with_alert).await {
+            failed(error);
+        }
+        whole
+    }
+
+    /// Queues everything that the end of a run is told to, once.
+    async fn tell_of_end(&self, run: &Run, notice: Option<Notice>) -> Result<()> {
+        let mut tidings = self.tidings();
+        if let Some(notice) = notice {
+            tidings.add(notice);
+        }
+        self.add_hooks_after(run, &mut tidings)?;
+        let id = run.id.bits();
+        let owed = self.0.catalog.get::<OwedRecord>(id)?;
+        let damaged = owed.map(|owed| owed.damaged).unwrap_or_default();
+        self.add_damaged(run, &damaged, &mut tidings)?;
+        if tidings.is_empty() {
+            return Ok(());
+        }
+        let queueing = tidings.clone();
+        let written = self.0.catalog.write(move |tx| {
+            let owed = tx.get::<OwedRecord>(id)?;
+            if owed.as_ref().is_some_and(|owed| owed.told) {
+                return Ok(false);
+            }
+            queueing.queue(tx)?;
+            if let Some(mut owed) = owed {
+                owed.told = true;
+                tx.put(&mut owed)?;
+            }
+            Ok(true)
+        });
+        if written.await? {
+            self.take_up_all(&tidings).await;
+        }
+        Ok(())
+    }
+
+    /// Backups that nobody knew to be damaged before this run: told together where a target cannot ask for
+    /// some of them alone.
+    fn add_damaged(&self, run: &Run, damaged: &[BackupId], tidings: &mut Tidings) -> Result<()> {
+        let mut groups: BTreeMap<(ConnectionId, Option<String>), Vec<Backup>> = BTreeMap::new();
+        for id in damaged {
+            if let Some(BackupRecord(backup)) = self.0.catalog.get(id.bits())? {
+                let group = (backup.connection_id, backup.job_id.clone());
+                groups.entry(group).or_default().push(backup);
+            }
+        }
+        for ((connection, job), backups) in groups {
+            let found = self.0.catalog.get(connection.bits())?;
+            let found = found.map(|record: ConnectionRecord| record.connection);
+            let one = backups.first().filter(|_| backups.len() == 1);
+            tidings.add(Notice {
+                event: events::BACKUP_DAMAGED.to_owned(),
+                at: self.now(),
+                subject: one.map(|backup| backup.id.to_string()),
+                title: title_of_damage(&backups),
+                message: message_of_damage(run, &backups),
+                facts: Facts {
+                    project: found.as_ref().map(|own| own.project.clone()),
+                    environment: found.map(|own| own.environment),
+                    connection_id: Some(connection),
+                    connection: backups.first().map(|own| own.connection.clone()),
+                    database: one.map(|own| own.database.clone()),
+                    job_id: job.and_then(|id| id.parse().ok()),
+                    repository_id: run.repository_id,
+                    repository: run.repository.clone(),
+                    run_id: Some(run.id),
+                    backup_id: one.map(|own| own.id),
+                    ..Facts::default()
+                },
+            });
+        }
+        Ok(())
     }
 
     fn job_of(&self, run: &Run) -> Result<Option<Job>> {
@@ -121,16 +199,17 @@ impl Engine {
         Ok(())
     }
 
-    /// Queues the hooks after a run; they hold up nothing.
-    async fn hooks_after(&self, run: &Run) -> Result<()> {
+    /// The hooks after a run; they hold up nothing.
+    fn add_hooks_after(&self, run: &Run, tidings: &mut Tidings) -> Result<()> {
         let Some(job) = self.job_of(run)? else {
             return Ok(());
         };
         let hooks = job.work.hooks.iter();
         for hook in hooks.filter(|hook| hook.when == HookTime::After) {
-            let target = self.find_target(&hook.target)?.target;
-            let notice = notice(run, events::HOOK_AFTER, self.facts_of(run)?, self.now());
-            self.tell(&target, notice).await?;
+            let Ok(target) = hook.target.parse() else {
+                continue;
+            };
+            tidings.add_for(target, self.notice_of_run(run, events::HOOK_AFTER)?);
         }
         Ok(())
     }
@@ -195,7 +274,39 @@ pub(in crate::engine) fn has_failed_as(run: &Run, status: RunStatus) -> bool {
     }
 }
 
-fn notice(run: &Run, event: &str, facts: Facts, at: crate::model::Time) -> Notice {
+fn title_of_damage(backups: &[Backup]) -> String {
+    match backups {
+        [one] => format!(
+            "The backup of {}/{} from {} is damaged",
+            one.connection,
+            one.database,
+            one.created_at.format("%Y-%m-%d %H:%M UTC")
+        ),
+        all => {
+            let connection = all.first().map_or("", |own| &own.connection);
+            format!(
+                "{} backups of {connection} are damaged",
+                format_count(all.len() as u64)
+            )
+        }
+    }
+}
+
+fn message_of_damage(run: &Run, backups: &[Backup]) -> String {
+    let mut lines = vec![format!(
+        "{} found that. See `backstay backup show`",
+        run.title
+    )];
+    let named = backups.iter().take(NAMED);
+    lines.extend(named.map(|own| format!("Damaged: {} of {}", own.id, own.database)));
+    if backups.len() > NAMED {
+        let more = (backups.len() - NAMED) as u64;
+        lines.push(format!("… and {} more", format_count(more)));
+    }
+    lines.join("\n")
+}
+
+fn notice(run: &Run, event: &str, facts: Facts, at: Time) -> Notice {
     let end = match run.status {
         RunStatus::Success => "succeeded",
         RunStatus::Partial => "is not complete",

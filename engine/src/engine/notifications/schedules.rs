@@ -7,7 +7,8 @@ use serde_json::json;
 use super::super::Engine;
 use super::super::alerts::Draft;
 use super::super::jobs::timed::{Scheduled, Timed};
-use crate::catalog::records::{ConnectionRecord, JobRecord};
+use super::Tidings;
+use crate::catalog::records::{ConnectionRecord, DrillRecord, JobRecord};
 use crate::error::{Error, Result};
 use crate::model::{AlertKind, Problem, Severity, Time};
 use crate::notify::{Facts, Notice, events};
@@ -17,8 +18,38 @@ use crate::schedule::Decision;
 const NAMED: usize = 10;
 
 impl Engine {
-    /// Tells that scheduled times passed without a run, if any did.
-    pub(in super::super) async fn tell_missed<R: Timed>(&self, record: &R, decision: &Decision) {
+    /// What is told of scheduled times that passed without a run, if any did: it goes out with the write
+    /// that says that they are dealt with.
+    pub(in super::super) fn tidings_of_missed<R: Timed>(
+        &self,
+        record: &R,
+        decision: &Decision,
+    ) -> Tidings {
+        let tidings = self.tidings();
+        let (what, missed) = (record.what(), decision.missed);
+        let event = match what {
+            _ if missed == 0 => return tidings,
+            Scheduled::Job(_) => events::JOB_MISSED,
+            Scheduled::Drill(_) => events::DRILL_MISSED,
+            Scheduled::Task(_) => return tidings,
+        };
+        let (word, name) = (what.word(), record.title());
+        let title = format!("The {word} {name} missed {missed} scheduled times");
+        let message = format!(
+            "No engine ran at that time, or the clock was set, or blackout windows left no time. \
+             `backstay {word} show` says when it runs next"
+        );
+        tidings.with(self.notice_of(record, event, title, message))
+    }
+
+    /// Tells those who follow events of such times, and begins to deliver what was queued of them.
+    pub(in super::super) async fn tell_missed<R: Timed>(
+        &self,
+        record: &R,
+        decision: &Decision,
+        tidings: &Tidings,
+    ) {
+        self.take_up_all(tidings).await;
         let missed = decision.missed;
         if missed == 0 {
             return;
@@ -33,46 +64,36 @@ impl Engine {
             "made_up_for": decision.run.is_some(),
         });
         self.publish(&format!("{word}.missed"), subject(what), &note);
-        let event = match what {
-            Scheduled::Job(_) => events::JOB_MISSED,
-            Scheduled::Drill(_) => events::DRILL_MISSED,
-            Scheduled::Task(_) => return,
-        };
-        let title = format!("The {word} {name} missed {missed} scheduled times");
-        let message = format!(
-            "No engine ran at that time, or the clock was set, or blackout windows left no time. \
-             `backstay {word} show` says when it runs next"
-        );
-        self.notify(self.notice_of(record, event, title, message))
-            .await;
     }
 
-    /// Tells that a scheduled time was left out, since the run before it goes on.
-    pub(in super::super) async fn tell_skipped<R: Timed>(&self, record: &R, nominal: Time) {
+    /// What is told of a drill's scheduled time that was left out, since the run before it goes on.
+    pub(in super::super) fn notice_of_skipped(
+        &self,
+        record: &DrillRecord,
+        nominal: Time,
+    ) -> Notice {
+        let title = format!("The drill {} left out {}", record.title(), of_time(nominal));
+        let message = "Its run before goes on. See `backstay run list`".to_owned();
+        self.notice_of(record, events::DRILL_SKIPPED, title, message)
+    }
+
+    /// Tells those who follow events of that.
+    pub(in super::super) fn tell_skipped(&self, record: &DrillRecord, nominal: Time) {
         let (what, name) = (record.what(), record.title());
         let word = what.word();
         tracing::warn!(?what, name, "skipped: its run before goes on");
         let note = json!({word: name, "at": nominal});
         self.publish(&format!("{word}.skipped"), subject(what), &note);
-        let event = match what {
-            Scheduled::Job(_) => events::JOB_SKIPPED,
-            Scheduled::Drill(_) => events::DRILL_SKIPPED,
-            Scheduled::Task(_) => return,
-        };
-        let title = format!("The {word} {name} left out {}", of_time(nominal));
-        let message = "Its run before goes on. See `backstay run list`".to_owned();
-        self.notify(self.notice_of(record, event, title, message))
-            .await;
     }
 
-    /// Tells that a job left out some of its databases.
-    pub(in super::super) async fn tell_databases_skipped(
+    /// Tells those who follow events that a job left out some of its databases.
+    pub(in super::super) fn tell_databases_skipped(
         &self,
         record: &JobRecord,
         nominal: Time,
         databases: &BTreeSet<String>,
     ) {
-        let (name, count) = (&record.job.name, databases.len());
+        let name = &record.job.name;
         tracing::warn!(
             job = name,
             ?databases,
@@ -80,6 +101,16 @@ impl Engine {
         );
         let note = json!({"job": name, "at": nominal, "databases": databases});
         self.publish("job.skipped", record.job.id, &note);
+    }
+
+    /// What is told of that.
+    pub(in super::super) fn notice_of_databases_skipped(
+        &self,
+        record: &JobRecord,
+        nominal: Time,
+        databases: &BTreeSet<String>,
+    ) -> Notice {
+        let (name, count) = (&record.job.name, databases.len());
         let mut named: Vec<&str> = databases.iter().take(NAMED).map(String::as_str).collect();
         if count > NAMED {
             named.push("…");
@@ -92,12 +123,11 @@ impl Engine {
             "Their backups before go on, or never had their turn: {}. See `backstay run list --job {name}`",
             named.join(", ")
         );
-        self.notify(self.notice_of(record, events::JOB_SKIPPED, title, message))
-            .await;
+        self.notice_of(record, events::JOB_SKIPPED, title, message)
     }
 
-    /// Tells that something could not begin, and opens an alert. Without a scheduled time it is another
-    /// try that could not.
+    /// Opens an alert of something that could not begin; the notice went out with the write that says that
+    /// it is dealt with. Without a scheduled time it is another try that could not.
     pub(in super::super) async fn tell_not_begun<R: Timed>(
         &self,
         record: &R,
@@ -110,7 +140,6 @@ impl Engine {
         let note = json!({word: name, "at": nominal, "error": Problem::from(error)});
         self.publish(&format!("{word}.failed"), subject(what), &note);
         let notice = self.notice_of_failure(record, error);
-        self.notify(notice.clone()).await;
         if let Err(error) = self.raise_alert(alert_of(what, notice)).await {
             tracing::error!(name, error = error.report(), "no alert was opened");
         }
@@ -126,13 +155,8 @@ impl Engine {
             return Ok(());
         };
         let notice = self.notice_of_failure(&record, error);
-        if self
-            .raise_alert(alert_of(record.what(), notice.clone()))
-            .await?
-        {
-            self.notify(notice).await;
-        }
-        Ok(())
+        let draft = alert_of(record.what(), notice.clone());
+        self.raise_alert_with(draft, Some(notice)).await.map(|_| ())
     }
 
     /// It began: that it could not before is over.
@@ -143,25 +167,26 @@ impl Engine {
         }
     }
 
-    /// Tells that the clock has returned from far ahead, and what goes on from now.
-    pub(in super::super) async fn tell_clock_set_back(&self, count: usize) {
+    /// What is told when the clock has returned from far ahead, of what goes on from now.
+    pub(in super::super) fn notice_of_clock(&self, count: usize) -> Notice {
         let title = format!("The clock was far ahead; {count} schedules go on from now");
-        tracing::warn!("{title}");
-        self.publish("clock.set_back", "", &json!({"schedules": count}));
         let message = "What they should have done at times that the clock passed over may run again. See what \
                        sets this machine's clock, and `backstay doctor`";
-        self.notify(Notice {
+        Notice {
             event: events::CLOCK_SET_BACK.to_owned(),
             at: self.now(),
             subject: None,
             title,
             message: message.to_owned(),
             facts: Facts::default(),
-        })
-        .await;
+        }
     }
 
-    fn notice_of_failure<R: Timed>(&self, record: &R, error: &Error) -> Notice {
+    pub(in super::super) fn notice_of_failure<R: Timed>(
+        &self,
+        record: &R,
+        error: &Error,
+    ) -> Notice {
         let what = record.what();
         let event = match what {
             Scheduled::Job(_) => events::JOB_FAILED,

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::super::Engine;
+use super::super::access::Scribe;
 use super::super::jobs::repository_ids;
-use crate::catalog::Query;
-use crate::catalog::records::{EnvironmentRecord, JobRecord, RepositoryRecord, job};
+use crate::catalog::records::{
+    EnvironmentRecord, JobRecord, RepositoryRecord, environment_key, job,
+};
+use crate::catalog::{Query, Tx};
 use crate::error::{Code, Error, Result};
-use crate::ids::{EnvironmentId, JobId, RepositoryId};
+use crate::ids::{ConnectionId, EnvironmentId, JobId, RepositoryId};
 use crate::model::{
     CatchUp, Connection, EnvironmentRetentionPreview, EnvironmentRetentionRequest,
     EnvironmentSchedule, EnvironmentScheduleShown, Job, JobCreate, JobEdit, JobSchedule,
@@ -65,37 +68,29 @@ impl Engine {
     ) -> Result<EnvironmentScheduleShown> {
         check_plan(&schedule)?;
         let repositories = repository_ids(&schedule.repositories, self)?;
-        let (before, saved) = self
-            .edit_environment_record(key, |record| {
-                record.repository_ids.clone_from(&repositories);
-                record.schedule = Some(schedule.clone());
-                Ok(())
-            })
-            .await?;
-        let id = saved.environment.id;
-        let (before, after) = (before.schedule.as_ref(), saved.schedule.as_ref());
-        self.audit("environment.schedule", id, before, after)
-            .await?;
-        self.changed();
+        let change = |record: &mut EnvironmentRecord| {
+            record.repository_ids.clone_from(&repositories);
+            record.schedule = Some(schedule.clone());
+            Ok(())
+        };
+        let edited = self.edit_environment_record("environment.schedule", key, change, |record| {
+            &record.schedule
+        });
+        let saved = edited.await?;
         self.follow_schedule(&saved).await?;
         self.shown_schedule(&saved)
     }
 
     /// Takes the schedule of an environment away, and its jobs; backups stay.
     pub async fn remove_environment_schedule(&self, key: &str) -> Result<()> {
-        let (before, saved) = self
-            .edit_environment_record(key, |record| {
-                record.schedule = None;
-                record.repository_ids.clear();
-                Ok(())
-            })
-            .await?;
-        let id = saved.environment.id;
-        let before = before.schedule.as_ref();
-        self.audit("environment.unschedule", id, before, None::<&()>)
-            .await?;
-        self.changed();
-        self.follow_schedule(&saved).await
+        let change = |record: &mut EnvironmentRecord| {
+            record.schedule = None;
+            record.repository_ids.clear();
+            Ok(())
+        };
+        let action = "environment.unschedule";
+        let edited = self.edit_environment_record(action, key, change, |record| &record.schedule);
+        self.follow_schedule(&edited.await?).await
     }
 
     /// What rules make of the backups that the schedule's jobs made.
@@ -172,7 +167,7 @@ impl Engine {
             let mut job =
                 self.new_job(create_of(schedule, part, record, &connection), self.now())?;
             job.environment_id = Some(own.id);
-            job.name = self.free_name(&job.name)?;
+            job.name = free_name(&job.name, |name| self.0.catalog.by_name(name))?;
             if let Some(id) = ids.get(&job.name)
                 && self.0.catalog.get::<JobRecord>(id.bits())?.is_none()
             {
@@ -186,7 +181,7 @@ impl Engine {
     /// As [`Self::follow_schedule`], of the environment that is called so. What stands in the way is in the
     /// log: the change that this follows is made.
     pub(in super::super) async fn follow_schedule_of(&self, project: &str, environment: &str) {
-        let name = crate::catalog::records::environment_key(project, environment);
+        let name = environment_key(project, environment);
         let followed = match self.0.catalog.by_name::<EnvironmentRecord>(&name) {
             Ok(Some(record)) => self.follow_schedule(&record).await,
             Ok(None) => Ok(()),
@@ -200,6 +195,17 @@ impl Engine {
                 "its jobs do not follow its schedule"
             );
         }
+    }
+
+    /// Tells those who follow events that the jobs of a connection are other ones now.
+    pub(in super::super) fn publish_jobs_of(&self, id: ConnectionId) -> Result<()> {
+        let query = Query::newest(usize::MAX).only(job::CONNECTION, Some(id));
+        for record in self.0.catalog.list::<JobRecord>(&query)?.records {
+            let job = self.shown(record)?;
+            self.publish("job.changed", job.id, &job);
+        }
+        self.0.schedule.notify_one();
+        Ok(())
     }
 
     /// An error when the schedule of an environment needs the repository that is to be removed.
@@ -221,17 +227,62 @@ impl Engine {
             .hint("Change or remove that schedule first")),
         }
     }
+}
 
-    fn free_name(&self, wished: &str) -> Result<String> {
-        let mut name = wished.to_owned();
-        let mut number = 2;
-        while self.0.catalog.by_name::<JobRecord>(&name)?.is_some() {
-            let end = format!("-{number}");
-            name = format!("{}{end}", cut(wished, NAME_BYTES_MAX - end.len()));
-            number += 1;
-        }
-        Ok(name)
+/// A connection has moved to another environment: the job that backs it up goes on by the schedule of that
+/// one, and where that has none as a job of its own. It stays the same job, so that its backups keep their
+/// history and their retention, and nothing that was backed up stops being so.
+pub(in super::super) fn hand_jobs_over(
+    tx: &Tx<'_>,
+    scribe: &Scribe,
+    before: &Connection,
+    after: &Connection,
+) -> Result<()> {
+    let [left, joined] = [before, after].map(|own| environment_key(&own.project, &own.environment));
+    if left == joined {
+        return Ok(());
     }
+    let joined = tx.by_name::<EnvironmentRecord>(&joined)?;
+    let is_planned =
+        |own: &EnvironmentRecord| own.schedule.as_ref().is_some_and(|own| own.db.is_some());
+    let joined = joined.filter(is_planned).map(|own| own.environment);
+    for mut record in tx.all::<JobRecord>()? {
+        let old = record.job.clone();
+        if old.connection_id != after.id || old.environment_id.is_none() {
+            continue;
+        }
+        let job = &mut record.job;
+        job.environment_id = joined.as_ref().map(|own| own.id);
+        job.connection.clone_from(&after.name);
+        job.updated_at = after.updated_at;
+        if let Some(joined) = &joined {
+            let others = |name: &str| {
+                let found: Option<JobRecord> = tx.by_name(name)?;
+                Ok(found.filter(|found| found.job.id != old.id))
+            };
+            job.name = free_name(&name_of(&joined.name, after), others)?;
+        }
+        tx.put(&mut record)?;
+        scribe.note(tx, "job.edit", old.id, Some(&old), Some(&record.job))?;
+    }
+    Ok(())
+}
+
+fn free_name(wished: &str, named: impl Fn(&str) -> Result<Option<JobRecord>>) -> Result<String> {
+    let mut name = wished.to_owned();
+    let mut number = 2;
+    while named(&name)?.is_some() {
+        let end = format!("-{number}");
+        name = format!("{}{end}", cut(wished, NAME_BYTES_MAX - end.len()));
+        number += 1;
+    }
+    Ok(name)
+}
+
+/// What the job of a connection is called.
+fn name_of(environment: &str, connection: &Connection) -> String {
+    let name = format!("{environment}-{}", connection.name);
+    cut(&name, NAME_BYTES_MAX).to_owned()
 }
 
 fn cut(text: &str, bytes_max: usize) -> &str {
@@ -270,9 +321,8 @@ fn create_of(
     record: &EnvironmentRecord,
     connection: &Connection,
 ) -> JobCreate {
-    let name = format!("{}-{}", record.environment.name, connection.name);
     JobCreate {
-        name: cut(&name, NAME_BYTES_MAX).to_owned(),
+        name: name_of(&record.environment.name, connection),
         connection: connection.id.to_string(),
         enabled: Some(schedule.enabled),
         repositories: record

@@ -1,7 +1,6 @@
 //! Checks, prunes, repairs, rebuilds: work on a repository that goes on as runs; and its trash.
 
 use super::super::Engine;
-use super::super::backups::told;
 use crate::catalog::records::{RepositoryRecord, RunRecord, TrashRecord, Work, trash};
 use crate::catalog::{Query, Record as _};
 use crate::error::{Code, Error, Result};
@@ -124,15 +123,7 @@ impl Engine {
                 ),
             ));
         }
-        let backup = self.take_back(&record, trashed).await?;
-        self.audit(
-            "backup.undelete",
-            backup.id,
-            None::<&()>,
-            Some(&told(&backup)),
-        )
-        .await?;
-        Ok(backup)
+        self.take_back(&record, trashed).await
     }
 
     async fn maintain(

@@ -6,6 +6,7 @@ use super::jobs::{at, nightly, opened_at};
 use super::*;
 use crate::catalog::records::{BackupRecord, DrillReportRecord, JobRecord, OfJob, RunRecord, Work};
 use crate::clock::ManualClock;
+use crate::engine::notifications::new_delivery;
 use crate::error::Error;
 use crate::ids::{BackupId, RepositoryId, RunId};
 use crate::notify::{Facts, Notice, events};
@@ -230,22 +231,31 @@ async fn each_repository_of_a_run_has_an_alert_of_its_own() {
         open
     };
     let (good, bad) = (RunStatus::Success, RunStatus::Failed);
-    engine.alert_of_run(&ended(good, bad), &[]).await.unwrap();
+    engine
+        .alert_of_run(&ended(good, bad), &[], None)
+        .await
+        .unwrap();
     assert_eq!(open().await, ["second"]);
     let alert = open_alerts(&engine).await.remove(0);
     assert!(alert.title.ends_with("into second failed"), "{alert:?}");
     assert_eq!(alert.message, "The disk is away");
     // The other way round the one is over and the other begins.
-    engine.alert_of_run(&ended(bad, good), &[]).await.unwrap();
+    engine
+        .alert_of_run(&ended(bad, good), &[], None)
+        .await
+        .unwrap();
     assert_eq!(open().await, ["local"]);
     // What is tried again has not failed yet.
     let again = ended(good, bad).lacks();
     engine
-        .alert_of_run(&ended(good, bad), &again)
+        .alert_of_run(&ended(good, bad), &again, None)
         .await
         .unwrap();
     assert!(open().await.is_empty());
-    engine.alert_of_run(&ended(bad, bad), &[]).await.unwrap();
+    engine
+        .alert_of_run(&ended(bad, bad), &[], None)
+        .await
+        .unwrap();
     assert_eq!(open().await, ["local", "second"]);
     engine.remove_repository("second").await.unwrap();
     engine.watch().await;
@@ -353,7 +363,7 @@ async fn a_difference_stands_until_its_backup_is_mended_or_gone() {
             job: None,
         };
         engine.0.catalog.put(record).await.unwrap();
-        engine.alert_of_run(&run, &[]).await.unwrap();
+        engine.alert_of_run(&run, &[], None).await.unwrap();
         let all = open_alerts(&engine).await;
         let subjects: Vec<_> = all.into_iter().map(|own| own.subject).collect();
         subjects
@@ -603,7 +613,7 @@ async fn the_oldest_makes_room_when_too_much_waits() {
     let later = engine.now() + chrono::TimeDelta::hours(1);
     let mut waiting = Vec::new();
     for _ in 0..1000 {
-        let mut record = engine.new_delivery(&target, news(&engine));
+        let mut record = new_delivery(&target, news(&engine), engine.now());
         record.delivery.next_attempt_at = Some(later);
         waiting.push(record);
     }

@@ -354,9 +354,15 @@ async fn the_jobs_of_a_schedule_follow_it_and_the_connections() {
         test: Some(false),
         ..ConnectionEdit::default()
     };
+    let of_beta = engine.job("one-beta").await.unwrap();
     engine.edit_connection("beta", moved).await.unwrap();
     let shown = engine.environment_schedule("red/one").await.unwrap();
     assert_eq!(shown.jobs, ["one-alpha"]);
+    // Nothing stops being backed up: without another schedule the job is one of its own.
+    let kept = engine.job("one-beta").await.unwrap();
+    assert_eq!((kept.id, kept.environment_id), (of_beta.id, None));
+    assert_eq!(kept.schedule, of_beta.schedule);
+    engine.remove_job("one-beta").await.unwrap();
     // The job of a schedule is no reason to keep a connection.
     engine.remove_connection("alpha").await.unwrap();
     let shown = engine.environment_schedule("red/one").await.unwrap();
@@ -386,5 +392,99 @@ async fn the_jobs_of_a_schedule_follow_it_and_the_connections() {
         .await
         .unwrap_err();
     assert_eq!(refused.fields()[0].field, "full");
+    stopped(engine).await;
+}
+
+#[tokio::test]
+async fn the_job_of_a_connection_moves_with_it_to_another_schedule() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = opened(home.path()).await;
+    let alpha = connection_in(&engine, "alpha", "red/one").await;
+    connection_in(&engine, "beta", "red/two").await;
+    for (environment, cron) in [("red/one", "0 2 * * *"), ("red/two", "0 5 * * *")] {
+        engine
+            .put_environment_schedule(environment, daily(cron))
+            .await
+            .unwrap();
+    }
+    let job = engine.job("one-alpha").await.unwrap();
+    let mut backup = good(&engine, &alpha, "orders").await;
+    backup.job_id = Some(job.id.to_string());
+    engine
+        .0
+        .catalog
+        .put(BackupRecord(backup.clone()))
+        .await
+        .unwrap();
+    let moved = ConnectionEdit {
+        environment: Some("two".to_owned()),
+        test: Some(false),
+        ..ConnectionEdit::default()
+    };
+    engine.edit_connection("alpha", moved).await.unwrap();
+    let shown = engine.environment_schedule("red/two").await.unwrap();
+    assert_eq!(shown.jobs, ["two-alpha", "two-beta"]);
+    let left = engine.environment_schedule("red/one").await.unwrap();
+    assert!(left.jobs.is_empty());
+    let after = engine.job("two-alpha").await.unwrap();
+    assert_eq!(
+        after.id, job.id,
+        "its backups and their retention stay its own"
+    );
+    assert_eq!(after.environment_id, Some(shown.environment_id));
+    assert_eq!(after.schedule.unwrap().cron, "0 5 * * *");
+    let request = EnvironmentRetentionRequest::default();
+    let fates = engine
+        .preview_environment_retention("red/two", request)
+        .await
+        .unwrap();
+    assert_eq!(fates.db.backups.len(), 1);
+    assert_eq!(fates.db.backups[0].backup_id, backup.id);
+    stopped(engine).await;
+}
+
+#[tokio::test]
+async fn a_drill_is_seen_by_those_who_see_both_of_its_connections() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = opened(home.path()).await;
+    connection_in(&engine, "alpha", "red/one").await;
+    connection_in(&engine, "beta", "blue/one").await;
+    let drill = |name: &str, scratch: &str| {
+        let text = format!(
+            "{{\"name\":\"{name}\",\"connection\":\"alpha\",\"scratch_connection\":\"{scratch}\"}}"
+        );
+        serde_json::from_str::<DrillCreate>(&text).unwrap()
+    };
+    let mut heard = limited_to(&["red"], async { engine.subscribe(None) }).await;
+    engine.add_drill(drill("across", "beta")).await.unwrap();
+    let own = limited_to(&["red"], engine.add_drill(drill("within", ""))).await;
+    let own = own.unwrap();
+    let refused = limited_to(&["red"], engine.add_drill(drill("x", "beta"))).await;
+    assert_eq!(refused.unwrap_err().code(), Code::ConnectionNotFound);
+    let names = async |projects: &[&str]| {
+        let list = DrillList::default();
+        let page = limited_to(projects, engine.drills(&list)).await.unwrap();
+        let names = page.items.into_iter().map(|drill| drill.name);
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert!(names(&["red"]).await.into_iter().eq(["within"]));
+    assert!(names(&["blue"]).await.is_empty());
+    assert_eq!(names(&["red", "blue"]).await.len(), 2);
+    for hidden in [
+        limited_to(&["red"], engine.drill("across"))
+            .await
+            .map(|_| ()),
+        limited_to(&["red"], engine.remove_drill("across")).await,
+        limited_to(&["blue"], engine.run_drill("within", Trigger::Api))
+            .await
+            .map(|_| ()),
+    ] {
+        assert_eq!(hidden.unwrap_err().code(), Code::NotFound);
+    }
+    let event = heard.next().await;
+    assert_eq!(event.subject, Some(own.id.to_string()), "{event:?}");
+    limited_to(&["red"], engine.remove_drill("within"))
+        .await
+        .unwrap();
     stopped(engine).await;
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::catalog::records::TargetRecord;
+use crate::engine::notifications::new_delivery;
 use crate::notify::{Facts, Notice};
 use crate::secret::SecretText;
 
@@ -70,7 +71,7 @@ async fn a_disabled_target_is_told_nothing_more() {
         ..TargetEdit::default()
     };
     engine.edit_target("hook", off).await.unwrap();
-    let waiting = engine.new_delivery(&own, notice(&engine));
+    let waiting = new_delivery(&own, notice(&engine), engine.now());
     let id = engine.0.catalog.put(waiting).await.unwrap().delivery.id;
     engine.fill_outbox().unwrap();
     engine.0.outbox.look_again();
@@ -91,7 +92,7 @@ async fn lists_of_deliveries_leave_bodies_out_and_orphans_go() {
     let home = tempfile::tempdir().unwrap();
     let engine = opened(home.path()).await;
     let own = target(&engine, "hook", TargetKind::Webhook).await;
-    let mut record = engine.new_delivery(&own, notice(&engine));
+    let mut record = new_delivery(&own, notice(&engine), engine.now());
     record.delivery.status = DeliveryStatus::Failed;
     record.delivery.attempts.push(Attempt {
         number: 1,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::super::Engine;
 use super::super::access::end_logins;
+use super::plan::Seen;
 use crate::catalog::records::{
     ApiKeyRecord, ConnectionRecord, DatabaseRecord, DrillRecord, EnvironmentRecord, GroupRecord,
     JobRecord, ProjectRecord, RepositoryRecord, SettingsRecord, TargetRecord, TaskRecord,
@@ -166,10 +167,15 @@ fn moved() -> Error {
 
 impl Engine {
     /// Writes everything at once; on failure nothing is left, key files included.
-    pub(super) async fn write_import(&self, mut changes: Changes) -> Result<()> {
+    pub(super) async fn write_import(
+        &self,
+        mut changes: Changes,
+        before: Seen,
+        after: Seen,
+    ) -> Result<()> {
         let mut made = Vec::new();
         let written = match self.write_keys(&mut changes, &mut made) {
-            Ok(()) => self.write_changes(changes).await,
+            Ok(()) => self.write_changes(changes, before, after).await,
             Err(error) => Err(error),
         };
         if written.is_err() {
@@ -193,14 +199,18 @@ impl Engine {
         Ok(())
     }
 
-    async fn write_changes(&self, changes: Changes) -> Result<()> {
+    async fn write_changes(&self, changes: Changes, before: Seen, after: Seen) -> Result<()> {
         let _changing = self.0.settings.changing().await;
         let open = changes
             .repositories
             .iter()
             .map(|new| (new.record.repository.id.bits(), new.open.clone()));
         let open: Vec<_> = open.collect();
-        self.0.catalog.write(move |tx| changes.write(tx)).await?;
+        self.audited(move |tx, scribe| {
+            changes.write(tx)?;
+            scribe.note(tx, "config.import", "", Some(&before), Some(&after))
+        })
+        .await?;
         self.reread_settings()?;
         for (id, repository) in open {
             self.0.pool.keep(id, repository);

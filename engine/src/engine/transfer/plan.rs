@@ -24,6 +24,9 @@ use crate::model::{
     Connection, Environment, Project, Repository, Target,
 };
 
+/// Documents by kind and name.
+pub(super) type Seen = BTreeMap<String, Value>;
+
 /// What became of a document.
 pub(super) struct Plan {
     pub(super) items: Vec<ConfigItem>,
@@ -31,9 +34,9 @@ pub(super) struct Plan {
     /// Why nothing can be imported, where that is so.
     pub(super) refusal: Option<Error>,
     /// What is changed, as it was, by kind and name.
-    pub(super) before: BTreeMap<String, Value>,
+    pub(super) before: Seen,
     /// What is made and changed, as it will be.
-    pub(super) after: BTreeMap<String, Value>,
+    pub(super) after: Seen,
     /// The ids that jobs had where the document comes from.
     pub(super) job_ids: BTreeMap<String, JobId>,
 }

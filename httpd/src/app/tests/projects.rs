@@ -3,7 +3,7 @@
 use backstay_engine::access::scope::acting_as;
 use backstay_engine::access::{Actor, Caller, Grant, Permissions};
 use backstay_engine::model::{
-    ApiKeyCreate, BackupCreate, ConnectionCreate, JobCreate, RunList, Trigger,
+    ApiKeyCreate, BackupCreate, ConnectionCreate, DrillCreate, JobCreate, RunList, Trigger,
 };
 
 use super::access::{Surface, request};
@@ -16,6 +16,7 @@ pub(super) struct Side {
     backup: String,
     run: String,
     job: String,
+    drill: String,
     project: String,
     environment: String,
 }
@@ -39,6 +40,12 @@ pub(super) async fn side(engine: &Engine, name: &str, project: &str) -> Side {
         ..JobCreate::default()
     };
     let job = engine.add_job(job).await.unwrap();
+    let drill = DrillCreate {
+        name: format!("{name}-drill"),
+        connection: name.to_owned(),
+        ..serde_json::from_str(r#"{"name":"","connection":""}"#).unwrap()
+    };
+    let drill = engine.add_drill(drill).await.unwrap();
     let backup = BackupCreate {
         connection: name.to_owned(),
         database: Some(format!("{name}_db")),
@@ -54,6 +61,7 @@ pub(super) async fn side(engine: &Engine, name: &str, project: &str) -> Side {
         backup: started.backup_ids[0].to_string(),
         run: started.run_id.to_string(),
         job: job.id.to_string(),
+        drill: drill.id.to_string(),
         project: engine.project(project).await.unwrap().id.to_string(),
         environment: environment.id.to_string(),
     }
@@ -68,6 +76,7 @@ fn filled(pattern: &str, side: &Side) -> (String, bool) {
         ["backups", ..] => (side.backup.as_str(), true),
         ["runs", ..] => (side.run.as_str(), true),
         ["jobs", ..] => (side.job.as_str(), true),
+        ["drills", ..] => (side.drill.as_str(), true),
         ["restores", ..] => ("rst_00000000000000000000000001", false),
         ["alerts", ..] => ("alr_00000000000000000000000001", false),
         ["repositories", ..] => ("local", true),
@@ -100,6 +109,10 @@ fn body(method: &str, pattern: &str, side: &Side) -> String {
             side.connection
         ),
         ("POST", "/jobs") => format!(
+            "{{\"name\":\"new\",\"connection\":\"{}\"}}",
+            side.connection
+        ),
+        ("POST", "/drills") => format!(
             "{{\"name\":\"new\",\"connection\":\"{}\"}}",
             side.connection
         ),
@@ -140,6 +153,7 @@ async fn no_operation_shows_or_touches_what_is_in_another_project() {
         &blue.backup,
         &blue.run,
         &blue.job,
+        &blue.drill,
         &blue.project,
         &blue.environment,
     ];
@@ -200,6 +214,7 @@ async fn what_is_in_the_own_project_is_shown_and_done() {
         "backups",
         "runs",
         "jobs",
+        "drills",
         "events?follow=false",
     ] {
         let answer = surface
@@ -217,6 +232,8 @@ async fn what_is_in_the_own_project_is_shown_and_done() {
         format!("runs/{}", red.run),
         format!("runs/{}/log", red.run),
         format!("jobs/{}", red.job),
+        format!("drills/{}", red.drill),
+        format!("drills/{}/reports", red.drill),
         format!("projects/{}/backups", red.project),
         format!("environments/{}/backups", red.environment),
         "environments/red%2Fdefault/pitr".to_owned(),
@@ -248,6 +265,7 @@ async fn a_connection_that_was_removed_is_in_nobodys_project() {
     let surface = Surface::new().await;
     let red = side(&surface.engine, "alpha", "red").await;
     surface.engine.remove_job("alpha-job").await.unwrap();
+    surface.engine.remove_drill("alpha-drill").await.unwrap();
     surface.engine.remove_connection("alpha").await.unwrap();
     let grant = Grant::new(Permissions::all(), &["red".to_owned()]);
     let caller = Caller::new(Actor::Engine, None, vec![grant]);
