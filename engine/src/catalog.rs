@@ -239,6 +239,15 @@ impl Catalog {
         })
     }
 
+    /// The same page as the JSON of its records, which is passed on as it is stored.
+    pub fn documents<R: Record>(&self, query: &Query) -> Result<Slice<Vec<u8>>> {
+        self.read(|reading| {
+            let (slice, rows) = index::documents::<R>(reading, query)?;
+            self.count(rows);
+            Ok(slice)
+        })
+    }
+
     /// How many records a query takes, whatever its limit. Reads index entries only.
     pub fn count_of<R: Record>(&self, query: &Query) -> Result<u64> {
         self.read(|reading| {

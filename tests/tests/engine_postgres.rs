@@ -248,7 +248,7 @@ async fn a_whole_server_takes_new_databases_and_leaves_out_deselected_ones() {
         status: Some(RunStatus::Success),
         ..BackupList::default()
     };
-    let backups = engine.backups(&list).await.unwrap().items;
+    let backups = engine.backups(&list).await.unwrap().read().unwrap().items;
     let mut names: Vec<_> = backups
         .iter()
         .map(|backup| backup.database.as_str())

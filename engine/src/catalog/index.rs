@@ -12,7 +12,7 @@ use std::collections::BinaryHeap;
 use redb::{ReadOnlyTable, ReadTransaction};
 
 use super::failed;
-use super::record::{Facet, Record, decode};
+use super::record::{Facet, Record, decode, document};
 use super::tables::{INDEX, RECORDS, Table, key};
 use crate::error::{Error, Result};
 use crate::model::{Page, Time};
@@ -189,6 +189,30 @@ pub(super) fn count<R: Record>(reading: &ReadTransaction, query: &Query) -> Resu
 
 /// The page, and how many rows were read for it.
 pub(super) fn list<R: Record>(reading: &ReadTransaction, query: &Query) -> Result<(Slice<R>, u64)> {
+    collect::<R, R>(reading, query, |bytes| {
+        let record: R = decode(bytes)?;
+        let facets = record.facets();
+        Ok((record, facets))
+    })
+}
+
+/// The same page as JSON, as it is stored.
+pub(super) fn documents<R: Record>(
+    reading: &ReadTransaction,
+    query: &Query,
+) -> Result<(Slice<Vec<u8>>, u64)> {
+    collect::<R, Vec<u8>>(reading, query, |bytes| {
+        let document = document::<R>(bytes)?;
+        let facets = R::facets_in(&document)?;
+        Ok((document, facets))
+    })
+}
+
+fn collect<R: Record, T>(
+    reading: &ReadTransaction,
+    query: &Query,
+    read: impl Fn(&[u8]) -> Result<(T, Vec<Facet>)>,
+) -> Result<(Slice<T>, u64)> {
     let mut slice = Slice {
         records: Vec::new(),
         next_cursor: None,
@@ -205,7 +229,7 @@ pub(super) fn list<R: Record>(reading: &ReadTransaction, query: &Query) -> Resul
     // The heap holds the next id of every stretch; its greatest comes first, so ids are turned round
     // where the oldest is wanted first.
     let rank = |id: u128| if query.oldest_first { !id } else { id };
-    let mut rows = 0;
+    let (mut rows, mut last) = (0, 0);
     let mut heads = BinaryHeap::new();
     for (place, stretch) in stretches.iter_mut().enumerate() {
         if let Some(id) = stretch.entries.next() {
@@ -216,19 +240,18 @@ pub(super) fn list<R: Record>(reading: &ReadTransaction, query: &Query) -> Resul
     while let Some((ranked, place)) = heads.pop() {
         let id = rank(ranked);
         if slice.records.len() == query.limit {
-            let last = slice.records.last().map_or(0, Record::id);
             slice.next_cursor = Some(format!("{last:032x}"));
             break;
         }
         rows += 1;
         let found = records.get(&key(R::TABLE, id)).map_err(failed)?;
         if let Some(bytes) = found {
-            let record: R = decode(bytes.value())?;
+            let (record, own) = read(bytes.value())?;
             let stretch = &stretches[place];
-            let own = record.facets();
             // Two sets of values may share a hash.
             if stretch.facets.iter().all(|facet| own.contains(facet)) {
                 slice.records.push(record);
+                last = id;
             }
         }
         if let Some(next) = stretches[place].entries.next() {

@@ -48,6 +48,11 @@ pub trait Record: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
     fn facets(&self) -> Vec<Facet> {
         Vec::new()
     }
+    /// The same of its JSON, which is read no further than that takes.
+    fn facets_in(document: &[u8]) -> Result<Vec<Facet>> {
+        let record: Self = serde_json::from_slice(document).map_err(undecodable)?;
+        Ok(record.facets())
+    }
     /// What it adds to which sums; see [`super::Catalog::tally`].
     fn tallies(&self) -> Vec<(String, u64)> {
         Vec::new()
@@ -69,6 +74,14 @@ pub(super) fn encode<R: Record>(record: &R) -> Result<Vec<u8>> {
     serde_json::to_writer(&mut bytes, record)
         .map_err(|error| Error::internal("A record could not be written").because(error))?;
     Ok(bytes)
+}
+
+/// The JSON of the record that the bytes hold, as this version writes it.
+pub(super) fn document<R: Record>(bytes: &[u8]) -> Result<Vec<u8>> {
+    match bytes.split_first() {
+        Some((version, document)) if *version == R::VERSION => Ok(document.to_vec()),
+        _ => encode(&decode::<R>(bytes)?).map(|bytes| bytes[1..].to_vec()),
+    }
 }
 
 /// The record the bytes hold, whichever version wrote them.

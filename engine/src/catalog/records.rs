@@ -58,13 +58,17 @@ pub use settings::*;
 pub use sums::*;
 pub use tasks::*;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::record::{Facet, Owner, Record, Table};
-use crate::ids::DrillId;
+use super::undecodable;
+use crate::error::Result;
+use crate::ids::{ConnectionId, DrillId, RepositoryId};
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupType, Connection, Database, Deletion, Repository,
-    Restore, RestoreCreate, Run, TaskId, VerifyLevel,
+    Restore, RestoreCreate, Run, RunStatus, TaskId, VerifyLevel,
 };
 use crate::vault::Sealed;
 
@@ -339,7 +343,8 @@ impl Record for RepositoryRecord {
 
 impl Record for BackupRecord {
     const TABLE: Table = Table::Backups;
-    const VERSION: u8 = 1;
+    // 2: every field is written, so that its JSON can be passed on.
+    const VERSION: u8 = 2;
     fn id(&self) -> u128 {
         self.0.id.bits()
     }
@@ -353,20 +358,58 @@ impl Record for BackupRecord {
         Owner::Connection(self.0.connection_id)
     }
     fn facets(&self) -> Vec<Facet> {
-        let mut facets = vec![
-            (backup::CONNECTION, self.0.connection_id.to_string()),
-            (backup::DATABASE, self.0.database.clone()),
-            (backup::TYPE, kind_and_type(self.0.kind, self.0.backup_type)),
-            (backup::STATUS, self.0.status.to_string()),
-            (backup::REPOSITORY, self.0.repository_id.to_string()),
-        ];
-        facets.extend(self.0.label.clone().map(|label| (backup::LABEL, label)));
-        facets.extend(self.0.job_id.clone().map(|job| (backup::JOB, job)));
-        facets
+        let own = &self.0;
+        FiledBackup {
+            connection_id: own.connection_id,
+            database: Cow::Borrowed(&own.database),
+            kind: own.kind,
+            backup_type: own.backup_type,
+            status: own.status,
+            repository_id: own.repository_id,
+            label: own.label.as_deref().map(Cow::Borrowed),
+            job_id: own.job_id.as_deref().map(Cow::Borrowed),
+        }
+        .facets()
+    }
+    fn facets_in(document: &[u8]) -> Result<Vec<Facet>> {
+        let filed: FiledBackup<'_> = serde_json::from_slice(document).map_err(undecodable)?;
+        Ok(filed.facets())
     }
     fn tallies(&self) -> Vec<(String, u64)> {
         let remark = remarks::share_of(&self.0);
         sums::of_backup(&self.0).into_iter().chain(remark).collect()
+    }
+}
+
+/// What lists of backups filter by.
+#[derive(Deserialize)]
+struct FiledBackup<'a> {
+    connection_id: ConnectionId,
+    #[serde(borrow)]
+    database: Cow<'a, str>,
+    kind: BackupKind,
+    #[serde(rename = "type")]
+    backup_type: BackupType,
+    status: RunStatus,
+    repository_id: RepositoryId,
+    #[serde(borrow)]
+    label: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    job_id: Option<Cow<'a, str>>,
+}
+
+impl FiledBackup<'_> {
+    fn facets(self) -> Vec<Facet> {
+        let mut facets = vec![
+            (backup::CONNECTION, self.connection_id.to_string()),
+            (backup::DATABASE, self.database.into_owned()),
+            (backup::TYPE, kind_and_type(self.kind, self.backup_type)),
+            (backup::STATUS, self.status.to_string()),
+            (backup::REPOSITORY, self.repository_id.to_string()),
+        ];
+        facets.extend(self.label.map(|label| (backup::LABEL, label.into_owned())));
+        facets.extend(self.job_id.map(|job| (backup::JOB, job.into_owned())));
+        facets
     }
 }
 

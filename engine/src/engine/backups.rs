@@ -25,7 +25,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RunId};
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupList, BackupStats, BackupType, Destination, LogLine,
-    LogQuery, Page, Run, RunKind, RunStatus, Started, Trigger, VerifyLevel, VerifyRequest,
+    LogQuery, Page, Run, RunKind, RunStatus, Started, Stored, Trigger, VerifyLevel, VerifyRequest,
 };
 use crate::runs::NewRun;
 
@@ -49,7 +49,7 @@ fn kinds_and_types(kind: Option<BackupKind>, backup_type: Option<BackupType>) ->
 
 impl Engine {
     /// Backups, newest first.
-    pub async fn backups(&self, list: &BackupList) -> Result<Page<Backup>> {
+    pub async fn backups(&self, list: &BackupList) -> Result<Stored<Page<Backup>>> {
         let connection = self.connection_filter(list.connection.as_deref())?;
         let repository = self.repository_filter(list.repository.as_deref())?;
         let mut query = Query::page(list.limit, list.cursor.as_deref())?
@@ -71,8 +71,9 @@ impl Engine {
                 self.connections_in(project, environment)?,
             );
         }
-        let slice = self.0.catalog.list::<BackupRecord>(&query)?;
-        Ok(slice.page(|record| record.0))
+        let found = self.0.catalog.documents::<BackupRecord>(&query)?;
+        let next = found.next_cursor.as_deref();
+        Ok(Stored::page(&found.records, next))
     }
 
     /// One backup: an id, a unique prefix of one, `CONNECTION[/DATABASE]@latest` or `…@TIME`.

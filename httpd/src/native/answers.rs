@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use backstay_engine::model::{Health, RestorePlan, Started};
+use backstay_engine::model::{Health, RestorePlan, Started, Stored};
 use bytes::Bytes;
 use serde::Serialize;
 use utoipa::openapi::extensions::ExtensionsBuilder;
@@ -92,6 +92,23 @@ impl<T: Serialize> IntoResponse for Reply<T> {
 impl<T: ToSchema> IntoResponses for Reply<T> {
     fn responses() -> Answers {
         Description::new("Done").json::<T>().at(StatusCode::OK)
+    }
+}
+
+/// 200 and a document that is JSON already.
+#[derive(Debug)]
+pub(crate) struct Passed<T>(pub(crate) Stored<T>);
+
+impl<T> IntoResponse for Passed<T> {
+    fn into_response(self) -> Response {
+        let json = HeaderValue::from_static("application/json");
+        ([(header::CONTENT_TYPE, json)], self.0.into_json()).into_response()
+    }
+}
+
+impl<T: ToSchema> IntoResponses for Passed<T> {
+    fn responses() -> Answers {
+        Reply::<T>::responses()
     }
 }
 

@@ -9,7 +9,7 @@ use backstay_engine::model::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Accepted, Reply, Restoring};
+use super::answers::{Accepted, Passed, Reply, Restoring};
 use super::{App, trigger};
 use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
@@ -34,8 +34,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 async fn list(
     State(app): State<App>,
     Query(list): Query<BackupList>,
-) -> Answer<Reply<Page<Backup>>> {
-    Ok(Reply(app.engine.backups(&list).await?))
+) -> Answer<Passed<Page<Backup>>> {
+    Ok(Passed(app.engine.backups(&list).await?))
 }
 
 /// Makes backups now: of one database, or of every selected one of the server.

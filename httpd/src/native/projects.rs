@@ -11,7 +11,7 @@ use backstay_engine::model::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Accepted, Created, NoContent, Reply};
+use super::answers::{Accepted, Created, NoContent, Passed, Reply};
 use super::{App, trigger};
 use crate::extract::{Json, Path, Query};
 use crate::problem::Answer;
@@ -85,8 +85,8 @@ async fn project_backups(
     State(app): State<App>,
     Path(key): Path<String>,
     Query(list): Query<BackupList>,
-) -> Answer<Reply<Page<Backup>>> {
-    Ok(Reply(app.engine.project_backups(&key, list).await?))
+) -> Answer<Passed<Page<Backup>>> {
+    Ok(Passed(app.engine.project_backups(&key, list).await?))
 }
 
 /// Lists the environments of a project, newest first.
@@ -184,8 +184,8 @@ async fn backups(
     State(app): State<App>,
     Path(key): Path<String>,
     Query(list): Query<BackupList>,
-) -> Answer<Reply<Page<Backup>>> {
-    Ok(Reply(app.engine.environment_backups(&key, list).await?))
+) -> Answer<Passed<Page<Backup>>> {
+    Ok(Passed(app.engine.environment_backups(&key, list).await?))
 }
 
 /// Backs up every selected database of an environment now.

@@ -326,3 +326,40 @@ async fn numbers_are_kept_and_not_counted(catalog: &Catalog, all: &[Backup]) {
     assert_eq!(found.records[0].0.id, all[0].id);
     assert!(catalog.rows_read() - before <= 5);
 }
+
+#[tokio::test]
+async fn documents_are_what_records_say_whoever_wrote_them() {
+    let fixture = Fixture::new();
+    let catalog = fixture.open().await.unwrap();
+    let records: Vec<_> = (0..60).map(|n| backup(&fixture, n)).collect();
+    let put = records.clone();
+    let written = catalog.write(move |tx| {
+        let mut put = put.clone();
+        put.iter_mut()
+            .try_for_each(|record| tx.put(record).map(drop))
+    });
+    written.await.unwrap();
+    for query in [
+        Query::newest(50),
+        Query::newest(7).only(backup::JOB, Some("job_2")),
+        Query::newest(50)
+            .only(backup::LABEL, Some("nightly"))
+            .only(backup::DATABASE, Some("db0")),
+    ] {
+        let listed = catalog.list::<BackupRecord>(&query).unwrap();
+        let found = catalog.documents::<BackupRecord>(&query).unwrap();
+        assert!(!found.records.is_empty());
+        assert_eq!(found.next_cursor, listed.next_cursor);
+        let expected = listed
+            .records
+            .iter()
+            .map(|record| serde_json::to_vec(&record.0).unwrap());
+        assert_eq!(found.records, expected.collect::<Vec<_>>());
+    }
+    // What an older version has written lacks what came later.
+    let mut old = serde_json::to_value(&records[0]).unwrap();
+    old.as_object_mut().unwrap().remove("failed_rung");
+    let bytes = [vec![1], serde_json::to_vec(&old).unwrap()].concat();
+    let document = crate::catalog::record::document::<BackupRecord>(&bytes).unwrap();
+    assert_eq!(document, serde_json::to_vec(&records[0]).unwrap());
+}

@@ -10,12 +10,16 @@ use crate::error::{Code, Error, Result};
 use crate::ids::ConnectionId;
 use crate::model::{
     Backup, BackupCreate, BackupList, Connection, Environment, EnvironmentBackup, Page,
-    PointInTime, Restore, RestoreList, Started, Trigger, checked_limit,
+    PointInTime, Restore, RestoreList, Started, Stored, Trigger, checked_limit,
 };
 
 impl Engine {
     /// Backups of the connections that are in a project now, newest first.
-    pub async fn project_backups(&self, key: &str, list: BackupList) -> Result<Page<Backup>> {
+    pub async fn project_backups(
+        &self,
+        key: &str,
+        list: BackupList,
+    ) -> Result<Stored<Page<Backup>>> {
         let ProjectRecord(project) = self.find_project(key)?;
         let list = BackupList {
             project: Some(project.name),
@@ -25,7 +29,11 @@ impl Engine {
     }
 
     /// Backups of the connections that are in an environment now, newest first.
-    pub async fn environment_backups(&self, key: &str, list: BackupList) -> Result<Page<Backup>> {
+    pub async fn environment_backups(
+        &self,
+        key: &str,
+        list: BackupList,
+    ) -> Result<Stored<Page<Backup>>> {
         let own = self.find_environment(key)?.environment;
         let list = BackupList {
             project: Some(own.project),

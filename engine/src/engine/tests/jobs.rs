@@ -603,7 +603,7 @@ async fn lists_take_a_job_by_name_and_in_both_spellings_of_its_id() {
             ..BackupList::default()
         };
         let runs = engine.runs(&runs).await?.items.len();
-        Ok::<_, crate::error::Error>((runs, engine.backups(&backups).await?.items.len()))
+        Ok::<_, crate::error::Error>((runs, engine.backups(&backups).await?.read()?.items.len()))
     };
     for key in ["night", &job.id.to_string(), &job.id.uuid()] {
         assert_eq!(found(key).await.unwrap(), (1, 1), "{key}");

@@ -95,7 +95,13 @@ async fn lists_sums_and_records_end_at_the_projects_border() {
     assert_eq!(engine.backup_stats().await.unwrap().backups, 2);
     assert_eq!(sum(engine.backup_calendar(&days).await.unwrap()), 2);
     limited_to(&["red"], async {
-        let backups = engine.backups(&BackupList::default()).await.unwrap().items;
+        let backups = engine
+            .backups(&BackupList::default())
+            .await
+            .unwrap()
+            .read()
+            .unwrap()
+            .items;
         assert_eq!((backups.len(), backups[0].id), (1, of_red.id));
         let stats = engine.backup_stats().await.unwrap();
         assert_eq!((stats.backups, stats.source_bytes), (1, 1000));
@@ -170,6 +176,8 @@ async fn who_is_limited_to_no_project_sees_nothing() {
             engine
                 .backups(&BackupList::default())
                 .await
+                .unwrap()
+                .read()
                 .unwrap()
                 .items
                 .is_empty()
