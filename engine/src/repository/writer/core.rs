@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::Tally;
-use super::packs::{FullPack, Open};
+use super::packs::{Buffers, FullPack, Open};
 use super::upload::Queue;
 use crate::error::{Code, Error, Result};
 use crate::repository::Inner;
@@ -52,6 +52,7 @@ pub(crate) struct Core {
     /// Ids this session has claimed and the index does not have yet.
     claims: [Mutex<HashSet<Digest>>; SHARDS],
     open: [Mutex<Open>; 2],
+    pub(super) buffers: Arc<Buffers>,
     queue: Queue,
     /// Full packs that are not stored yet.
     waiting: AtomicUsize,
@@ -93,6 +94,7 @@ impl Core {
             own,
             claims: std::array::from_fn(|_| Mutex::default()),
             open: std::array::from_fn(|_| Mutex::default()),
+            buffers: Buffers::shared(),
             queue,
             waiting: AtomicUsize::new(0),
             waiting_max,
@@ -242,9 +244,12 @@ impl Core {
     }
 
     fn append(&self, class: Class, entry: Entry, frame: &[u8]) {
-        let full = self.open[class as usize]
-            .lock()
-            .append(&self.inner.keys.uid, entry, frame);
+        let full = self.open[class as usize].lock().append(
+            &self.inner.keys.uid,
+            &self.buffers,
+            entry,
+            frame,
+        );
         if let Some(pack) = full {
             self.send(pack);
         }

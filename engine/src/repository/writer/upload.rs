@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 
 use super::core::Core;
-use super::packs::FullPack;
+use super::packs::{self, FullPack};
 use crate::error::{Error, Result};
 use crate::repository::format::derive::Role;
 use crate::repository::format::digest::Digest;
@@ -162,7 +161,8 @@ async fn upload(core: &Core, pack: FullPack) -> Result<Stored> {
         .await?;
     let size_bytes = bytes.len() as u64;
     let key = pack_key(&name);
-    match core.inner.storage.create(&key, Bytes::from(bytes)).await {
+    let body = packs::on_its_way(bytes, &core.buffers);
+    match core.inner.storage.create(&key, body).await {
         // Named by its content: a repeated attempt met its own first one.
         Err(error) if super::exists_already(&error) => {}
         created => created?,
