@@ -2,11 +2,14 @@
 
 mod alerts;
 mod between;
+mod edits;
 mod exports;
 mod jobs;
 mod keys;
 mod places;
 mod projects;
+mod rebuilds;
+mod steps;
 mod targets;
 mod time_travel;
 mod told;
@@ -18,6 +21,7 @@ use crate::clock::SystemClock;
 use crate::error::Code;
 use crate::model::*;
 use crate::repository::Credential;
+use steps::*;
 
 async fn opened(home: &std::path::Path) -> Engine {
     loop {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 
-use super::between::{known, shop};
 use super::*;
 use crate::catalog::records::{BackupRecord, Remark, day_of};
 use crate::engine::exports::read_part;
