@@ -19,7 +19,7 @@ use crate::secret::random_bytes;
 use crate::storage::local::rename_new;
 
 /// Memory for redb's page cache.
-pub(super) const CACHE_BYTES: usize = 8 << 20;
+pub(super) const CACHE_BYTES: usize = 16 << 20;
 
 /// How long another engine may take to let go of the file, and how often that is looked at.
 const ENDING: Duration = Duration::from_secs(2);
