@@ -103,6 +103,10 @@ fn make(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<()> {
 }
 
 /// As [`opened`]; an engine that is about to end has the file a moment longer than it answers.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "files are opened on threads that may block"
+)]
 fn opened_patiently(path: &Path) -> Result<Database> {
     let begun = Instant::now();
     loop {

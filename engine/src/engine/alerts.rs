@@ -404,10 +404,10 @@ mod tests {
             let (alert, notices) = (alert.clone(), notices.clone());
             let written = catalog.write(move |tx| {
                 raised(tx, &alert, &notices)?;
-                match fails {
-                    true => Err(Error::invalid("As asked")),
-                    false => Ok(()),
+                if fails {
+                    return Err(Error::invalid("As asked"));
                 }
+                Ok(())
             });
             assert_eq!(written.await.is_err(), fails);
             assert_eq!(there(), if fails { (false, 0) } else { (true, 1) });

@@ -13,13 +13,11 @@ impl Engine {
     pub(in super::super) async fn watch_targets(&self) -> Result<()> {
         for TargetRecord { target, .. } in self.0.catalog.all()? {
             let subject = target.id.to_string();
-            match self.lost_limit(&target)? {
-                Some(lost) => self.raise_alert(silent(&target, lost, subject)).await?,
-                None => {
-                    self.close_alert(AlertKind::TargetSilent, &subject).await?;
-                    false
-                }
-            };
+            if let Some(lost) = self.lost_limit(&target)? {
+                self.raise_alert(silent(&target, lost, subject)).await?;
+            } else {
+                self.close_alert(AlertKind::TargetSilent, &subject).await?;
+            }
         }
         Ok(())
     }

@@ -108,11 +108,7 @@ fn body(method: &str, pattern: &str, side: &Side) -> String {
             "{{\"connection\":\"{}\",\"database\":\"d\"}}",
             side.connection
         ),
-        ("POST", "/jobs") => format!(
-            "{{\"name\":\"new\",\"connection\":\"{}\"}}",
-            side.connection
-        ),
-        ("POST", "/drills") => format!(
+        ("POST", "/jobs" | "/drills") => format!(
             "{{\"name\":\"new\",\"connection\":\"{}\"}}",
             side.connection
         ),
