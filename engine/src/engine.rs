@@ -7,6 +7,7 @@
 
 mod access;
 mod alerts;
+mod answers;
 mod aside;
 mod backups;
 mod connections;
@@ -39,8 +40,10 @@ mod transfer;
 mod visible;
 
 pub use access::FirstAdministrator;
+pub use answers::{GivenAnswer, RepeatKey};
 pub use backups::{Export, Prepared};
 pub use doctor::offline as doctor_offline;
+pub use downloads::Ticket;
 pub use events::EventStream;
 pub use runs::RunWatch;
 

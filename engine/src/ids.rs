@@ -93,6 +93,8 @@ kinds! {
     DeliveryKind, DeliveryId, "dlv", "delivery";
     /// Names a download that was promised.
     DownloadKind, DownloadId, "dwn", "download";
+    /// Names an answer that is given again.
+    AnswerKind, AnswerId, "ans", "answer";
     /// Names an event.
     EventKind, EventId, "evt", "event";
 }

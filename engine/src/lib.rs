@@ -30,5 +30,5 @@ pub mod units;
 pub mod vault;
 pub mod workers;
 
-pub use engine::{Engine, Export, FirstAdministrator, Prepared};
+pub use engine::{Engine, Export, FirstAdministrator, GivenAnswer, Prepared, RepeatKey, Ticket};
 pub use error::{Code, Error, Result};

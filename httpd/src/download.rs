@@ -13,6 +13,7 @@ use backstay_engine::{Code, Error, Export, Prepared};
 use bytes::Bytes;
 use futures_util::Stream;
 
+use crate::delivery::Deliveries;
 use crate::native::attachment;
 use crate::problem::{Answer, Problem};
 use crate::streams;
@@ -24,19 +25,44 @@ struct Range {
     last: Option<u64>,
 }
 
+/// Until when a file is sent, and who is told that it has arrived.
+pub(crate) enum Leave {
+    /// For as long as its caller is let in.
+    Caller(streams::Stream),
+    /// Once, over that connection.
+    Once(Deliveries),
+}
+
 /// An export that breaks off when its caller is not let in any more.
 struct Leased {
     export: Export,
     ended: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     has_ended: bool,
+    deliveries: Option<Deliveries>,
 }
 
 impl Leased {
-    fn new(export: Export, leave: Option<streams::Stream>) -> Self {
+    fn new(export: Export, leave: Leave) -> Self {
+        let (ended, deliveries) = match leave {
+            Leave::Caller(stream) => (Some(Box::pin(stream.ended()) as _), None),
+            Leave::Once(deliveries) => (None, Some(deliveries)),
+        };
         Self {
             export,
-            ended: leave.map(|leave| Box::pin(leave.ended()) as _),
+            ended,
             has_ended: false,
+            deliveries,
+        }
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        // Everything was taken, which is not to say that it was written, let alone that it arrived.
+        if let Some(deliveries) = &self.deliveries
+            && let Some(ticket) = self.export.ticket()
+        {
+            deliveries.expect(move || ticket.delivered());
         }
     }
 }
@@ -66,7 +92,7 @@ impl Stream for Leased {
 pub(crate) async fn send(
     prepared: Prepared,
     request: &HeaderMap,
-    leave: Option<streams::Stream>,
+    leave: Leave,
 ) -> Answer<Response> {
     let tag = format!("\"{}\"", prepared.tag);
     let facts = [
@@ -90,11 +116,7 @@ pub(crate) async fn send(
     Ok(response)
 }
 
-async fn whole(
-    prepared: Prepared,
-    request: &HeaderMap,
-    leave: Option<streams::Stream>,
-) -> Answer<Response> {
+async fn whole(prepared: Prepared, request: &HeaderMap, leave: Leave) -> Answer<Response> {
     let size = if prepared.is_easily_measured() {
         Some(prepared.size_bytes().await?)
     } else {
@@ -111,11 +133,7 @@ async fn whole(
     Ok(response)
 }
 
-async fn part(
-    prepared: Prepared,
-    range: Range,
-    leave: Option<streams::Stream>,
-) -> Answer<Response> {
+async fn part(prepared: Prepared, range: Range, leave: Leave) -> Answer<Response> {
     let size = prepared.size_bytes().await?;
     let last = range.last.unwrap_or(u64::MAX).min(size.saturating_sub(1));
     if range.first >= size || last < range.first {

@@ -1,5 +1,6 @@
 //! Reads requests so that every refusal has the problem shape and names the field at fault.
 
+mod change;
 mod strict;
 
 use axum::body::to_bytes;
@@ -12,6 +13,7 @@ use backstay_engine::error::FieldError;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(crate) use self::change::Change;
 use self::strict::Strict;
 use crate::patient::was_too_slow;
 use crate::problem::Problem;
@@ -50,6 +52,11 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LargeJson<T> {
 }
 
 async fn read<T: DeserializeOwned>(request: Request, bytes_max: usize) -> Result<T, Problem> {
+    decode(object(request, bytes_max).await?)
+}
+
+/// The object that a body holds.
+async fn object(request: Request, bytes_max: usize) -> Result<Value, Problem> {
     let typed = request.headers().get(CONTENT_TYPE).cloned();
     if announces_more(request.body(), bytes_max) {
         return Err(larger_than(bytes_max));
@@ -58,7 +65,7 @@ async fn read<T: DeserializeOwned>(request: Request, bytes_max: usize) -> Result
         .await
         .map_err(|error| unread_within(&error, bytes_max))?;
     if bytes.iter().all(u8::is_ascii_whitespace) {
-        return decode(Value::Object(serde_json::Map::new()));
+        return Ok(Value::Object(serde_json::Map::new()));
     }
     let json = typed.as_ref().is_none_or(|value| {
         value.to_str().is_ok_and(|text| {
@@ -89,7 +96,7 @@ async fn read<T: DeserializeOwned>(request: Request, bytes_max: usize) -> Result
             "The body must be a JSON object",
         ));
     }
-    decode(value)
+    Ok(value)
 }
 
 /// Whether the body says of itself that it is larger than what is read; such a one is not waited for.

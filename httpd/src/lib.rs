@@ -5,6 +5,7 @@
 
 mod access_log;
 mod app;
+mod delivery;
 mod docs;
 mod download;
 mod extract;

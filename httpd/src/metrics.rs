@@ -8,15 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use backstay_engine::model::{Backup, Figures, HealthStatus, RepositoryStats};
 
 use crate::native::App;
+use crate::native::answers::Figured;
 use crate::problem::Answer;
-
-const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Requests answered since the start, by the class of their status.
 #[derive(Clone, Debug, Default)]
@@ -42,8 +40,9 @@ pub(crate) async fn layer(
     response
 }
 
-/// The handler.
-pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
+/// Figures for monitoring, in the text format of Prometheus.
+#[utoipa::path(get, path = "/metrics")]
+pub(crate) async fn metrics(State(app): State<App>) -> Answer<Figured> {
     let figures = app.engine.figures().await?;
     let mut text = Text::default();
     text.engine(&figures);
@@ -53,10 +52,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Answer<Response> {
     text.connections(&figures);
     text.notifications(&figures);
     text.requests(&app.requests);
-    let mut response = text.0.into_response();
-    let value = HeaderValue::from_static(CONTENT_TYPE);
-    response.headers_mut().insert(header::CONTENT_TYPE, value);
-    Ok(response)
+    Ok(Figured(text.0))
 }
 
 #[derive(Default)]

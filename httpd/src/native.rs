@@ -25,12 +25,12 @@ mod tasks;
 use axum::Router;
 use axum::http::{HeaderValue, Method};
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
 use backstay_engine::Engine;
 use backstay_engine::access::scope;
 use backstay_engine::model::Trigger;
 use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::idempotency::{self, Answers};
 use crate::metrics::Requests;
@@ -58,10 +58,9 @@ fn trigger() -> Trigger {
 }
 
 pub(crate) fn routes(engine: &Engine) -> Router<App> {
-    let answers = Answers::new(engine.clock().clone());
+    let answers = Answers::new(engine.clone());
     let (router, _) = described().split_for_parts();
     router
-        .route(table::METRICS, get(crate::metrics::metrics))
         .route_layer(from_fn_with_state(answers, idempotency::layer))
         .route_layer(from_fn_with_state(engine.clone(), table::layer))
         .merge(crate::docs::routes())
@@ -100,7 +99,9 @@ fn described() -> OpenApiRouter<App> {
         .merge(runs::routes())
         .merge(settings::routes())
         .merge(tasks::routes());
-    OpenApiRouter::new().nest("/api/v1", native)
+    OpenApiRouter::new()
+        .nest("/api/v1", native)
+        .routes(routes!(crate::metrics::metrics))
 }
 
 /// A value for `Content-Disposition` that saves as that file.

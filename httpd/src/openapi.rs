@@ -4,6 +4,7 @@
 //! first line of documentation the summary. The rest is added here, by rule: permission, security,
 //! refusals, headers, names and examples.
 
+mod changes;
 mod examples;
 mod rules;
 
@@ -21,8 +22,10 @@ unique name too. Times are RFC 3339 in UTC, sizes bytes, durations milliseconds.
 
 Lists answer `{\"items\": […], \"next_cursor\": …}`; give `next_cursor` as `cursor` to go on. A refusal is an \
 `application/problem+json` document (RFC 9457) with a stable `code`. Unknown fields of a body, and unknown \
-parameters of a list, are refused by name. Long work answers 202 and a run to follow. Every answer names the \
-request in `X-Request-Id`, and over TCP how often one may still ask in `RateLimit-Remaining`.";
+parameters of a list, are refused by name. In the body of a change what is left out stays; `null` clears a \
+field where its description says so, and is refused where it does not. Long work answers 202 and a run to \
+follow. Every answer names the request in `X-Request-Id`, and over TCP how often one may still ask in \
+`RateLimit-Remaining`.";
 
 /// The whole document.
 pub(crate) fn complete(described: OpenApi) -> Value {
@@ -36,6 +39,7 @@ pub(crate) fn complete(described: OpenApi) -> Value {
     document["servers"] = json!([{ "url": "/" }]);
     gather_schemas(&mut document);
     open_flattened(&mut document);
+    changes::apply(&mut document);
     rules::apply(&mut document);
     examples::fill(&mut document);
     bound_unsigned(&mut document);

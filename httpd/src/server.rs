@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use crate::delivery::{Deliveries, Watched};
 use crate::identity::Origin;
 use crate::listener::UnixSocket;
 use crate::patient::{Patient, Timely};
@@ -66,6 +67,11 @@ impl Accepted {
             _ => None,
         }
     }
+
+    /// A place for it; nothing where its network is busy at its whole share.
+    async fn place(&self, places: &Arc<Places>) -> Option<Arc<Place>> {
+        places.enter(self.network()).await
+    }
 }
 
 /// Serves `router` on `endpoint` until `stop`, then drains for at most `limits.grace`.
@@ -94,7 +100,7 @@ pub(crate) async fn serve_connections(
         };
         let place = tokio::select! {
             () = stop.cancelled() => break,
-            place = places.enter(stream.network()) => place,
+            place = stream.place(&places) => place,
         };
         // A network that is busy at its whole share.
         let Some(place) = place else { continue };
@@ -192,10 +198,13 @@ impl Client {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, patience, place) = (self.router, self.patience, self.place);
+        let deliveries = Deliveries::default();
+        let io = Watched::new(Patient::new(stream, patience), deliveries.clone(), patience);
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let busy = place.busy();
             let mut request = request.map(|body| Body::new(Timely::new(body, patience)));
             request.extensions_mut().insert(origin);
+            request.extensions_mut().insert(deliveries.clone());
             let answering = router.clone().oneshot(request);
             async move {
                 let response = answering.await?;
@@ -208,8 +217,7 @@ impl Client {
             .max_buf_size(HEAD_BYTES_MAX)
             .max_headers(HEADERS_MAX)
             .header_read_timeout(patience);
-        let io = TokioIo::new(Patient::new(stream, patience));
-        let serving = builder.serve_connection(io, service);
+        let serving = builder.serve_connection(TokioIo::new(io), service);
         let mut serving = std::pin::pin!(serving);
         let ended = tokio::select! {
             ended = serving.as_mut() => ended,
@@ -254,5 +262,48 @@ impl hyper::body::Body for Held {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn connected(listener: &TcpListener, address: &str) -> Accepted {
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        drop(client.unwrap());
+        let origin = Origin::Network {
+            address: address.parse().unwrap(),
+            tls: false,
+        };
+        Accepted::Tcp(accepted.unwrap().0, origin, None)
+    }
+
+    #[tokio::test]
+    async fn one_client_takes_no_more_than_its_share_of_a_listener() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        for (one, same, other) in [
+            ("192.0.2.1", "192.0.2.1", "192.0.2.2"),
+            ("2001:db8::1", "2001:db8::ffff:1", "2001:db8:0:1::1"),
+        ] {
+            let places = Places::new(4);
+            let mut held = Vec::new();
+            for _ in 0..3 {
+                let place = connected(&listener, one).await.place(&places).await;
+                held.push(place.unwrap().busy());
+            }
+            let crowd = connected(&listener, same).await.place(&places).await;
+            assert!(crowd.is_none(), "{same} has three of four");
+            let last = connected(&listener, other).await.place(&places).await;
+            assert!(last.is_some(), "{other} has none");
+        }
+        // Programs of this machine, such as a proxy that others come through, may have all.
+        let places = Places::new(4);
+        let mut held = Vec::new();
+        for _ in 0..4 {
+            let place = connected(&listener, "127.0.0.1").await.place(&places).await;
+            held.push(place.unwrap().busy());
+        }
     }
 }

@@ -306,6 +306,21 @@ fn a_download_is_spent_once_and_goes_on_where_it_broke_off() {
             assert_eq!(get(&home, &path, "").status, 409);
         }
         drop(begun);
+        // So little that all of it was written out before its client reads any.
+        let near = format!("Range: bytes={}-\r\n", whole.len() - 2_000);
+        for bytes in [4, 1_000] {
+            let mut stream = wait_for("the address to be free", Duration::from_mins(1), || {
+                let mut stream = send(&home, &path, &near);
+                let mut first = [0; 12];
+                stream.read_exact(&mut first).unwrap();
+                assert!(
+                    !first.ends_with(b"404"),
+                    "{format}: spent after {bytes} bytes"
+                );
+                first.starts_with(b"HTTP/1.0 206").then_some(stream)
+            });
+            stream.read_exact(&mut vec![0; bytes]).unwrap();
+        }
         let rest = free(&format!("Range: bytes=1000-\r\nIf-Range: {tag}\r\n"));
         assert_eq!(rest.status, 206, "{}", rest.head);
         assert!(rest.body == whole[1000..]);

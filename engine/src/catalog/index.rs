@@ -14,8 +14,8 @@ use redb::{ReadOnlyTable, ReadTransaction};
 use super::failed;
 use super::record::{Facet, Record, decode, document};
 use super::tables::{INDEX, RECORDS, Table, key};
-use crate::error::{Error, Result};
-use crate::model::{Page, Time};
+use crate::error::Result;
+use crate::model::{Page, Time, odd_cursor};
 
 /// Which records to list.
 #[derive(Clone, Debug, Default)]
@@ -75,10 +75,7 @@ impl Query {
     pub fn page(limit: Option<u32>, cursor: Option<&str>) -> Result<Self> {
         let mut query = Self::newest(crate::model::checked_limit(limit)?);
         if let Some(cursor) = cursor.filter(|text| !text.is_empty()) {
-            let before = u128::from_str_radix(cursor, 16).map_err(|_| {
-                Error::invalid("The cursor is not one that a list answered")
-                    .field("cursor", "must be the next_cursor of the page before")
-            })?;
+            let before = u128::from_str_radix(cursor, 16).map_err(|_| odd_cursor())?;
             query.high = Some(before);
         }
         Ok(query)

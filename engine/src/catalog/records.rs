@@ -1,6 +1,7 @@
 //! The records: API documents plus what only the engine may know.
 
 mod access;
+mod answers;
 mod downloads;
 mod drills;
 mod jobs;
@@ -42,11 +43,13 @@ macro_rules! for_every_kind {
         $function::<kinds::DeliveryRecord>($argument)?;
         $function::<kinds::AlertRecord>($argument)?;
         $function::<kinds::OwedRecord>($argument)?;
+        $function::<kinds::AnswerRecord>($argument)?;
     }};
 }
 pub(in crate::catalog) use for_every_kind;
 
 pub use access::*;
+pub use answers::*;
 pub use downloads::*;
 pub use drills::*;
 pub use jobs::*;

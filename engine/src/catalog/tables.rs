@@ -58,6 +58,8 @@ pub enum Table {
     Downloads = 23,
     /// What is still to follow from runs that have ended.
     Owed = 26,
+    /// Answers that are given again.
+    Answers = 27,
 }
 
 /// Kind and id → version byte and document.

@@ -19,6 +19,7 @@ use crate::access::{Caller, Grant, Permissions};
 use crate::catalog::Tx;
 use crate::catalog::records::ProjectRecord;
 use crate::error::{Code, Error, Result};
+use crate::model::{Page, PageRequest, PermissionInfo};
 
 /// The group whose users may do everything; it cannot be changed.
 pub(super) const ADMINISTRATORS: &str = "administrators";
@@ -67,14 +68,13 @@ fn grant_of(permissions: &[String], projects: &[String]) -> Result<Grant> {
 
 impl Engine {
     /// Every permission there is.
-    pub fn permissions(&self) -> Vec<crate::model::PermissionInfo> {
+    pub fn permissions(&self, page: &PageRequest) -> Result<Page<PermissionInfo>> {
         let every = crate::access::PERMISSIONS.iter();
-        every
-            .map(|permission| crate::model::PermissionInfo {
-                name: permission.name.to_owned(),
-                allows: permission.allows.to_owned(),
-            })
-            .collect()
+        let every = every.map(|permission| PermissionInfo {
+            name: permission.name.to_owned(),
+            allows: permission.allows.to_owned(),
+        });
+        Page::cut_short(every.collect(), page, |permission| permission.name.clone())
     }
 }
 

@@ -116,7 +116,7 @@ impl Engine {
         change: impl Fn(&mut Alert) + Send + 'static,
     ) -> Result<Alert> {
         let missing = || {
-            Error::new(Code::NotFound, format!("There is no alert \"{key}\""))
+            Error::new(Code::AlertNotFound, format!("There is no alert \"{key}\""))
                 .hint("`backstay alert list --all` shows them")
         };
         let found = self.find::<AlertRecord, AlertIdKind>(key)?;

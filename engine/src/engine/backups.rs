@@ -197,7 +197,7 @@ impl Engine {
             partial: sum(tally::PARTIAL)?,
             source_bytes,
             stored_bytes,
-            ratio: source_bytes.checked_div(stored_bytes),
+            ratio: ratio(source_bytes, stored_bytes),
             oldest_at: made_at(Query::oldest(1))?,
             newest_at: made_at(Query::newest(1))?,
             verified,
@@ -476,4 +476,9 @@ pub(super) fn blank_backup(
         losses: Vec::new(),
         error: None,
     }
+}
+/// How often the one is in the other, to two decimal places.
+fn ratio(source_bytes: u64, stored_bytes: u64) -> Option<f64> {
+    let exact = source_bytes as f64 / stored_bytes as f64;
+    (stored_bytes > 0).then(|| (exact * 100.0).round() / 100.0)
 }

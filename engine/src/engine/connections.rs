@@ -11,8 +11,8 @@ use crate::catalog::{Query, Tx};
 use crate::error::{Code, Error, Result};
 use crate::ids::ConnectionId;
 use crate::model::{
-    Connection, ConnectionCreate, ConnectionEdit, ConnectionList, ConnectionTest, Page, ServerKind,
-    TestSummary,
+    Connection, ConnectionCreate, ConnectionEdit, ConnectionList, ConnectionTest, ConnectionTry,
+    Page, ServerKind, TestSummary,
 };
 use crate::secret::SecretText;
 use crate::source::postgres::Target;
@@ -212,8 +212,8 @@ impl Engine {
     }
 
     /// Tries a connection before it is saved.
-    pub async fn test_new_connection(&self, create: ConnectionCreate) -> Result<ConnectionTest> {
-        let target = self.target_of_request(&create)?;
+    pub async fn test_new_connection(&self, tried: ConnectionTry) -> Result<ConnectionTest> {
+        let target = self.target_of(&tried.url, tried.password.as_ref(), tried.ssh.as_ref())?;
         Ok(match probe::probe(&target, &self.0.clock).await {
             Ok(probe) => probe.test,
             Err(error) => probe::failed_test(&error),

@@ -1,7 +1,7 @@
 //! Downloads without a key: an address that works once, for a while.
 //!
-//! It is spent when the file was delivered to its end. Until then whoever lost the connection may go on,
-//! within the same time from the break on; never two at once, and never a day later.
+//! It is spent when the file has arrived, as far as the connection tells. Until then whoever lost the
+//! connection may go on, within the same time from the break on; never two at once, and never a day later.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,9 +28,9 @@ const PREFIX: &str = "bsd_";
 /// The downloads on their way.
 pub(super) type Busy = Arc<Mutex<HashSet<DownloadId>>>;
 
-/// The right to one download at a time.
+/// The right to one download at a time; given back when it is dropped, unless that was delivered.
 #[derive(Debug)]
-pub(super) struct Ticket {
+pub struct Ticket {
     id: DownloadId,
     engine: Engine,
     /// Whether it was found good: only then a break gives more time.
@@ -46,9 +46,13 @@ impl Ticket {
         self
     }
 
-    /// What it was used for has ended; `is_whole` when everything was delivered.
-    pub(super) fn returned(mut self, is_whole: bool) {
-        self.give_back(is_whole && !self.is_kept);
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// What it was used for has arrived: it is spent.
+    pub fn delivered(mut self) {
+        self.give_back(!self.is_kept);
     }
 
     fn give_back(&mut self, is_spent: bool) {
@@ -132,7 +136,7 @@ impl Engine {
         let found = self.0.catalog.list::<DownloadRecord>(&query)?.records.pop();
         let unknown = || {
             Error::new(
-                Code::NotFound,
+                Code::DownloadNotFound,
                 "This download is spent, has expired, or never was",
             )
             .hint("Ask for another address with POST /api/v1/backups/{id}/download-url")

@@ -61,7 +61,7 @@ impl Engine {
 
     fn find_drill(&self, key: &str) -> Result<DrillRecord> {
         self.find::<DrillRecord, DrillKind>(key)?.ok_or_else(|| {
-            Error::new(Code::NotFound, format!("There is no drill \"{key}\""))
+            Error::new(Code::DrillNotFound, format!("There is no drill \"{key}\""))
                 .hint("`backstay drill list` shows them")
         })
     }
@@ -134,10 +134,9 @@ impl Engine {
         let edited = self.edit_audited("drill.edit", (id.bits(), id), change, |record| {
             &record.drill
         });
-        let (_, saved) = edited
-            .await
-            .map_err(taken(&name))?
-            .ok_or_else(|| Error::new(Code::NotFound, format!("The drill \"{key}\" is gone")))?;
+        let (_, saved) = edited.await.map_err(taken(&name))?.ok_or_else(|| {
+            Error::new(Code::DrillNotFound, format!("The drill \"{key}\" is gone"))
+        })?;
         let drill = self.shown_drill(saved)?;
         self.publish("drill.changed", id, &drill);
         self.0.schedule.notify_one();

@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{JobId, JobKind};
 use crate::model::{
     CronPreset, CronPreview, CronPreviewRequest, Job, JobClone, JobCreate, JobEdit, JobList,
-    JobRun, JobSchedule, Page, RunKind, RunStatus, Time,
+    JobRun, JobSchedule, Page, PageRequest, RunKind, RunStatus, Time,
 };
 use crate::schedule::cron::PRESETS;
 use crate::schedule::{Cron, Timetable};
@@ -102,7 +102,7 @@ impl Engine {
 
     pub(super) fn find_job(&self, key: &str) -> Result<JobRecord> {
         self.find::<JobRecord, JobKind>(key)?.ok_or_else(|| {
-            Error::new(Code::NotFound, format!("There is no job \"{key}\""))
+            Error::new(Code::JobNotFound, format!("There is no job \"{key}\""))
                 .hint("`backstay job list` shows them")
         })
     }
@@ -299,13 +299,13 @@ impl Engine {
     }
 
     /// Names for expressions that are used often.
-    pub async fn cron_presets(&self) -> Page<CronPreset> {
+    pub async fn cron_presets(&self, page: &PageRequest) -> Result<Page<CronPreset>> {
         let presets = PRESETS.iter().map(|(name, cron, description)| CronPreset {
             name: (*name).to_owned(),
             cron: (*cron).to_owned(),
             description: (*description).to_owned(),
         });
-        Page::whole(presets.collect())
+        Page::cut_short(presets.collect(), page, |preset| preset.name.clone())
     }
 
     /// When a schedule would start runs.
@@ -353,7 +353,7 @@ fn refuse_of_environment(job: &Job) -> Result<()> {
 }
 
 fn gone(name: &str) -> Error {
-    Error::new(Code::NotFound, format!("The job \"{name}\" is gone"))
+    Error::new(Code::JobNotFound, format!("The job \"{name}\" is gone"))
 }
 
 fn taken(name: &str) -> impl Fn(Error) -> Error {

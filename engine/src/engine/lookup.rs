@@ -97,8 +97,11 @@ impl Engine {
     pub(super) fn find_restore(&self, key: &str) -> Result<RestoreRecord> {
         let found = self.find::<RestoreRecord, RestoreKind>(key)?;
         found.ok_or_else(|| {
-            Error::new(Code::NotFound, format!("There is no restore \"{key}\""))
-                .hint("`backstay restore list` shows them")
+            Error::new(
+                Code::RestoreNotFound,
+                format!("There is no restore \"{key}\""),
+            )
+            .hint("`backstay restore list` shows them")
         })
     }
 

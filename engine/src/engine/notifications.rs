@@ -23,8 +23,8 @@ use crate::catalog::records::{
 use crate::error::{Code, Error, Result};
 use crate::ids::{DeliveryId, DeliveryKind, TargetKind as TargetIdKind};
 use crate::model::{
-    Delivery, DeliveryList, Hook, HookTime, NotificationEvent, Page, Target, TargetCreate,
-    TargetCreated, TargetEdit, TargetKind, TargetList,
+    Delivery, DeliveryList, Hook, HookTime, NotificationEvent, Page, PageRequest, Target,
+    TargetCreate, TargetCreated, TargetEdit, TargetKind, TargetList,
 };
 use crate::notify::events::EVENTS;
 use crate::outbound::Guard;
@@ -58,19 +58,19 @@ impl Engine {
     }
 
     /// Every event that targets can ask for.
-    pub async fn notification_events(&self) -> Page<NotificationEvent> {
+    pub async fn notification_events(&self, page: &PageRequest) -> Result<Page<NotificationEvent>> {
         let events = EVENTS.iter().map(|event| NotificationEvent {
             name: event.name.to_owned(),
             description: event.description.to_owned(),
         });
-        Page::whole(events.collect())
+        Page::cut_short(events.collect(), page, |event| event.name.clone())
     }
 
     pub(super) fn find_target(&self, key: &str) -> Result<TargetRecord> {
         self.find::<TargetRecord, TargetIdKind>(key)?
             .ok_or_else(|| {
                 Error::new(
-                    Code::NotFound,
+                    Code::TargetNotFound,
                     format!("There is no notification target \"{key}\""),
                 )
                 .hint("`backstay notification list` shows them")
@@ -268,14 +268,17 @@ const HOOK_SECONDS: u32 = 600;
 
 fn gone(name: &str) -> Error {
     Error::new(
-        Code::NotFound,
+        Code::TargetNotFound,
         format!("The notification target \"{name}\" is gone"),
     )
 }
 
 fn no_delivery(key: &str) -> Error {
-    Error::new(Code::NotFound, format!("There is no delivery \"{key}\""))
-        .hint("`backstay notification deliveries NAME` shows those of a target")
+    Error::new(
+        Code::DeliveryNotFound,
+        format!("There is no delivery \"{key}\""),
+    )
+    .hint("`backstay notification deliveries NAME` shows those of a target")
 }
 
 fn deleted(id: DeliveryId) -> Error {

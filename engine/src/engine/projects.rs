@@ -42,7 +42,7 @@ impl Engine {
         }
         items.sort_by_key(|project| std::cmp::Reverse(project.id));
         items.dedup();
-        Ok(Page::whole(items))
+        Page::cut(items, page, |project| project.id)
     }
 
     /// One project, by id or name.
@@ -53,16 +53,22 @@ impl Engine {
     pub(super) fn find_project(&self, key: &str) -> Result<ProjectRecord> {
         self.find::<ProjectRecord, ProjectKind>(key)?
             .ok_or_else(|| {
-                Error::new(Code::NotFound, format!("There is no project \"{key}\""))
-                    .hint("`backstay project list` shows them")
+                Error::new(
+                    Code::ProjectNotFound,
+                    format!("There is no project \"{key}\""),
+                )
+                .hint("`backstay project list` shows them")
             })
     }
 
     pub(super) fn find_environment(&self, key: &str) -> Result<EnvironmentRecord> {
         self.find::<EnvironmentRecord, EnvironmentKind>(key)?
             .ok_or_else(|| {
-                Error::new(Code::NotFound, format!("There is no environment \"{key}\""))
-                    .hint("Write PROJECT/ENVIRONMENT; `backstay environment list` shows them")
+                Error::new(
+                    Code::EnvironmentNotFound,
+                    format!("There is no environment \"{key}\""),
+                )
+                .hint("Write PROJECT/ENVIRONMENT; `backstay environment list` shows them")
             })
     }
 
@@ -91,7 +97,9 @@ impl Engine {
         };
         let id = (id.bits(), id);
         let edited = self.edit_audited("project.edit", id, change, |record| &record.0);
-        let (_, ProjectRecord(after)) = edited.await?.ok_or_else(|| gone("project", key))?;
+        let (_, ProjectRecord(after)) = edited
+            .await?
+            .ok_or_else(|| gone(Code::ProjectNotFound, "project", key))?;
         Ok(after)
     }
 
@@ -222,7 +230,9 @@ impl Engine {
             Ok(record)
         };
         let edited = self.edit_audited(action, (id.bits(), id), edit, shown);
-        let (_, after) = edited.await?.ok_or_else(|| gone("environment", key))?;
+        let (_, after) = edited
+            .await?
+            .ok_or_else(|| gone(Code::EnvironmentNotFound, "environment", key))?;
         Ok(after)
     }
 
@@ -351,8 +361,8 @@ fn refuse_default(project: &str) -> Result<()> {
     ))
 }
 
-fn gone(noun: &str, key: &str) -> Error {
-    Error::new(Code::NotFound, format!("The {noun} \"{key}\" is gone"))
+fn gone(code: Code, noun: &str, key: &str) -> Error {
+    Error::new(code, format!("The {noun} \"{key}\" is gone"))
 }
 
 fn described(text: Option<&str>) -> Result<Option<String>> {

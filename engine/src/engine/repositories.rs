@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::{NoteId, RepositoryId};
 use crate::model::{
     KeyKind, Page, PageRequest, RecoveryKit, Repository, RepositoryCreate, RepositoryCreated,
-    RepositoryEdit, RepositoryFile, RepositoryStats, RepositoryTest, checked_limit,
+    RepositoryEdit, RepositoryFile, RepositoryStats, RepositoryTest, RepositoryTry, checked_limit,
 };
 use crate::repository::{Credential, NewSlots};
 use crate::secret::SecretText;
@@ -294,9 +294,9 @@ impl Engine {
     }
 
     /// Looks at a place before it is added; writes nothing there.
-    pub async fn test_new_repository(&self, create: RepositoryCreate) -> Result<RepositoryTest> {
+    pub async fn test_new_repository(&self, place: RepositoryTry) -> Result<RepositoryTest> {
         let tried = async {
-            let storage = storage_at(&create.location).await?;
+            let storage = storage_at(&place.location).await?;
             let there = header_exists(&*storage).await?;
             Ok::<_, Error>((there, storage.capacity().await?))
         };

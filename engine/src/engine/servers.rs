@@ -59,11 +59,21 @@ pub(super) struct SshSecrets {
 impl Engine {
     /// The server of a request that is not saved.
     pub(super) fn target_of_request(&self, create: &ConnectionCreate) -> Result<Target> {
-        let mut target = read_url(&create.url)?;
-        if create.password.is_some() {
-            target.password.clone_from(&create.password);
+        self.target_of(&create.url, create.password.as_ref(), create.ssh.as_ref())
+    }
+
+    /// The server behind a URL, the password beside it and a tunnel.
+    pub(super) fn target_of(
+        &self,
+        url: &str,
+        password: Option<&SecretText>,
+        ssh: Option<&SshCreate>,
+    ) -> Result<Target> {
+        let mut target = read_url(url)?;
+        if let Some(password) = password {
+            target.password = Some(password.clone());
         }
-        let ssh = match &create.ssh {
+        let ssh = match ssh {
             None => None,
             Some(ssh) => {
                 let secrets = SshSecrets {

@@ -11,7 +11,8 @@ use crate::catalog::records::{ConnectionRecord, RepositoryRecord, RunRecord, Tas
 use crate::error::{Code, Error, Result};
 use crate::ids::RunId;
 use crate::model::{
-    JobRun, Page, RunKind, RunStatus, Started, SystemTask, SystemTaskEdit, TaskId, Time, Trigger,
+    JobRun, Page, PageRequest, RunKind, RunStatus, Started, SystemTask, SystemTaskEdit, TaskId,
+    Time, Trigger,
 };
 use crate::runs::NewRun;
 use crate::schedule::Decision;
@@ -42,7 +43,7 @@ impl TaskId {
             Self::CatalogExport => {
                 "Writes the catalog into the repositories; besides, every change is written at once"
             }
-            Self::Cleanup => "Removes old logs of runs, ended logins and old runs",
+            Self::Cleanup => "Removes old logs of runs, ended logins, kept answers and old runs",
             Self::ConnectionHealth => "Asks every database server whether it answers",
             Self::Statistics => "Measures every repository: sizes, packs, space that is left",
         }
@@ -80,17 +81,17 @@ impl Engine {
     }
 
     /// All system tasks.
-    pub async fn system_tasks(&self) -> Result<Page<SystemTask>> {
+    pub async fn system_tasks(&self, page: &PageRequest) -> Result<Page<SystemTask>> {
         let tasks = TaskId::ALL
             .iter()
             .map(|task| self.shown_task(&self.find_task(task.as_str())?));
-        Ok(Page::whole(tasks.collect::<Result<_>>()?))
+        Page::cut_short(tasks.collect::<Result<_>>()?, page, |task| task.id)
     }
 
     pub(super) fn find_task(&self, name: &str) -> Result<TaskRecord> {
         let missing = || {
             Error::new(
-                Code::NotFound,
+                Code::TaskNotFound,
                 format!("There is no system task \"{name}\""),
             )
             .hint("`backstay task list` shows them")

@@ -1,6 +1,7 @@
 //! The façade without servers: first start, names, repositories, restarts.
 
 mod alerts;
+mod answers;
 mod between;
 mod edits;
 mod exports;
@@ -84,7 +85,12 @@ async fn the_first_start_makes_a_repository_with_a_key_and_a_code() {
     assert!(engine.doctor().await.unwrap().ok);
     assert!(engine.test_repository("local").await.unwrap().ok);
     assert_eq!(
-        engine.repository_keys("local").await.unwrap().items.len(),
+        engine
+            .repository_keys("local", &PageRequest::default())
+            .await
+            .unwrap()
+            .items
+            .len(),
         2
     );
     stopped(engine).await;
@@ -173,7 +179,9 @@ async fn a_server_that_does_not_answer_is_not_saved_but_can_be_tested() {
     assert_eq!(error.code(), Code::ConnectionUnreachable);
     assert!(error.hint_text().is_some());
     assert!(engine.connection("shop").await.is_err());
-    let test = engine.test_new_connection(tested).await.unwrap();
+    let tried = serde_json::json!({"url": tested.url});
+    let tried = serde_json::from_value(tried).unwrap();
+    let test = engine.test_new_connection(tried).await.unwrap();
     assert!(!test.ok);
     assert_eq!(test.code.as_deref(), Some("connection.unreachable"));
     engine.add_connection(unreachable("shop")).await.unwrap();

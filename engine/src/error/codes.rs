@@ -139,6 +139,38 @@ codes! {
     OutboundFailed = "outbound.failed", exit 1, http 502;
     /// The hook before a run failed.
     HookFailed = "hook.failed", exit 1, http 502;
-    /// No such thing, of a kind without its own code.
+    /// No such restore.
+    RestoreNotFound = "restore.not_found", exit 3, http 404;
+    /// No such job.
+    JobNotFound = "job.not_found", exit 3, http 404;
+    /// No such drill.
+    DrillNotFound = "drill.not_found", exit 3, http 404;
+    /// No such alert.
+    AlertNotFound = "alert.not_found", exit 3, http 404;
+    /// No such notification target.
+    TargetNotFound = "notification.not_found", exit 3, http 404;
+    /// No such delivery.
+    DeliveryNotFound = "delivery.not_found", exit 3, http 404;
+    /// No such project.
+    ProjectNotFound = "project.not_found", exit 3, http 404;
+    /// No such environment.
+    EnvironmentNotFound = "environment.not_found", exit 3, http 404;
+    /// No such schedule.
+    ScheduleNotFound = "schedule.not_found", exit 3, http 404;
+    /// No such user.
+    UserNotFound = "user.not_found", exit 3, http 404;
+    /// No such group.
+    GroupNotFound = "group.not_found", exit 3, http 404;
+    /// No such API key.
+    ApiKeyNotFound = "api_key.not_found", exit 3, http 404;
+    /// No such system task.
+    TaskNotFound = "task.not_found", exit 3, http 404;
+    /// No such download that can be made.
+    DownloadNotFound = "download.not_found", exit 3, http 404;
+    /// No such key slot.
+    SlotNotFound = "key_slot.not_found", exit 3, http 404;
+    /// No such setting.
+    SettingNotFound = "setting.not_found", exit 3, http 404;
+    /// Nothing is at the path, or what is asked for is no record.
     NotFound = "request.not_found", exit 3, http 404;
 }

@@ -226,6 +226,9 @@ pub struct ApiKeyEdit {
     /// When it stops working.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
+    /// `true` takes that time away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub never_expires: Option<bool>,
 }
 
 /// Asks to be known.

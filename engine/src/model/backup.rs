@@ -337,7 +337,7 @@ pub struct VerifyRequest {
 }
 
 /// Numbers over all backups that can be restored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BackupStats {
     /// How many.
     pub backups: u64,
@@ -347,8 +347,8 @@ pub struct BackupStats {
     pub source_bytes: u64,
     /// Bytes they added to repositories.
     pub stored_bytes: u64,
-    /// `source_bytes` through `stored_bytes`.
-    pub ratio: Option<u64>,
+    /// `source_bytes` through `stored_bytes`, to two decimal places.
+    pub ratio: Option<f64>,
     /// The oldest.
     pub oldest_at: Option<Time>,
     /// The newest.

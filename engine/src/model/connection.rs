@@ -167,6 +167,40 @@ pub struct ConnectionCreate {
     pub test: Option<bool>,
 }
 
+/// A connection to try without saving it: as it would be added, with or without a name.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionTry {
+    /// What it would be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `postgres://user[:password]@host[:port]/[db][?sslmode=…&sslrootcert=…&host=/socket/dir]`.
+    pub url: String,
+    /// The password, where it is not in the URL.
+    #[serde(
+        default,
+        with = "secret_field",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "password", write_only)]
+    pub password: Option<SecretText>,
+    /// The tunnel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh: Option<SshCreate>,
+    /// The project it would be in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The environment it would be in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// Whether databases found later would be selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub include_new_databases: Option<bool>,
+    /// Means nothing here: it is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<bool>,
+}
+
 /// Changes to a connection; what is left out stays.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

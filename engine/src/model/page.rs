@@ -1,6 +1,7 @@
 //! Lists: a page of items, newest first, and where the next page begins.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::schema::{Array, Object, SchemaType, Type};
@@ -30,6 +31,47 @@ impl<T> Page<T> {
             items,
             next_cursor: None,
         }
+    }
+
+    /// A page of a list that is there as a whole, whose items are told apart by their `key`. It goes on behind
+    /// the item that the cursor names, or from where that was when it is gone.
+    pub fn cut<K: Display>(
+        mut items: Vec<T>,
+        request: &PageRequest,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Self> {
+        let limit = checked_limit(request.limit)?;
+        let cursor = request.cursor.as_deref().filter(|text| !text.is_empty());
+        let start = match cursor {
+            None => 0,
+            Some(cursor) => {
+                let (place, last) = cursor.split_once('.').ok_or_else(odd_cursor)?;
+                let place: usize = place.parse().map_err(|_| odd_cursor())?;
+                let found = items.iter().position(|item| key(item).to_string() == last);
+                found.map_or(place, |found| found + 1)
+            }
+        };
+        items.drain(..start.min(items.len()));
+        let is_more = items.len() > limit;
+        items.truncate(limit);
+        let last = items.last().filter(|_| is_more);
+        Ok(Self {
+            next_cursor: last.map(|item| format!("{}.{}", start + limit - 1, key(item))),
+            items,
+        })
+    }
+
+    /// The same of a list that never grows: without a limit, all of it.
+    pub fn cut_short<K: Display>(
+        items: Vec<T>,
+        request: &PageRequest,
+        key: impl Fn(&T) -> K,
+    ) -> Result<Self> {
+        let request = PageRequest {
+            limit: request.limit.or(Some(MAX_LIMIT)),
+            cursor: request.cursor.clone(),
+        };
+        Self::cut(items, &request, key)
     }
 
     /// The same page with every item converted.
@@ -86,6 +128,12 @@ pub struct PageRequest {
     pub cursor: Option<String>,
 }
 
+/// What is said to a cursor that is none.
+pub fn odd_cursor() -> Error {
+    Error::invalid("The cursor is not one that a list answered")
+        .field("cursor", "must be the next_cursor of the page before")
+}
+
 /// The number of items to answer, checked.
 pub fn checked_limit(limit: Option<u32>) -> Result<usize> {
     let limit = limit.unwrap_or(DEFAULT_LIMIT);
@@ -94,5 +142,55 @@ pub fn checked_limit(limit: Option<u32>) -> Result<usize> {
     } else {
         Err(Error::invalid(format!("A list cannot hold {limit} items"))
             .field("limit", format!("must be 1 to {MAX_LIMIT}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(items: &[&'static str], limit: u32, cursor: Option<String>) -> Page<&'static str> {
+        let request = PageRequest {
+            limit: Some(limit),
+            cursor,
+        };
+        Page::cut(items.to_vec(), &request, |item| *item).unwrap()
+    }
+
+    #[test]
+    fn pages_of_a_whole_list_are_the_list() {
+        let all = ["a", "b", "c.d", "e", "f"];
+        for limit in 1..=6 {
+            let (mut seen, mut cursor) = (Vec::new(), None);
+            loop {
+                let next = page(&all, limit, cursor);
+                assert!(!next.items.is_empty());
+                seen.extend(next.items);
+                cursor = next.next_cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, all, "{limit} at a time");
+        }
+    }
+
+    #[test]
+    fn a_page_goes_on_where_its_last_item_was() {
+        let first = page(&["a", "b", "c", "d"], 2, None);
+        let cursor = || first.next_cursor.clone();
+        assert_eq!(page(&["a", "c", "d"], 2, cursor()).items, ["c", "d"]);
+        assert_eq!(page(&["new", "a", "b", "c"], 2, cursor()).items, ["c"]);
+        assert_eq!(page(&[], 2, cursor()).items, [""; 0]);
+        for odd in ["b", "x.b", "-1.b"] {
+            let request = PageRequest {
+                limit: None,
+                cursor: Some(odd.to_owned()),
+            };
+            assert!(
+                Page::cut(vec!["a"], &request, |item| *item).is_err(),
+                "{odd}"
+            );
+        }
     }
 }

@@ -89,6 +89,39 @@ pub struct RepositoryCreate {
     pub same_domain_as: Option<String>,
 }
 
+/// A place to try without making a repository: as it would be added, with or without a name.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RepositoryTry {
+    /// What it would be called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// `/path`, `s3://…` or `sftp://…`.
+    pub location: String,
+    /// A passphrase; nothing is opened with it here.
+    #[serde(
+        default,
+        with = "secret_field",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "password", write_only)]
+    pub passphrase: Option<SecretText>,
+    /// A recovery code; nothing is opened with it here.
+    #[serde(
+        default,
+        with = "secret_field",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schema(format = "password", write_only)]
+    pub recovery_code: Option<SecretText>,
+    /// Whether it would become the default.
+    #[serde(default)]
+    pub default: bool,
+    /// Whose dedup domain it would share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_domain_as: Option<String>,
+}
+
 /// The answer to a creation. The recovery code is shown once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RepositoryCreated {

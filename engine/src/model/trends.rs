@@ -32,6 +32,12 @@ pub struct DayList {
     /// The last day; today when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<NaiveDate>,
+    /// Days wanted at once, 1 to 200; all of them when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// What was done on one day, whether or not its backups are still there.

@@ -92,7 +92,7 @@ impl Repository {
         let slots = read_slots(&*self.inner.storage).await?;
         if !slots.iter().any(|(found, _)| *found == key) {
             let message = format!("The repository has no key slot {id}");
-            return Err(Error::new(Code::NotFound, message));
+            return Err(Error::new(Code::SlotNotFound, message));
         }
         let sound = |(found, bytes): &&(String, Bytes)| {
             *found != key && slot_header(found, bytes, &self.inner.keys.uid).is_ok()

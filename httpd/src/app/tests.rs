@@ -202,6 +202,30 @@ async fn only_the_own_user_and_root_are_administrators() {
     }
 }
 
+#[tokio::test]
+async fn whoever_is_not_known_is_told_how_to_be() {
+    let router = fixture().await;
+    for token in [None, Some("Bearer bks_nobody")] {
+        let mut request = get_request("/api/v1/things/x");
+        request.extensions_mut().insert(Origin::Network {
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            tls: false,
+        });
+        if let Some(token) = token {
+            let token = token.parse().unwrap();
+            request.headers_mut().insert("authorization", token);
+        }
+        let answered = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(answered.status(), StatusCode::UNAUTHORIZED);
+        // RFC 9110, 11.6.1
+        assert_eq!(
+            answered.headers()["www-authenticate"],
+            "Bearer",
+            "{token:?}"
+        );
+    }
+}
+
 async fn panicking() -> &'static str {
     assert_ne!(OWN, 4711, "the secret reason");
     "unreachable"

@@ -1,31 +1,61 @@
 //! A repeated key repeats the answer, not the work.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::post;
-use backstay_engine::clock::ManualClock;
+use backstay_engine::clock::{ManualClock, SharedClock};
+use backstay_engine::config::Config;
+use backstay_engine::model::StopRequest;
 use chrono::DateTime;
 use tower::ServiceExt as _;
 
 use super::*;
 
 struct Fixture {
+    home: tempfile::TempDir,
+    engine: Engine,
+    status: StatusCode,
     router: Router,
     clock: Arc<ManualClock>,
     worked: Arc<AtomicU32>,
 }
 
-fn fixture(status: StatusCode) -> Fixture {
+async fn fixture(status: StatusCode) -> Fixture {
+    let home = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+    let engine = opened(&home, &clock).await;
     let worked = Arc::new(AtomicU32::new(0));
-    let counter = Arc::clone(&worked);
-    let router = Router::new()
+    Fixture {
+        router: routes(&engine, status, &worked),
+        home,
+        engine,
+        status,
+        clock,
+        worked,
+    }
+}
+
+async fn opened(home: &tempfile::TempDir, clock: &Arc<ManualClock>) -> Engine {
+    loop {
+        let clock: SharedClock = clock.clone();
+        match Engine::open(Config::in_home(home.path()), clock).await {
+            // The engine before lets go of the catalog a moment after its last handle.
+            Err(error) if error.code() == Code::EngineRunning => tokio::task::yield_now().await,
+            other => return other.unwrap(),
+        }
+    }
+}
+
+fn routes(engine: &Engine, status: StatusCode, worked: &Arc<AtomicU32>) -> Router {
+    let counter = Arc::clone(worked);
+    Router::new()
         .route(
             "/work",
             post(move || async move {
                 let n = counter.fetch_add(1, Ordering::SeqCst);
-                (status, format!("answer {n}"))
+                (status, [("location", "/here")], format!("answer {n}"))
             }),
         )
         .route(
@@ -37,13 +67,25 @@ fn fixture(status: StatusCode) -> Fixture {
             }),
         )
         .layer(axum::middleware::from_fn_with_state(
-            Answers::new(clock.clone()),
+            Answers::new(engine.clone()),
             layer,
-        ));
-    Fixture {
-        router,
-        clock,
-        worked,
+        ))
+}
+
+impl Fixture {
+    /// The same after a restart of the engine.
+    async fn restarted(self) -> Self {
+        let Self { router, engine, .. } = self;
+        drop(router);
+        engine.stop(&StopRequest { now: true });
+        engine.stopped().await;
+        drop(engine);
+        let engine = opened(&self.home, &self.clock).await;
+        Self {
+            router: routes(&engine, self.status, &self.worked),
+            engine,
+            ..self
+        }
     }
 }
 
@@ -71,7 +113,7 @@ async fn send_to(
 
 #[tokio::test]
 async fn the_same_key_gets_the_same_answer_for_a_day() {
-    let fixture = fixture(StatusCode::ACCEPTED);
+    let fixture = fixture(StatusCode::ACCEPTED).await;
     let first = send(&fixture, "a", "{}").await;
     assert_eq!(first, (StatusCode::ACCEPTED, "answer 0".to_owned()));
     fixture.clock.advance(Duration::from_secs(86_399));
@@ -84,7 +126,7 @@ async fn the_same_key_gets_the_same_answer_for_a_day() {
 
 #[tokio::test]
 async fn a_key_belongs_to_one_body() {
-    let fixture = fixture(StatusCode::ACCEPTED);
+    let fixture = fixture(StatusCode::ACCEPTED).await;
     send(&fixture, "a", "{}").await;
     assert_eq!(
         send(&fixture, "a", "{\"x\":1}").await.0,
@@ -94,36 +136,55 @@ async fn a_key_belongs_to_one_body() {
 
 #[tokio::test]
 async fn a_refusal_is_not_remembered() {
-    let fixture = fixture(StatusCode::CONFLICT);
+    let fixture = fixture(StatusCode::CONFLICT).await;
     send(&fixture, "a", "{}").await;
     send(&fixture, "a", "{}").await;
     assert_eq!(fixture.worked.load(Ordering::SeqCst), 2);
 }
 
 #[tokio::test]
-async fn a_dropped_request_frees_its_key() {
-    let answers = Answers::new(Arc::new(ManualClock::new(DateTime::UNIX_EPOCH)));
-    let key = key("somebody", 1);
-    assert!(answers.begin(&key, [0; 32]).unwrap().is_none());
-    assert!(answers.begin(&key, [0; 32]).is_err());
-    drop(Guard {
-        answers: &answers,
-        key: Some(key.clone()),
-    });
-    assert!(answers.begin(&key, [0; 32]).unwrap().is_none());
+async fn what_is_being_answered_is_not_begun_again_until_it_has_ended() {
+    let fixture = fixture(StatusCode::ACCEPTED).await;
+    let answers = Answers::new(fixture.engine.clone());
+    let key = RepeatKey::new("somebody", "/work", "1");
+    let working = answers.begin(&key).unwrap_or_else(|_| unreachable!());
+    assert!(answers.begin(&key).is_err());
+    drop(working);
+    assert!(answers.begin(&key).is_ok());
 }
 
-fn key(caller: &str, number: usize) -> Key {
-    Key {
-        caller: caller.to_owned(),
-        path: "/work".to_owned(),
-        key: number.to_string(),
-    }
+#[tokio::test]
+async fn a_restart_forgets_no_answer_and_frees_what_was_not_answered() {
+    let fixture = fixture(StatusCode::ACCEPTED).await;
+    let first = send(&fixture, "a", "{}").await;
+    let ask = async |fixture: &Fixture| {
+        send_to(fixture, "/secret", Caller::process(1), "a", "{}")
+            .await
+            .0
+    };
+    assert_eq!(ask(&fixture).await, StatusCode::OK);
+    let fixture = fixture.restarted().await;
+    assert_eq!(send(&fixture, "a", "{}").await, first);
+    assert_eq!(
+        send(&fixture, "a", "{ }").await.0,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    assert_eq!(ask(&fixture).await, StatusCode::CONFLICT);
+    assert_eq!(fixture.worked.load(Ordering::SeqCst), 1);
+    let mut request = Request::post("/work")
+        .header(HEADER, "a")
+        .body(Body::from("{}"))
+        .unwrap();
+    request
+        .extensions_mut()
+        .insert(Arc::new(Caller::process(1)));
+    let again = fixture.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(again.headers()["location"], "/here");
 }
 
 #[tokio::test]
 async fn a_key_of_the_same_name_is_somebody_else() {
-    let fixture = fixture(StatusCode::ACCEPTED);
+    let fixture = fixture(StatusCode::ACCEPTED).await;
     let named = |since: i64| {
         let actor = Actor::Key {
             id: "apk_01K5ABCDEFGHJKMNPQRSTVWXYZ".parse().unwrap(),
@@ -143,41 +204,8 @@ async fn a_key_of_the_same_name_is_somebody_else() {
 
 #[tokio::test]
 async fn a_secret_is_told_once() {
-    let fixture = fixture(StatusCode::OK);
+    let fixture = fixture(StatusCode::OK).await;
     let ask = async || send_to(&fixture, "/secret", Caller::process(1), "a", "{}").await;
     assert_eq!(ask().await, (StatusCode::OK, "a secret".to_owned()));
     assert_eq!(ask().await.0, StatusCode::CONFLICT);
-}
-
-#[tokio::test]
-async fn no_caller_crowds_out_another_and_all_stay_within_bounds() {
-    let answers = Answers::new(Arc::new(ManualClock::new(DateTime::UNIX_EPOCH)));
-    let answered = |bytes: usize| Entry::Answered {
-        body_hash: [0; 32],
-        status: StatusCode::OK,
-        headers: HeaderMap::new(),
-        body: Some(vec![0; bytes].into()),
-    };
-    let give = |caller: &str, number: usize, bytes: usize| {
-        let key = key(caller, number);
-        answers.begin(&key, [0; 32]).unwrap();
-        answers.finish(&key, Some(answered(bytes)));
-    };
-    give("quiet", 0, 10);
-    for number in 0..ANSWERS_MAX + 50 {
-        give("loud", number, 10);
-    }
-    for number in 0..6 {
-        give("large", number, ANSWER_MAX_BYTES);
-    }
-    let kept = |caller: &str| answers.books.lock()[caller].entries.len();
-    assert_eq!(
-        (kept("quiet"), kept("loud"), kept("large")),
-        (1, ANSWERS_MAX, 4)
-    );
-    assert_eq!(answers.books.lock()["large"].bytes, ANSWERS_MAX_BYTES);
-    for number in 0..CALLERS_MAX + 5 {
-        give(&format!("caller {number}"), 0, 10);
-    }
-    assert_eq!(answers.books.lock().len(), CALLERS_MAX);
 }

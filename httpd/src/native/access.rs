@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::answers::{Created, NoContent, Once, Reply};
-use crate::extract::{Empty, Json, Named, Path, Query};
+use crate::extract::{Change, Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -28,9 +28,17 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// Lists every permission there is.
-#[utoipa::path(get, path = "/permissions", operation_id = "permissions_list")]
-async fn permissions(State(app): State<App>) -> Reply<Page<PermissionInfo>> {
-    Reply(Page::whole(app.engine.permissions()))
+#[utoipa::path(
+    get,
+    path = "/permissions",
+    operation_id = "permissions_list",
+    params(PageRequest)
+)]
+async fn permissions(
+    State(app): State<App>,
+    Query(page): Query<PageRequest>,
+) -> Answer<Reply<Page<PermissionInfo>>> {
+    Ok(Reply(app.engine.permissions(&page)?))
 }
 
 /// Lists users.
@@ -57,11 +65,11 @@ async fn user(State(app): State<App>, Named(key): Named) -> Answer<Reply<User>> 
 }
 
 /// Changes a user; what is left out stays.
-#[utoipa::path(method(patch, put), path = "/users/{id}", operation_id = "users_edit")]
+#[utoipa::path(method(patch, put), path = "/users/{id}", operation_id = "users_edit", request_body = UserEdit)]
 async fn edit_user(
     State(app): State<App>,
     Named(key): Named,
-    Json(edit): Json<UserEdit>,
+    Change(edit): Change<UserEdit>,
 ) -> Answer<Reply<User>> {
     Ok(Reply(app.engine.edit_user(&key, edit).await?))
 }
@@ -108,12 +116,13 @@ async fn group(State(app): State<App>, Named(key): Named) -> Answer<Reply<Group>
 #[utoipa::path(
     method(patch, put),
     path = "/groups/{id}",
-    operation_id = "groups_edit"
+    operation_id = "groups_edit",
+    request_body = GroupEdit
 )]
 async fn edit_group(
     State(app): State<App>,
     Named(key): Named,
-    Json(edit): Json<GroupEdit>,
+    Change(edit): Change<GroupEdit>,
 ) -> Answer<Reply<Group>> {
     Ok(Reply(app.engine.edit_group(&key, edit).await?))
 }
@@ -160,12 +169,13 @@ async fn key(State(app): State<App>, Named(key): Named) -> Answer<Reply<ApiKey>>
 #[utoipa::path(
     method(patch, put),
     path = "/api-keys/{id}",
-    operation_id = "api_keys_edit"
+    operation_id = "api_keys_edit",
+    request_body = ApiKeyEdit
 )]
 async fn edit_key(
     State(app): State<App>,
     Named(key): Named,
-    Json(edit): Json<ApiKeyEdit>,
+    Change(edit): Change<ApiKeyEdit>,
 ) -> Answer<Reply<ApiKey>> {
     Ok(Reply(app.engine.edit_api_key(&key, edit).await?))
 }

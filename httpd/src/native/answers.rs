@@ -364,6 +364,25 @@ impl IntoResponses for Document {
     }
 }
 
+/// Figures for Prometheus.
+#[derive(Debug)]
+pub(crate) struct Figured(pub(crate) String);
+
+impl IntoResponse for Figured {
+    fn into_response(self) -> Response {
+        let media = "text/plain; version=0.0.4; charset=utf-8";
+        with_header(self.0, header::CONTENT_TYPE, media)
+    }
+}
+
+impl IntoResponses for Figured {
+    fn responses() -> Answers {
+        Description::new("The figures")
+            .text("text/plain")
+            .at(StatusCode::OK)
+    }
+}
+
 /// A stream of server-sent events.
 #[derive(Debug)]
 pub(crate) struct EventStream(pub(crate) Response);

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use super::answers::{Accepted, Passed, Reply, Restoring};
 use super::{App, trigger};
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Change, Json, Path, Query};
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -84,11 +84,11 @@ async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<B
 }
 
 /// Changes a backup's label, note and pin; what is left out stays.
-#[utoipa::path(patch, path = "/backups/{id}")]
+#[utoipa::path(patch, path = "/backups/{id}", request_body = BackupEdit)]
 async fn edit(
     State(app): State<App>,
     Path(key): Path<String>,
-    Json(edit): Json<BackupEdit>,
+    Change(edit): Change<BackupEdit>,
 ) -> Answer<Reply<Backup>> {
     Ok(Reply(app.engine.edit_backup(&key, &edit).await?))
 }

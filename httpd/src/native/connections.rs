@@ -4,14 +4,15 @@ use axum::extract::State;
 use axum::routing::get;
 use backstay_engine::model::{
     Connection, ConnectionCreate, ConnectionEdit, ConnectionHealth, ConnectionList, ConnectionTest,
-    Database, DatabaseEdit, Page, PageRequest, PointInTime, ReadonlyUser, ReadonlyUserCreate,
+    ConnectionTry, Database, DatabaseEdit, Page, PageRequest, PointInTime, ReadonlyUser,
+    ReadonlyUserCreate,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
 use super::answers::{Created, Made, NoContent, Once, Reply};
-use crate::extract::{Empty, Json, Named, Path, Query};
+use crate::extract::{Change, Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -57,11 +58,11 @@ async fn show(State(app): State<App>, Named(key): Named) -> Answer<Reply<Connect
 }
 
 /// Changes a connection; what is left out stays.
-#[utoipa::path(method(patch, put), path = "/connections/{id}")]
+#[utoipa::path(method(patch, put), path = "/connections/{id}", request_body = ConnectionEdit)]
 async fn edit(
     State(app): State<App>,
     Named(key): Named,
-    Json(edit): Json<ConnectionEdit>,
+    Change(edit): Change<ConnectionEdit>,
 ) -> Answer<Reply<Connection>> {
     Ok(Reply(app.engine.edit_connection(&key, edit).await?))
 }
@@ -87,9 +88,9 @@ async fn test(
 #[utoipa::path(post, path = "/connections/test")]
 async fn test_new(
     State(app): State<App>,
-    Json(create): Json<ConnectionCreate>,
+    Json(tried): Json<ConnectionTry>,
 ) -> Answer<Reply<ConnectionTest>> {
-    Ok(Reply(app.engine.test_new_connection(create).await?))
+    Ok(Reply(app.engine.test_new_connection(tried).await?))
 }
 
 /// Looks which databases the server has.

@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::answers::{Exported, Once, Reply};
-use crate::download;
+use crate::delivery::Deliveries;
+use crate::download::{self, Leave};
 use crate::extract::{Json, Path, Query};
 use crate::identity::Origin;
 use crate::problem::Answer;
@@ -34,7 +35,7 @@ async fn export(
     headers: HeaderMap,
 ) -> Answer<Exported> {
     let prepared = app.engine.export_backup(&key, &request).await?;
-    let sent = download::send(prepared, &headers, Some(leave)).await?;
+    let sent = download::send(prepared, &headers, Leave::Caller(leave)).await?;
     Ok(Exported(sent))
 }
 
@@ -87,8 +88,11 @@ fn own_place(headers: &HeaderMap, tls: bool) -> Result<String, Error> {
 async fn take(
     State(app): State<App>,
     Path(token): Path<String>,
+    connection: Option<Extension<Deliveries>>,
     headers: HeaderMap,
 ) -> Answer<Exported> {
+    let Extension(deliveries) = connection.unwrap_or_default();
     let prepared = app.engine.take_download(&token).await?;
-    Ok(Exported(download::send(prepared, &headers, None).await?))
+    let sent = download::send(prepared, &headers, Leave::Once(deliveries)).await?;
+    Ok(Exported(sent))
 }

@@ -9,7 +9,7 @@ use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, NoContent, Reply};
 use super::{App, trigger};
-use crate::extract::{Empty, Json, Path, Query};
+use crate::extract::{Change, Empty, Json, Path, Query};
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -41,11 +41,11 @@ async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<D
 }
 
 /// Changes a restore drill; what is left out stays.
-#[utoipa::path(method(patch, put), path = "/drills/{id}")]
+#[utoipa::path(method(patch, put), path = "/drills/{id}", request_body = DrillEdit)]
 async fn edit(
     State(app): State<App>,
     Path(key): Path<String>,
-    Json(edit): Json<DrillEdit>,
+    Change(edit): Change<DrillEdit>,
 ) -> Answer<Reply<Drill>> {
     Ok(Reply(app.engine.edit_drill(&key, edit).await?))
 }

@@ -3,14 +3,14 @@
 use axum::extract::State;
 use backstay_engine::model::{
     CronPreset, CronPreview, CronPreviewRequest, Job, JobClone, JobCreate, JobEdit, JobList, Page,
-    RetentionPreview, RetentionRequest, RetentionRun,
+    PageRequest, RetentionPreview, RetentionRequest, RetentionRun,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, NoContent, Reply};
 use super::{App, trigger};
-use crate::extract::{Empty, Json, Path, Query};
+use crate::extract::{Change, Empty, Json, Path, Query};
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -45,9 +45,12 @@ fn created(job: Job) -> Created<Job> {
 }
 
 /// Lists the names of schedules that are used often.
-#[utoipa::path(get, path = "/jobs/cron-presets")]
-async fn presets(State(app): State<App>) -> Reply<Page<CronPreset>> {
-    Reply(app.engine.cron_presets().await)
+#[utoipa::path(get, path = "/jobs/cron-presets", params(PageRequest))]
+async fn presets(
+    State(app): State<App>,
+    Query(page): Query<PageRequest>,
+) -> Answer<Reply<Page<CronPreset>>> {
+    Ok(Reply(app.engine.cron_presets(&page).await?))
 }
 
 /// Says when a schedule would start runs.
@@ -66,11 +69,11 @@ async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<J
 }
 
 /// Changes a job; what is left out stays.
-#[utoipa::path(method(patch, put), path = "/jobs/{id}")]
+#[utoipa::path(method(patch, put), path = "/jobs/{id}", request_body = JobEdit)]
 async fn edit(
     State(app): State<App>,
     Path(key): Path<String>,
-    Json(edit): Json<JobEdit>,
+    Change(edit): Change<JobEdit>,
 ) -> Answer<Reply<Job>> {
     Ok(Reply(app.engine.edit_job(&key, edit).await?))
 }

@@ -2,15 +2,15 @@
 
 use axum::extract::State;
 use backstay_engine::model::{
-    Delivery, DeliveryList, NotificationEvent, Page, Target, TargetCreate, TargetCreated,
-    TargetEdit, TargetList, TargetTest,
+    Delivery, DeliveryList, NotificationEvent, Page, PageRequest, Target, TargetCreate,
+    TargetCreated, TargetEdit, TargetList, TargetTest,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
 use super::answers::{Created, NoContent, Reply};
-use crate::extract::{Empty, Json, Path, Query};
+use crate::extract::{Change, Empty, Json, Path, Query};
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -45,9 +45,12 @@ async fn add(
 }
 
 /// Lists the events that targets can ask for.
-#[utoipa::path(get, path = "/notifications/events")]
-async fn events(State(app): State<App>) -> Reply<Page<NotificationEvent>> {
-    Reply(app.engine.notification_events().await)
+#[utoipa::path(get, path = "/notifications/events", params(PageRequest))]
+async fn events(
+    State(app): State<App>,
+    Query(page): Query<PageRequest>,
+) -> Answer<Reply<Page<NotificationEvent>>> {
+    Ok(Reply(app.engine.notification_events(&page).await?))
 }
 
 /// Shows a notification target; secrets are masked.
@@ -57,11 +60,11 @@ async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<T
 }
 
 /// Changes a notification target; what is left out stays.
-#[utoipa::path(method(patch, put), path = "/notifications/{id}")]
+#[utoipa::path(method(patch, put), path = "/notifications/{id}", request_body = TargetEdit)]
 async fn edit(
     State(app): State<App>,
     Path(key): Path<String>,
-    Json(edit): Json<TargetEdit>,
+    Change(edit): Change<TargetEdit>,
 ) -> Answer<Reply<Target>> {
     Ok(Reply(app.engine.edit_target(&key, edit).await?))
 }

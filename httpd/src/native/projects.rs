@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, NoContent, Passed, Reply};
 use super::{App, trigger};
-use crate::extract::{Json, Path, Query};
+use crate::extract::{Change, Json, Path, Query};
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -58,11 +58,11 @@ async fn show(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<P
 }
 
 /// Says what a project is for; its name never changes.
-#[utoipa::path(method(patch, put), path = "/projects/{id}")]
+#[utoipa::path(method(patch, put), path = "/projects/{id}", request_body = ProjectEdit)]
 async fn edit(
     State(app): State<App>,
     Path(key): Path<String>,
-    Json(edit): Json<ProjectEdit>,
+    Change(edit): Change<ProjectEdit>,
 ) -> Answer<Reply<Project>> {
     Ok(Reply(app.engine.edit_project(&key, edit).await?))
 }
@@ -152,12 +152,13 @@ async fn environment(
 #[utoipa::path(
     method(patch, put),
     path = "/environments/{id}",
-    operation_id = "environments_edit"
+    operation_id = "environments_edit",
+    request_body = EnvironmentEdit
 )]
 async fn edit_environment(
     State(app): State<App>,
     Path(key): Path<String>,
-    Json(edit): Json<EnvironmentEdit>,
+    Change(edit): Change<EnvironmentEdit>,
 ) -> Answer<Reply<Environment>> {
     Ok(Reply(app.engine.edit_environment(&key, edit).await?))
 }
@@ -276,11 +277,13 @@ async fn restores(
 #[utoipa::path(
     get,
     path = "/environments/{id}/pitr",
-    operation_id = "environments_pitr"
+    operation_id = "environments_pitr",
+    params(PageRequest)
 )]
 async fn points(
     State(app): State<App>,
     Path(key): Path<String>,
+    Query(page): Query<PageRequest>,
 ) -> Answer<Reply<Page<PointInTime>>> {
-    Ok(Reply(app.engine.environment_points(&key).await?))
+    Ok(Reply(app.engine.environment_points(&key, &page).await?))
 }

@@ -7,14 +7,14 @@ use axum::routing::get;
 use backstay_engine::model::{
     Backup, CheckRequest, Deletion, KeyCreate, KeyMade, KeySlot, Page, PageRequest, PruneRequest,
     RebuildRequest, Repository, RepositoryCreate, RepositoryCreated, RepositoryEdit,
-    RepositoryFile, RepositoryStats, RepositoryTest,
+    RepositoryFile, RepositoryStats, RepositoryTest, RepositoryTry,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::answers::{Accepted, Created, Made, NoContent, Once, Reply, Zip};
 use super::{App, attachment, trigger};
-use crate::extract::{Empty, Json, Named, Path, Query};
+use crate::extract::{Change, Empty, Json, Named, Path, Query};
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -68,11 +68,11 @@ async fn show(State(app): State<App>, Named(key): Named) -> Answer<Reply<Reposit
 }
 
 /// Changes a repository; what is left out stays.
-#[utoipa::path(method(patch, put), path = "/repositories/{id}")]
+#[utoipa::path(method(patch, put), path = "/repositories/{id}", request_body = RepositoryEdit)]
 async fn edit(
     State(app): State<App>,
     Named(key): Named,
-    Json(edit): Json<RepositoryEdit>,
+    Change(edit): Change<RepositoryEdit>,
 ) -> Answer<Reply<Repository>> {
     Ok(Reply(app.engine.edit_repository(&key, edit).await?))
 }
@@ -98,9 +98,9 @@ async fn test(
 #[utoipa::path(post, path = "/repositories/test")]
 async fn test_new(
     State(app): State<App>,
-    Json(create): Json<RepositoryCreate>,
+    Json(place): Json<RepositoryTry>,
 ) -> Answer<Reply<RepositoryTest>> {
-    Ok(Reply(app.engine.test_new_repository(create).await?))
+    Ok(Reply(app.engine.test_new_repository(place).await?))
 }
 
 /// Lets backups go here when nothing else is said.
@@ -130,9 +130,13 @@ async fn files(
 }
 
 /// Lists what opens a repository.
-#[utoipa::path(get, path = "/repositories/{id}/keys")]
-async fn keys(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<Page<KeySlot>>> {
-    Ok(Reply(app.engine.repository_keys(&key).await?))
+#[utoipa::path(get, path = "/repositories/{id}/keys", params(PageRequest))]
+async fn keys(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Query(page): Query<PageRequest>,
+) -> Answer<Reply<Page<KeySlot>>> {
+    Ok(Reply(app.engine.repository_keys(&key, &page).await?))
 }
 
 /// Adds a key to a repository: a passphrase, a new recovery code or a new key file. What is made for it is
@@ -220,9 +224,13 @@ async fn recovery_kit(State(app): State<App>, Path(key): Path<String>) -> Answer
 }
 
 /// Lists deleted backups that can be brought back.
-#[utoipa::path(get, path = "/repositories/{id}/trash")]
-async fn trash(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<Page<Deletion>>> {
-    Ok(Reply(app.engine.repository_trash(&key).await?))
+#[utoipa::path(get, path = "/repositories/{id}/trash", params(PageRequest))]
+async fn trash(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Query(page): Query<PageRequest>,
+) -> Answer<Reply<Page<Deletion>>> {
+    Ok(Reply(app.engine.repository_trash(&key, &page).await?))
 }
 
 /// Brings a deleted backup back.

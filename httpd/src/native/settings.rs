@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::answers::Reply;
-use crate::extract::Json;
+use crate::extract::Change;
 use crate::problem::Answer;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -21,7 +21,10 @@ async fn show(State(app): State<App>) -> Reply<Settings> {
 }
 
 /// Changes settings at once; what is left out stays.
-#[utoipa::path(method(patch, put), path = "/settings")]
-async fn edit(State(app): State<App>, Json(edit): Json<SettingsEdit>) -> Answer<Reply<Settings>> {
+#[utoipa::path(method(patch, put), path = "/settings", request_body = SettingsEdit)]
+async fn edit(
+    State(app): State<App>,
+    Change(edit): Change<SettingsEdit>,
+) -> Answer<Reply<Settings>> {
     Ok(Reply(app.engine.edit_settings(edit).await?))
 }

@@ -89,6 +89,9 @@ fn file_example(media: &str) -> Value {
         "text/event-stream" => {
             json!("event: run.finished\nid: evt_01JQ8ZK4T0W3M5N7P9R1S2V4X6\ndata: {}\n\n")
         }
+        "text/plain" => json!(
+            "# HELP backstay_build_info The engine's version, as a label.\n# TYPE backstay_build_info gauge\n"
+        ),
         "application/sql" => json!("CREATE SCHEMA shop;\n"),
         _ => Value::Null,
     }

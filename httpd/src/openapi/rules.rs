@@ -1,13 +1,15 @@
 //! What holds for every operation, written once.
 
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{for_each_operation, values_of};
-use crate::native::table::{Needs, TABLE};
+use crate::native::table::{self, Needs};
 
 /// First segments of paths that are about the engine as such.
 const ENGINE: &[&str] = &[
     "health",
+    "metrics",
     "openapi.json",
     "status",
     "doctor",
@@ -109,7 +111,7 @@ pub(super) fn apply(document: &mut Value) {
     let mut tags = Vec::<String>::new();
     for_each_operation(document, |path, method, operation| {
         let below = path.strip_prefix("/api/v1").unwrap_or(path);
-        let needs = needs(method, below);
+        let needs = needs(method, path);
         let tag = tag(below);
         if !tags.iter().any(|known| known == tag) {
             tags.push(tag.to_owned());
@@ -130,11 +132,9 @@ pub(super) fn apply(document: &mut Value) {
 }
 
 /// What the table says of that operation.
-fn needs(method: &str, below: &str) -> Option<Needs> {
-    TABLE
-        .iter()
-        .find(|(known, path, _)| known.eq_ignore_ascii_case(method) && *path == below)
-        .map(|(_, _, needs)| *needs)
+fn needs(method: &str, path: &str) -> Option<Needs> {
+    let method = method.to_uppercase().parse::<Method>().ok()?;
+    table::needs(&method, path)
 }
 
 fn reference(kind: &str, name: &str) -> Value {
@@ -172,9 +172,15 @@ fn name(operation: &mut Value, method: &str, tag: &str) {
 
 fn permit(operation: &mut Value, needs: Option<Needs>) {
     let text = match needs {
-        Some(Needs::Permission(permission) | Needs::Unopened(permission)) => {
+        Some(Needs::Permission(permission)) => {
             operation["x-permission"] = json!(permission);
             format!("Needs the permission `{permission}` for all projects.")
+        }
+        Some(Needs::Unopened(permission)) => {
+            operation["x-permission"] = json!(permission);
+            format!(
+                "Needs the permission `{permission}` for all projects, unless the settings open it to everybody."
+            )
         }
         Some(Needs::Within(permission)) => {
             operation["x-permission"] = json!(permission);
@@ -316,7 +322,7 @@ fn add_components(components: &mut Value) {
     });
     components["parameters"]["IdempotencyKey"] = json!({
         "name": "Idempotency-Key", "in": "header", "required": false,
-        "description": "The same key from the same caller gets the same answer for 24 hours, or until the engine starts again. Answers that held a secret are answered 409.",
+        "description": "The same key from the same caller gets the same answer for 24 hours. Answers that held a secret are answered 409.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[\\x21-\\x7e]+$" },
     });
     components["headers"] = json!({

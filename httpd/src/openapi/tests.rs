@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::native::document;
-use crate::native::table::{Needs, TABLE};
+use crate::native::table::{METRICS, Needs, TABLE, needs};
 
 fn operations(document: &Value) -> Vec<(String, String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
@@ -44,6 +44,7 @@ fn table_and_document_have_the_same_operations() {
         .iter()
         .filter(|(method, path, _)| !is_shadow(method, path))
         .map(|(method, path, _)| format!("{method} /api/v1{path}"))
+        .chain([format!("GET {METRICS}")])
         .collect();
     assert_eq!(described, rows);
 }
@@ -65,12 +66,7 @@ fn every_operation_says_what_it_is_and_what_it_takes() {
             "{what}: {}",
             operation["operationId"]
         );
-        let below = path.strip_prefix("/api/v1").unwrap();
-        let (.., needs) = TABLE
-            .iter()
-            .find(|row| row.0 == method && row.1 == below)
-            .unwrap();
-        match needs {
+        match needs(&method.parse().unwrap(), &path).unwrap() {
             Needs::Nothing => assert_eq!(operation["security"], json!([]), "{what}"),
             Needs::Caller => assert!(operation.get("security").is_none(), "{what}"),
             Needs::Permission(name)
@@ -79,7 +75,7 @@ fn every_operation_says_what_it_is_and_what_it_takes() {
             | Needs::Socket(name)
             | Needs::Unopened(name) => {
                 assert!(operation.get("security").is_none(), "{what}");
-                assert_eq!(operation["x-permission"], **name, "{what}");
+                assert_eq!(operation["x-permission"], *name, "{what}");
             }
         }
     }
@@ -92,23 +88,10 @@ fn every_operation_says_what_it_is_and_what_it_takes() {
     }
 }
 
-/// A list that can be longer than a page says how to go on.
 #[test]
 fn lists_say_how_to_go_on() {
-    /// Lists that are always whole, and a log, which goes on after a line's number.
-    const WHOLE: &[&str] = &[
-        "/permissions",
-        "/system-tasks",
-        "/notifications/events",
-        "/environments/{id}/pitr",
-        "/jobs/cron-presets",
-        "/repositories/{id}/keys",
-        "/repositories/{id}/trash",
-        "/backups/calendar",
-        "/backups/trends",
-        "/backups/{id}/log",
-        "/runs/{id}/log",
-    ];
+    /// They go on after a line's number.
+    const LOGS: &[&str] = &["/api/v1/backups/{id}/log", "/api/v1/runs/{id}/log"];
     let document = document();
     let mut endless = Vec::new();
     for (method, path, operation) in operations(&document) {
@@ -116,15 +99,48 @@ fn lists_say_how_to_go_on() {
         let is_list = schema["$ref"]
             .as_str()
             .is_some_and(|it| it.ends_with("Page"));
-        let below = path.strip_prefix("/api/v1").unwrap();
-        if method == "GET" && is_list && !WHOLE.contains(&below) {
-            let mut parameters = operation["parameters"].as_array().into_iter().flatten();
-            if !parameters.any(|it| it["name"] == "cursor") {
+        if method == "GET" && is_list && !LOGS.contains(&path.as_str()) {
+            let parameters = operation["parameters"].as_array().into_iter().flatten();
+            let names: Vec<_> = parameters.filter_map(|it| it["name"].as_str()).collect();
+            if !names.contains(&"cursor") || !names.contains(&"limit") {
                 endless.push(path.clone());
             }
         }
     }
     assert!(endless.is_empty(), "{endless:?}");
+}
+
+/// Every body of a change says of each field whether `null` clears it.
+#[test]
+fn changes_say_what_null_clears() {
+    let document = document();
+    let schemas = &document["components"]["schemas"];
+    let mut seen = 0;
+    for (method, path, operation) in operations(&document) {
+        if method != "PATCH" {
+            continue;
+        }
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let name = body["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        for (field, schema) in schemas[name]["properties"].as_object().unwrap() {
+            let allows = schema["type"]
+                .as_array()
+                .is_some_and(|all| all.contains(&json!("null")))
+                || schema["oneOf"]
+                    .as_array()
+                    .is_some_and(|all| all.iter().any(|it| it["type"] == "null"));
+            let says = schema["description"]
+                .as_str()
+                .is_some_and(|it| it.contains("`null` clears it"));
+            assert_eq!(allows, says, "{path}: {name}.{field}: {schema}");
+            seen += usize::from(says);
+        }
+    }
+    assert!(seen > 20, "{seen}");
+    assert_eq!(
+        schemas["RateLimitsEdit"]["properties"]["enabled"]["type"],
+        "boolean"
+    );
 }
 
 #[test]

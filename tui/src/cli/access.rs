@@ -13,7 +13,7 @@ use backstay_engine::{Code, Error, Result};
 use serde_json::json;
 
 use super::args::{
-    ApiKeyAdd, ApiKeyCommand, AuditCommand, GroupAdd, GroupCommand, GroupEdit, UserAdd,
+    ApiKeyAdd, ApiKeyCommand, ApiKeyEdit, AuditCommand, GroupAdd, GroupCommand, GroupEdit, UserAdd,
     UserCommand, UserEdit, UserPassword,
 };
 use super::failure::{Done, Failure};
@@ -180,6 +180,7 @@ pub(crate) async fn api_key(session: &Session, command: ApiKeyCommand) -> Done {
             let key: ApiKey = find(session, "api-keys", &name.name).await?;
             session.output.record(&key, show::key)
         }
+        ApiKeyCommand::Edit(args) => edit_key(session, args).await,
         ApiKeyCommand::Rotate(name) => {
             let target = path(&["api-keys", &name.name, "rotate"]);
             let made = session.engine().await?.post(&target, &json!({})).await?;
@@ -207,6 +208,21 @@ async fn add_key(session: &Session, args: ApiKeyAdd) -> Done {
     let client = session.engine().await?;
     let made: ApiKeyMade = client.post(&path(&["api-keys"]), &create).await?;
     tell_key(session, &made)
+}
+
+async fn edit_key(session: &Session, args: ApiKeyEdit) -> Done {
+    let edit = model::ApiKeyEdit {
+        name: args.rename,
+        enabled: (args.enable || args.disable).then_some(args.enable),
+        permissions: Some(args.permissions).filter(|given| !given.is_empty()),
+        projects: (args.all_projects || !args.project.is_empty()).then_some(args.project),
+        tier: args.tier.as_deref().map(str::parse).transpose()?,
+        expires_at: args.expires,
+        never_expires: args.never_expires.then_some(true),
+    };
+    let target = path(&["api-keys", &args.key.name]);
+    let key: ApiKey = session.engine().await?.patch(&target, &edit).await?;
+    session.output.record(&key, show::key)
 }
 
 fn tell_key(session: &Session, made: &ApiKeyMade) -> Done {

@@ -21,8 +21,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(crate) use access::{
-    ApiKeyAdd, ApiKeyCommand, AuditCommand, AuditList, GroupAdd, GroupCommand, GroupEdit, Login,
-    UserAdd, UserCommand, UserEdit, UserPassword,
+    ApiKeyAdd, ApiKeyCommand, ApiKeyEdit, AuditCommand, AuditList, GroupAdd, GroupCommand,
+    GroupEdit, Login, UserAdd, UserCommand, UserEdit, UserPassword,
 };
 pub(crate) use alert::{AlertCommand, AlertList};
 pub(crate) use backup::{

@@ -209,16 +209,9 @@ async fn show(session: &Session, name: &str) -> Done {
 async fn test(session: &Session, args: RepositoryTest) -> Done {
     let client = session.engine().await?;
     let tested: Tested = if args.target.contains('/') || args.target.starts_with('.') {
-        let create = RepositoryCreate {
-            name: "untitled".to_owned(),
-            location: location(&args.target),
-            passphrase: None,
-            recovery_code: None,
-            default: false,
-            same_domain_as: None,
-        };
+        let place = json!({"location": location(&args.target)});
         client
-            .post(&path(&["repositories", "test"]), &create)
+            .post(&path(&["repositories", "test"]), &place)
             .await?
     } else {
         let target = path(&["repositories", &args.target, "test"]);
@@ -321,7 +314,9 @@ async fn trash(session: &Session, args: &RepositoryTrash) -> Done {
             )
         });
     }
-    let page: Page<Deletion> = client.get(&path(&["repositories", name, "trash"])).await?;
+    let target = path(&["repositories", name, "trash"]);
+    let query = PageRequest::default();
+    let page: Page<Deletion> = session.list(&target, &query, &args.page).await?;
     session
         .output
         .list(&page, "Nothing was deleted lately.", |_, items| {

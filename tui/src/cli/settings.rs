@@ -55,8 +55,11 @@ fn find<'a>(settings: &'a Value, key: &str) -> Result<&'a Value> {
         .split('.')
         .try_fold(settings, |value, name| value.get(name));
     found.ok_or_else(|| {
-        Error::new(Code::NotFound, format!("There is no setting \"{key}\""))
-            .hint("`backstay settings get` shows every key")
+        Error::new(
+            Code::SettingNotFound,
+            format!("There is no setting \"{key}\""),
+        )
+        .hint("`backstay settings get` shows every key")
     })
 }
 

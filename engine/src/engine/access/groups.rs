@@ -219,6 +219,6 @@ fn refuse_built_in(group: &Group) -> Result<()> {
 }
 
 pub(super) fn no_group(key: impl Display) -> Error {
-    Error::new(Code::NotFound, format!("There is no group \"{key}\""))
+    Error::new(Code::GroupNotFound, format!("There is no group \"{key}\""))
         .hint("`backstay group list` shows them")
 }

@@ -98,6 +98,12 @@ impl Engine {
         if let Some(name) = &edit.name {
             names::check("API key", name)?;
         }
+        if edit.never_expires == Some(true) && edit.expires_at.is_some() {
+            let contradiction = "A time to expire cannot be given and taken away at once";
+            return Err(
+                Error::invalid(contradiction).field("never_expires", "contradicts expires_at")
+            );
+        }
         let permissions = edit.permissions.as_ref().map(Permissions::read);
         let permissions = permissions.transpose()?.map(|read| read.names());
         let (caller, scribe) = (scope::current(), self.scribe());
@@ -118,7 +124,10 @@ impl Engine {
             }
             changed.enabled = edit.enabled.unwrap_or(changed.enabled);
             changed.tier = edit.tier.unwrap_or(changed.tier);
-            changed.expires_at = edit.expires_at.or(changed.expires_at);
+            changed.expires_at = match edit.never_expires {
+                Some(true) => None,
+                _ => edit.expires_at.or(changed.expires_at),
+            };
             for key in [&before, &record.key] {
                 must_cover(&caller, &grant_of(&key.permissions, &key.projects)?)?;
             }
@@ -257,8 +266,11 @@ fn caller_of(key: ApiKey) -> Result<Caller> {
 }
 
 fn no_key(key: impl Display) -> Error {
-    Error::new(Code::NotFound, format!("There is no API key \"{key}\""))
-        .hint("`backstay api-key list` shows them")
+    Error::new(
+        Code::ApiKeyNotFound,
+        format!("There is no API key \"{key}\""),
+    )
+    .hint("`backstay api-key list` shows them")
 }
 
 /// The answer to a token that is nobody's.

@@ -291,7 +291,7 @@ async fn keys_are_rotated_locked_expired_and_revoked() {
         "expired"
     );
     place.engine.remove_api_key("ci").await.unwrap();
-    assert_eq!(code(place.engine.api_key("ci").await), Code::NotFound);
+    assert_eq!(code(place.engine.api_key("ci").await), Code::ApiKeyNotFound);
     place.end().await;
 }
 
@@ -345,13 +345,13 @@ async fn nobody_gives_what_they_do_not_have() {
     )
     .await;
     // Users and groups are not of any project, so she does not find them.
-    assert_eq!(code(edited), Code::NotFound);
+    assert_eq!(code(edited), Code::GroupNotFound);
     let climb = UserEdit {
         groups: Some(vec!["administrators".to_owned()]),
         ..UserEdit::default()
     };
     let climbed = scope::acting_as(ann, place.engine.edit_user("ann", climb)).await;
-    assert_eq!(code(climbed), Code::NotFound);
+    assert_eq!(code(climbed), Code::UserNotFound);
     assert_eq!(
         code(place.engine.remove_group("shop-keepers").await),
         Code::Conflict,

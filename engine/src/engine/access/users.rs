@@ -238,7 +238,7 @@ fn keep_an_administrator(tx: &Tx<'_>, before: &User, after: Option<&User>) -> Re
 }
 
 fn no_user(key: impl Display) -> Error {
-    Error::new(Code::NotFound, format!("There is no user \"{key}\""))
+    Error::new(Code::UserNotFound, format!("There is no user \"{key}\""))
         .hint("`backstay user list` shows them")
 }
 

@@ -8,6 +8,7 @@ use crate::catalog::records::backup as facet;
 use crate::error::{Code, Error, Result};
 use crate::model::{
     Backup, BackupDiff, BackupObject, Change, ObjectDiff, ObjectList, Page, checked_limit,
+    odd_cursor,
 };
 use crate::pipeline::archive::{Archive, ArchivedTable};
 use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber};
@@ -29,10 +30,7 @@ impl Engine {
         let limit = checked_limit(list.limit)?;
         let start: usize = match list.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
             None => 0,
-            Some(cursor) => cursor.parse().map_err(|_| {
-                Error::invalid("The cursor is not one that a list answered")
-                    .field("cursor", "must be the next_cursor of the page before")
-            })?,
+            Some(cursor) => cursor.parse().map_err(|_| odd_cursor())?,
         };
         let backup = self.restorable_backup(spelling)?;
         let (_, archive) = self.archive(&backup).await?;

@@ -9,11 +9,23 @@ use crate::catalog::Record;
 use crate::catalog::records::{BackupRecord, RunRecord, day};
 use crate::error::{Error, Result};
 use crate::ids::ConnectionId;
-use crate::model::{CalendarDay, DayList, Page, RunStatus, TrendDay};
+use crate::model::{CalendarDay, DayList, Page, PageRequest, RunStatus, TrendDay};
 
 /// Days answered when the caller does not say, and at most.
 const DAYS: u64 = 30;
 const DAYS_MAX: i64 = 400;
+
+/// The days that were asked for: all of them, unless somebody wants them in pages.
+fn page_of<T>(days: Vec<T>, list: &DayList, date: impl Fn(&T) -> NaiveDate) -> Result<Page<T>> {
+    if list.limit.is_none() && list.cursor.is_none() {
+        return Ok(Page::whole(days));
+    }
+    let page = PageRequest {
+        limit: list.limit,
+        cursor: list.cursor.clone(),
+    };
+    Page::cut(days, &page, date)
+}
 
 impl Engine {
     /// What was done each day, oldest first; days without a backup are zeros.
@@ -38,7 +50,7 @@ impl Engine {
                 _ => *day.runs.entry(number).or_default() += sum,
             }
         }
-        Ok(Page::whole(days.into_values().collect()))
+        page_of(days.into_values().collect(), list, |day| day.date)
     }
 
     /// The backups that are there of each day, oldest first.
@@ -63,7 +75,7 @@ impl Engine {
                 Err(_) => {}
             }
         }
-        Ok(Page::whole(days.into_values().collect()))
+        page_of(days.into_values().collect(), list, |day| day.date)
     }
 
     fn days_of(&self, list: &DayList) -> Result<(NaiveDate, NaiveDate)> {

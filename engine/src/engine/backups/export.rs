@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::DropGuard;
 
 use super::super::Engine;
-use super::super::downloads::Ticket;
+use super::super::Ticket;
 use super::gzip::Gzip;
 use crate::error::{Error, Result};
 use crate::ids::BackupId;
@@ -74,6 +74,15 @@ impl Export {
         std::future::poll_fn(|context| self.poll_block(context)).await
     }
 
+    /// The ticket that it can spend, once everything was taken out of it; whoever took it knows whether it
+    /// arrived.
+    pub fn ticket(&mut self) -> Option<Ticket> {
+        // Whoever knows the length does not ask for the end.
+        let is_out = self.left == 0 && self.held.is_none();
+        let is_whole = self.has_ended || (is_out && !self.has_failed);
+        self.ticket.take_if(|ticket| is_whole && !ticket.is_kept())
+    }
+
     fn poll_block(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         loop {
             if self.left == 0 && self.held.is_none() {
@@ -113,17 +122,6 @@ impl Export {
         part.truncate(self.left.min(part.len() as u64) as usize);
         self.left -= part.len() as u64;
         (!part.is_empty()).then_some(part)
-    }
-}
-
-impl Drop for Export {
-    fn drop(&mut self) {
-        // Whoever knows the length does not ask for the end.
-        let is_out = self.left == 0 && self.held.is_none();
-        let is_whole = self.has_ended || (is_out && !self.has_failed);
-        if let Some(ticket) = self.ticket.take() {
-            ticket.returned(is_whole);
-        }
     }
 }
 

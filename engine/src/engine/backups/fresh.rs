@@ -11,11 +11,11 @@ use crate::catalog::Query;
 use crate::catalog::records::{
     BackupRecord, ConnectionRecord, DatabaseRecord, JobRecord, backup, database_key, job, tally,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::ConnectionId;
 use crate::model::{
     Backup, Connection, Freshness, FreshnessState, Job, JobFreshness, Page, PageRequest, RunStatus,
-    Time, checked_limit,
+    Time, checked_limit, odd_cursor,
 };
 
 /// Backups of chosen objects, and damaged ones, that are passed over in search of a good one of the database.
@@ -234,10 +234,6 @@ fn hex_of(text: &str) -> String {
 }
 
 fn read_cursor(cursor: &str) -> Result<(String, String)> {
-    let refused = || {
-        Error::invalid("The cursor is not one that a list answered")
-            .field("cursor", "must be the next_cursor of the page before")
-    };
     let digits = cursor.as_bytes().chunks(2).map(|pair| {
         let pair = std::str::from_utf8(pair).ok()?;
         u8::from_str_radix(pair, 16).ok()
@@ -245,6 +241,6 @@ fn read_cursor(cursor: &str) -> Result<(String, String)> {
     let bytes: Option<Vec<u8>> = digits.collect();
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     let pair = text.as_deref().and_then(|text| text.split_once(BETWEEN));
-    let (connection, database) = pair.ok_or_else(refused)?;
+    let (connection, database) = pair.ok_or_else(odd_cursor)?;
     Ok((connection.to_owned(), database.to_owned()))
 }

@@ -6,7 +6,7 @@ use super::super::Engine;
 use super::check;
 use crate::catalog::records::JobRecord;
 use crate::error::Result;
-use crate::model::{CheckOutcome, DoctorCheck, Job, RunStatus, SystemTask, Time};
+use crate::model::{CheckOutcome, DoctorCheck, Job, PageRequest, RunStatus, SystemTask, Time};
 
 /// A scheduler that has not looked for so long does not work any more.
 const STALLED: Duration = Duration::from_mins(10);
@@ -33,7 +33,7 @@ impl Engine {
             let job = self.shown(record)?;
             checks.push(job_check(&job, now));
         }
-        for task in self.system_tasks().await?.items {
+        for task in self.system_tasks(&PageRequest::default()).await?.items {
             checks.extend(task_check(&task));
         }
         Ok(())

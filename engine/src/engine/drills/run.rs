@@ -166,7 +166,7 @@ impl Engine {
     ) -> Result<Finish> {
         let record = self.0.catalog.get::<DrillRecord>(id.bits())?;
         let drill = record
-            .ok_or_else(|| Error::new(Code::NotFound, "The drill was removed"))?
+            .ok_or_else(|| Error::new(Code::DrillNotFound, "The drill was removed"))?
             .drill;
         let report = self
             .0

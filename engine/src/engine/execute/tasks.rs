@@ -96,11 +96,12 @@ impl Engine {
                 Ok(ended.len())
             })
             .await?;
+        let answers = self.remove_old_answers().await?;
         let task_runs = self.remove_old_task_runs().await?;
         let (backups, runs) = self.remove_old_runs(task).await?;
         Ok(json!({
-            "log_lines": lines, "logins": logins, "downloads": downloads, "task_runs": task_runs,
-            "runs": runs, "backups_not_made": backups,
+            "log_lines": lines, "logins": logins, "downloads": downloads, "answers": answers,
+            "task_runs": task_runs, "runs": runs, "backups_not_made": backups,
         }))
     }
 

@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::ids::ConnectionId;
 use crate::model::{
     Backup, BackupCreate, BackupList, Connection, Environment, EnvironmentBackup, Page,
-    PointInTime, Restore, RestoreList, Started, Stored, Trigger, checked_limit,
+    PageRequest, PointInTime, Restore, RestoreList, Started, Stored, Trigger, checked_limit,
 };
 
 impl Engine {
@@ -136,13 +136,17 @@ impl Engine {
     }
 
     /// Which points in time can be reached, for each connection of an environment.
-    pub async fn environment_points(&self, key: &str) -> Result<Page<PointInTime>> {
+    pub async fn environment_points(
+        &self,
+        key: &str,
+        page: &PageRequest,
+    ) -> Result<Page<PointInTime>> {
         let own = self.find_environment(key)?.environment;
         let mut items = Vec::new();
         for id in self.connections_of_environment(&own)? {
             items.push(points(self.find_connection(&id.to_string())?.connection));
         }
-        Ok(Page::whole(items))
+        Page::cut(items, page, |own| own.connection_id)
     }
 
     /// Which points in time of a connection can be reached.

@@ -31,7 +31,7 @@ impl Engine {
         let own = &record.environment;
         let Some(mut schedule) = record.schedule.clone() else {
             return Err(Error::new(
-                Code::NotFound,
+                Code::ScheduleNotFound,
                 format!(
                     "The environment \"{}/{}\" has no schedule",
                     own.project, own.name

@@ -6,7 +6,7 @@ use super::gone;
 use crate::catalog::records::RepositoryRecord;
 use crate::error::{Code, Error, Result};
 use crate::ids::SlotId;
-use crate::model::{KeyCreate, KeyKind, KeyMade, KeySlot, KeySlotKind, Page};
+use crate::model::{KeyCreate, KeyKind, KeyMade, KeySlot, KeySlotKind, Page, PageRequest};
 use crate::repository::format::digest::hex;
 use crate::repository::{Credential, Repository, Slot, SlotKind};
 use crate::secret::{SecretKey, SecretText};
@@ -14,12 +14,13 @@ use crate::secret::{SecretKey, SecretText};
 impl Engine {
     /// What opens it, damaged key slots named as such. Slow where passphrases do: the one this engine
     /// keeps is tried at each of their slots.
-    pub async fn repository_keys(&self, key: &str) -> Result<Page<KeySlot>> {
+    pub async fn repository_keys(&self, key: &str, page: &PageRequest) -> Result<Page<KeySlot>> {
         let found = self.find_repository(key)?;
         let repository = self.open_repository(&found).await?;
         let _turn = repository.turn_at_slots().await;
         let record = self.same_repository(&found)?;
-        Ok(Page::whole(self.slots_of(&record, &repository).await?))
+        let slots = self.slots_of(&record, &repository).await?;
+        Page::cut_short(slots, page, |slot| slot.id.clone())
     }
 
     /// Adds a key. What was made for it is in the answer, and nowhere else unless the engine is to open
@@ -75,8 +76,11 @@ impl Engine {
         self.credential(&record)?;
         let name = &record.repository.name;
         let unknown = || {
-            Error::new(Code::NotFound, format!("\"{name}\" has no key \"{slot}\""))
-                .hint(format!("`backstay repository key list {name}` shows them"))
+            Error::new(
+                Code::SlotNotFound,
+                format!("\"{name}\" has no key \"{slot}\""),
+            )
+            .hint(format!("`backstay repository key list {name}` shows them"))
         };
         let wanted: SlotId = slot.parse().map_err(|_| unknown())?;
         let slots = self.slots_of(&record, &repository).await?;

@@ -5,8 +5,8 @@ use crate::catalog::records::{RepositoryRecord, RunRecord, TrashRecord, Work, tr
 use crate::catalog::{Query, Record as _};
 use crate::error::{Code, Error, Result};
 use crate::model::{
-    Backup, CheckRequest, Deletion, Page, PruneReport, PruneRequest, RebuildRequest, RunKind,
-    Started, Trigger,
+    Backup, CheckRequest, Deletion, Page, PageRequest, PruneReport, PruneRequest, RebuildRequest,
+    RunKind, Started, Trigger,
 };
 use crate::runs::{Credentials, NewRun};
 
@@ -96,7 +96,7 @@ impl Engine {
     }
 
     /// Deleted backups that can be undone, newest deletion first.
-    pub async fn repository_trash(&self, key: &str) -> Result<Page<Deletion>> {
+    pub async fn repository_trash(&self, key: &str, page: &PageRequest) -> Result<Page<Deletion>> {
         let id = self.find_repository(key)?.repository.id;
         let query = Query::newest(usize::MAX).only(trash::REPOSITORY, Some(id));
         let found = self.0.catalog.list::<TrashRecord>(&query)?.records;
@@ -107,7 +107,7 @@ impl Engine {
             }
         }
         items.sort_by_key(|deletion| std::cmp::Reverse(deletion.deleted_at));
-        Ok(Page::whole(items))
+        Page::cut(items, page, |deletion| deletion.backup_id)
     }
 
     /// Brings a deleted backup back.

@@ -17,7 +17,12 @@ pub(super) fn at(text: &str) -> DateTime<Utc> {
 
 /// System tasks have their own tests; here they would only take time.
 async fn without_tasks(engine: &Engine) {
-    for task in engine.system_tasks().await.unwrap().items {
+    for task in engine
+        .system_tasks(&PageRequest::default())
+        .await
+        .unwrap()
+        .items
+    {
         let edit = SystemTaskEdit {
             enabled: Some(false),
             ..SystemTaskEdit::default()
@@ -608,7 +613,7 @@ async fn lists_take_a_job_by_name_and_in_both_spellings_of_its_id() {
     for key in ["night", &job.id.to_string(), &job.id.uuid()] {
         assert_eq!(found(key).await.unwrap(), (1, 1), "{key}");
     }
-    assert_eq!(found("nobody").await.unwrap_err().code(), Code::NotFound);
+    assert_eq!(found("nobody").await.unwrap_err().code(), Code::JobNotFound);
     // What is left of a job that is gone is still found.
     engine.remove_job("night").await.unwrap();
     assert_eq!(found(&job.id.uuid()).await.unwrap(), (1, 1));

@@ -12,7 +12,8 @@ fn passphrase(text: &str) -> KeyCreate {
 
 /// The keys of the repository, by what tells them apart.
 async fn keys(engine: &Engine) -> Vec<KeySlot> {
-    engine.repository_keys("local").await.unwrap().items
+    let page = PageRequest::default();
+    engine.repository_keys("local", &page).await.unwrap().items
 }
 
 async fn used(engine: &Engine) -> KeySlot {
@@ -141,7 +142,7 @@ async fn damaged_keys_are_named_and_can_go() {
     }
     assert!(!object.exists());
     let gone = engine.remove_repository_key("local", &spare.id).await;
-    assert_eq!(gone.unwrap_err().code(), Code::NotFound);
+    assert_eq!(gone.unwrap_err().code(), Code::SlotNotFound);
     stopped(engine).await;
 }
 

@@ -27,7 +27,7 @@ async fn good(engine: &Engine, connection: &Connection, database: &str) -> Backu
     let mut backup = crate::engine::backups::blank_backup(id, connection, database, &local);
     backup.status = RunStatus::Success;
     backup.source_bytes = 1000;
-    backup.stored_bytes = 10;
+    backup.stored_bytes = 7;
     let saved = engine.0.catalog.put(BackupRecord(backup)).await.unwrap();
     saved.0
 }
@@ -105,6 +105,7 @@ async fn lists_sums_and_records_end_at_the_projects_border() {
         assert_eq!((backups.len(), backups[0].id), (1, of_red.id));
         let stats = engine.backup_stats().await.unwrap();
         assert_eq!((stats.backups, stats.source_bytes), (1, 1000));
+        assert_eq!(stats.ratio, Some(142.86));
         assert_eq!(stats.newest_at, Some(of_red.created_at));
         assert_eq!(sum(engine.backup_calendar(&days).await.unwrap()), 1);
         let restores = engine
@@ -118,7 +119,7 @@ async fn lists_sums_and_records_end_at_the_projects_border() {
         );
         assert!(
             engine
-                .repository_trash("local")
+                .repository_trash("local", &PageRequest::default())
                 .await
                 .unwrap()
                 .items
@@ -152,6 +153,20 @@ async fn lists_sums_and_records_end_at_the_projects_border() {
             all.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(),
             ["red"]
         );
+        let one = PageRequest {
+            limit: Some(1),
+            cursor: None,
+        };
+        let first = limited_to(&["red", "blue"], engine.projects(&one)).await;
+        let first = first.unwrap();
+        assert_eq!(first.items[0].name, "blue", "the newest");
+        let next = PageRequest {
+            cursor: first.next_cursor,
+            ..one
+        };
+        let rest = limited_to(&["red", "blue"], engine.projects(&next)).await;
+        let rest = rest.unwrap();
+        assert_eq!((&rest.items[0].name[..], rest.next_cursor), ("red", None));
         let other = ProjectCreate {
             name: "green".to_owned(),
             description: None,
@@ -298,7 +313,7 @@ async fn only_what_is_empty_and_nobody_is_limited_to_is_removed() {
     engine.remove_api_key("k").await.unwrap();
     engine.remove_project("red").await.unwrap();
     let gone = engine.environment("red/one").await.unwrap_err();
-    assert_eq!(gone.code(), Code::NotFound);
+    assert_eq!(gone.code(), Code::EnvironmentNotFound);
     stopped(engine).await;
 }
 
@@ -321,7 +336,7 @@ async fn the_jobs_of_a_schedule_follow_it_and_the_connections() {
     let engine = opened(home.path()).await;
     connection_in(&engine, "alpha", "red/one").await;
     let none = engine.environment_schedule("red/one").await.unwrap_err();
-    assert_eq!(none.code(), Code::NotFound);
+    assert_eq!(none.code(), Code::ScheduleNotFound);
     let put = engine
         .put_environment_schedule("red/one", daily("0 2 * * *"))
         .await

@@ -239,7 +239,11 @@ async fn a_minute_in_another_decade_does_not_silence_what_is_scheduled() {
     };
     assert_eq!(today_runs(&nightly_job), 1);
     assert_eq!(today_runs(&paused), 1);
-    let task = engine.system_tasks().await.unwrap().items;
+    let task = engine
+        .system_tasks(&PageRequest::default())
+        .await
+        .unwrap()
+        .items;
     let task = task.iter().find(|task| task.id == TaskId::Cleanup).unwrap();
     assert!(task.next_run_at.unwrap() < at("2026-03-01T03:00:00Z"));
 

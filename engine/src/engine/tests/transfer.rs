@@ -300,12 +300,12 @@ async fn what_cannot_be_meant_is_refused_and_nothing_is_taken_in() {
             json!({"connections": [shop], "drills": [{"name": "d", "connection": "shop", "repository": "gone"}]}),
         ),
         (
-            Code::NotFound,
+            Code::GroupNotFound,
             "There is no group \"gone\"",
             json!({"users": [{"name": "u", "groups": ["gone"]}]}),
         ),
         (
-            Code::NotFound,
+            Code::ProjectNotFound,
             "There is no project \"gone\"",
             json!({"environments": [{"project": "gone", "name": "e"}]}),
         ),

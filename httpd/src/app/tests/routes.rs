@@ -5,6 +5,7 @@ use backstay_engine::model::StopRequest;
 
 use super::*;
 use crate::extract::BODY_MAX_BYTES;
+use crate::native::table::TABLE;
 
 /// An engine of its own folder, and the whole surface over it.
 struct Surface {
@@ -108,7 +109,7 @@ async fn lists_and_documents_are_json() {
 #[tokio::test]
 async fn odd_queries_are_refused_with_the_parameter_named() {
     let surface = Surface::new().await;
-    for path in &LISTS[..7] {
+    for path in LISTS {
         for (query, field) in [
             ("limit=0", "limit"),
             ("limit=201", "limit"),
@@ -199,7 +200,18 @@ async fn what_is_not_there_has_the_code_of_its_kind() {
         ("GET", "/api/v1/runs/run_zzz", "run.not_found"),
         ("GET", "/api/v1/runs/run_zzz/log", "run.not_found"),
         ("POST", "/api/v1/runs/run_zzz/cancel", "run.not_found"),
-        ("GET", "/api/v1/restores/rst_zzz", "request.not_found"),
+        ("POST", "/api/v1/alerts/alr_zzz/read", "alert.not_found"),
+        ("POST", "/api/v1/system-tasks/sweep/run", "task.not_found"),
+        (
+            "GET",
+            "/api/v1/environments/default/schedule",
+            "environment.not_found",
+        ),
+        (
+            "GET",
+            "/api/v1/environments/default%2Fdefault/schedule",
+            "schedule.not_found",
+        ),
     ] {
         let body = if method == "PUT" {
             r#"{"selected":true}"#
@@ -207,6 +219,26 @@ async fn what_is_not_there_has_the_code_of_its_kind() {
             ""
         };
         surface.refused(method, path, body, 404, code).await;
+    }
+    for (method, pattern, _) in TABLE {
+        let (first, rest) = pattern[1..].split_once('/').unwrap_or_default();
+        if !["GET", "DELETE", "PATCH"].contains(method) || !rest.starts_with('{') {
+            continue;
+        }
+        let kind = match first {
+            "deliveries" => "delivery".to_owned(),
+            "repositories" => "repository".to_owned(),
+            "system-tasks" => "task".to_owned(),
+            several => several.trim_end_matches('s').replace('-', "_"),
+        };
+        let path = format!(
+            "/api/v1/{first}/{}",
+            rest.replace("{id}", "zzz")
+                .replace("{token}", "zzz")
+                .replace("{key}", "zzz")
+        );
+        let code = format!("{kind}.not_found");
+        surface.refused(method, &path, "", 404, &code).await;
     }
     surface.end().await;
 }
@@ -321,5 +353,65 @@ async fn a_record_is_made_changed_and_removed() {
     }
     let removed = surface.ask("DELETE", "/api/v1/connections/store", "").await;
     assert!(removed.status.is_success(), "{}", removed.body);
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn what_is_not_saved_yet_is_tried_without_a_name() {
+    let surface = Surface::new().await;
+    let place = surface._home.path().join("new");
+    for (path, body) in [
+        (
+            "/api/v1/connections/test",
+            serde_json::json!({"url": "postgres://u@127.0.0.1:1/d"}),
+        ),
+        (
+            "/api/v1/repositories/test",
+            serde_json::json!({"location": place}),
+        ),
+    ] {
+        for name in [None, Some("shop")] {
+            let mut body = body.clone();
+            if let Some(name) = name {
+                body["name"] = name.into();
+            }
+            let tried = surface.ask("POST", path, body.to_string()).await;
+            assert_eq!(tried.status, 200, "{path}: {}", tried.body);
+            let tried: Value = serde_json::from_str(&tried.body).unwrap();
+            assert!(tried["ok"].is_boolean(), "{tried}");
+        }
+    }
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn null_clears_what_can_be_cleared_and_is_refused_elsewhere() {
+    let surface = Surface::new().await;
+    let key = r#"{"name":"ci","permissions":["runs:read"],"expires_at":"2999-01-01T00:00:00Z"}"#;
+    let made = surface.ask("POST", "/api/v1/api-keys", key).await;
+    assert!(made.body.contains("2999-01-01"), "{}", made.body);
+    let path = "/api/v1/api-keys/ci";
+    let cleared = surface.ask("PATCH", path, r#"{"expires_at":null}"#).await;
+    assert_eq!(cleared.status, 200, "{}", cleared.body);
+    let cleared: Value = serde_json::from_str(&cleared.body).unwrap();
+    assert!(cleared["expires_at"].is_null(), "{cleared}");
+    for field in ["permissions", "projects", "name", "tier", "enabled"] {
+        let body = serde_json::json!({ field: null }).to_string();
+        let problem = surface
+            .refused("PATCH", path, &body, 400, "request.invalid")
+            .await;
+        assert_eq!(problem["errors"][0]["field"], field, "{problem}");
+    }
+    let both = r#"{"expires_at":"2999-01-01T00:00:00Z","never_expires":true}"#;
+    surface
+        .refused("PATCH", path, both, 400, "request.invalid")
+        .await;
+    let url = r#"{"public_url":"https://backup.example.com"}"#;
+    surface.ask("PUT", "/api/v1/settings", url).await;
+    let cleared = surface
+        .ask("PUT", "/api/v1/settings", r#"{"public_url":null}"#)
+        .await;
+    let cleared: Value = serde_json::from_str(&cleared.body).unwrap();
+    assert!(cleared["public_url"].is_null(), "{cleared}");
     surface.end().await;
 }

@@ -318,6 +318,10 @@ pub(super) const BODIES: &[(&str, &str)] = &[
         r#"{"environment": "production", "test": false}"#,
     ),
     (
+        "ConnectionTry",
+        r#"{"url": "postgres://backup@db.internal:5432/orders?sslmode=require", "password": "T4k-9dPz-Ws7-example"}"#,
+    ),
+    (
         "CronPreviewRequest",
         r#"{"cron": "0 2 * * *", "time_zone": "Europe/Berlin", "count": 3}"#,
     ),
@@ -389,6 +393,7 @@ pub(super) const BODIES: &[(&str, &str)] = &[
         r#"{"name": "main", "location": "/backups/main", "default": true}"#,
     ),
     ("RepositoryEdit", r#"{"name": "main-2"}"#),
+    ("RepositoryTry", r#"{"location": "/backups/main"}"#),
     (
         "RestoreCreate",
         r#"{"database": "orders_restored", "no_owner": true}"#,

@@ -274,6 +274,16 @@ Examples:
   backstay api-key show ci")]
     Show(ApiKeyName),
 
+    /// Change an API key; what is not named stays
+    #[command(after_help = "\
+Examples:
+  backstay api-key edit ci --permissions backups:create,backups:read,runs:read
+  backstay api-key edit ci --expires 2027-06-30 --tier professional
+  backstay api-key edit ci --disable
+
+The key itself stays; `rotate` replaces it. Permissions and projects are replaced together.")]
+    Edit(ApiKeyEdit),
+
     /// Replace a key and print the new one, this once; the old one stops working
     #[command(after_help = "\
 Examples:
@@ -320,6 +330,51 @@ pub(crate) struct ApiKeyAdd {
     /// When it stops working: a time, a day, or after a while like 90d; never without this
     #[arg(long, value_name = "D", value_parser = types::expiry)]
     pub(crate) expires: Option<DateTime<Utc>>,
+}
+
+/// `api-key edit`
+#[derive(Debug, Args)]
+#[group(id = "key_change", required = true, multiple = true, args = ["rename", "permissions", "project",
+    "all_projects", "tier", "expires", "never_expires", "enable", "disable"])]
+pub(crate) struct ApiKeyEdit {
+    #[command(flatten)]
+    pub(crate) key: ApiKeyName,
+
+    /// What to call it from now on
+    #[arg(long, value_name = "NAME")]
+    pub(crate) rename: Option<String>,
+
+    /// What it allows from now on, with commas between
+    #[arg(long, value_name = "P[,P…]", value_delimiter = ',')]
+    pub(crate) permissions: Vec<String>,
+
+    /// Only within this project; may be given several times
+    #[arg(long, value_name = "PROJECT")]
+    pub(crate) project: Vec<String>,
+
+    /// In every project
+    #[arg(long, conflicts_with = "project")]
+    pub(crate) all_projects: bool,
+
+    /// How much it may ask for over the network
+    #[arg(long, value_name = "TIER", value_parser = ["free", "professional", "enterprise"])]
+    pub(crate) tier: Option<String>,
+
+    /// When it stops working: a time, a day, or after a while like 90d
+    #[arg(long, value_name = "D", value_parser = types::expiry)]
+    pub(crate) expires: Option<DateTime<Utc>>,
+
+    /// Let it work until it is revoked
+    #[arg(long, conflicts_with = "expires")]
+    pub(crate) never_expires: bool,
+
+    /// Let it work again
+    #[arg(long)]
+    pub(crate) enable: bool,
+
+    /// Keep it from working
+    #[arg(long, conflicts_with = "enable")]
+    pub(crate) disable: bool,
 }
 
 /// `audit …`

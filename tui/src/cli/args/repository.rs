@@ -258,6 +258,9 @@ pub(crate) struct RepositoryTrash {
     pub(crate) repository: RepositoryName,
 
     /// Bring this backup back
-    #[arg(long, value_name = "BACKUP")]
+    #[arg(long, value_name = "BACKUP", conflicts_with_all = ["limit", "cursor"])]
     pub(crate) undo: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) page: Page,
 }

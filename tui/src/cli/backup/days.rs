@@ -23,6 +23,7 @@ fn query(args: BackupDays) -> DayList {
         environment,
         from: args.from,
         to: args.to,
+        ..DayList::default()
     }
 }
 

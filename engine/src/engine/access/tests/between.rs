@@ -130,7 +130,7 @@ async fn an_edit_does_not_bring_back_the_secret_that_was_replaced() {
     let new = rotating.await.unwrap();
     removing.await.unwrap();
     assert_eq!(one.await.unwrap().tier, crate::model::KeyTier::Free);
-    assert_eq!(code(other.await), Code::NotFound);
+    assert_eq!(code(other.await), Code::ApiKeyNotFound);
     place.caller(&new.key).await.unwrap();
     for secret in [old.key, gone.key] {
         assert_eq!(code(place.caller(&secret).await), Code::Unauthenticated);

@@ -52,7 +52,7 @@ impl Planner<'_> {
             let is_here = engine.0.catalog.by_name::<GroupRecord>(group)?.is_some();
             if !is_here && !self.groups.contains(group) {
                 let text = format!("There is no group \"{group}\"");
-                return Err(Error::new(Code::NotFound, text).hint("Add it to the document"));
+                return Err(Error::new(Code::GroupNotFound, text).hint("Add it to the document"));
             }
         }
         let here = engine.0.catalog.by_name::<UserRecord>(&wanted.name)?;

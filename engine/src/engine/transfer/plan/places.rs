@@ -60,7 +60,7 @@ impl Planner<'_> {
         let engine = self.engine;
         let missing = || {
             let text = format!("There is no project \"{}\"", wanted.project);
-            Error::new(Code::NotFound, text).hint("Add it to the document")
+            Error::new(Code::ProjectNotFound, text).hint("Add it to the document")
         };
         let project = self.project_named(&wanted.project)?.ok_or_else(missing)?;
         let name = environment_key(&project.name, &wanted.name);
