@@ -198,14 +198,6 @@ fn key_of(request: &Request) -> Result<Option<RepeatKey>, Problem> {
     let Some(value) = request.headers().get(HEADER) else {
         return Ok(None);
     };
-    // Strangers share nothing, least of all their logins.
-    let caller = request.extensions().get::<Arc<Caller>>();
-    let Some(caller) = caller.filter(|caller| caller.actor != Actor::Nobody) else {
-        return Ok(None);
-    };
-    if request.uri().path().starts_with(LOGINS) {
-        return Ok(None);
-    }
     let key = value
         .to_str()
         .ok()
@@ -218,6 +210,14 @@ fn key_of(request: &Request) -> Result<Option<RepeatKey>, Problem> {
                 format!("An Idempotency-Key has 1 to {KEY_MAX} visible ASCII characters"),
             )
         })?;
+    // Strangers share nothing, least of all their logins.
+    let caller = request.extensions().get::<Arc<Caller>>();
+    let Some(caller) = caller.filter(|caller| caller.actor != Actor::Nobody) else {
+        return Ok(None);
+    };
+    if request.uri().path().starts_with(LOGINS) {
+        return Ok(None);
+    }
     let path = request.uri().path_and_query();
     Ok(Some(RepeatKey::new(
         &caller.actor.identity(),

@@ -296,7 +296,11 @@ async fn a_deleted_backup_can_be_taken_back_and_the_last_good_one_is_protected()
         engine.backup(&second).await.unwrap_err().code(),
         Code::BackupNotFound
     );
-    let trash = engine.repository_trash("local").await.unwrap().items;
+    let trash = engine
+        .repository_trash("local", &PageRequest::default())
+        .await
+        .unwrap()
+        .items;
     assert_eq!(trash.len(), 1);
     engine.undo_delete("local", &second).await.unwrap();
     assert_eq!(

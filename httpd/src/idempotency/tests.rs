@@ -209,3 +209,13 @@ async fn a_secret_is_told_once() {
     assert_eq!(ask().await, (StatusCode::OK, "a secret".to_owned()));
     assert_eq!(ask().await.0, StatusCode::CONFLICT);
 }
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused_to_everybody() {
+    let fixture = fixture(StatusCode::ACCEPTED).await;
+    for caller in [Caller::process(1), Caller::nobody(None)] {
+        let refused = send_to(&fixture, "/work", caller, "a b", "{}").await;
+        assert_eq!(refused.0, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(fixture.worked.load(Ordering::SeqCst), 0);
+}
