@@ -502,7 +502,7 @@ async fn a_drill_is_seen_by_those_who_see_both_of_its_connections() {
             .await
             .map(|_| ()),
     ] {
-        assert_eq!(hidden.unwrap_err().code(), Code::NotFound);
+        assert_eq!(hidden.unwrap_err().code(), Code::DrillNotFound);
     }
     let event = heard.next().await;
     assert_eq!(event.subject, Some(own.id.to_string()), "{event:?}");
