@@ -76,6 +76,8 @@ async fn no_caller_crowds_out_another_and_all_stay_within_bounds() {
     let engine = opened_at(home.path(), &clock).await;
     give(&engine, "quiet", 0, 10).await;
     for number in 0..6 {
+        // Ids of one moment are in order only while no other test makes some of another.
+        clock.advance(Duration::from_millis(1));
         give(&engine, "large", number, MIB).await;
     }
     let kept: Vec<_> = (0..6).map(|n| is_given(&engine, "large", n)).collect();
@@ -83,6 +85,7 @@ async fn no_caller_crowds_out_another_and_all_stay_within_bounds() {
     assert!(is_given(&engine, "quiet", 0));
 
     for number in 0..10 {
+        clock.advance(Duration::from_millis(1));
         give(&engine, "small", number, 10).await;
     }
     let bounds = Bounds {
