@@ -153,20 +153,6 @@ async fn lists_sums_and_records_end_at_the_projects_border() {
             all.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(),
             ["red"]
         );
-        let one = PageRequest {
-            limit: Some(1),
-            cursor: None,
-        };
-        let first = limited_to(&["red", "blue"], engine.projects(&one)).await;
-        let first = first.unwrap();
-        assert_eq!(first.items[0].name, "blue", "the newest");
-        let next = PageRequest {
-            cursor: first.next_cursor,
-            ..one
-        };
-        let rest = limited_to(&["red", "blue"], engine.projects(&next)).await;
-        let rest = rest.unwrap();
-        assert_eq!((&rest.items[0].name[..], rest.next_cursor), ("red", None));
         let other = ProjectCreate {
             name: "green".to_owned(),
             description: None,
@@ -177,6 +163,30 @@ async fn lists_sums_and_records_end_at_the_projects_border() {
         );
     })
     .await;
+    stopped(engine).await;
+}
+
+#[tokio::test]
+async fn projects_are_paged_within_what_the_caller_sees() {
+    let home = tempfile::tempdir().unwrap();
+    let engine = opened(home.path()).await;
+    for (name, place) in [("alpha", "red/one"), ("beta", "blue/one")] {
+        connection_in(&engine, name, place).await;
+    }
+    let one = PageRequest {
+        limit: Some(1),
+        cursor: None,
+    };
+    let first = limited_to(&["red", "blue"], engine.projects(&one)).await;
+    let first = first.unwrap();
+    assert_eq!(first.items[0].name, "blue", "the newest");
+    let next = PageRequest {
+        cursor: first.next_cursor,
+        ..one
+    };
+    let rest = limited_to(&["red", "blue"], engine.projects(&next)).await;
+    let rest = rest.unwrap();
+    assert_eq!((&rest.items[0].name[..], rest.next_cursor), ("red", None));
     stopped(engine).await;
 }
 

@@ -333,6 +333,7 @@ pub(crate) struct ApiKeyAdd {
 }
 
 /// `api-key edit`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 #[group(id = "key_change", required = true, multiple = true, args = ["rename", "permissions", "project",
     "all_projects", "tier", "expires", "never_expires", "enable", "disable"])]
