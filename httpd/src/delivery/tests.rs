@@ -48,7 +48,7 @@ impl Stream for Blocks {
             return Poll::Ready(None);
         };
         self.left = left;
-        Poll::Ready(Some(Ok(Bytes::from_static(&[7; BLOCK]))))
+        Poll::Ready(Some(Ok(Bytes::from(vec![7; BLOCK]))))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::native::table::TABLE;
 struct Surface {
     engine: Engine,
     router: Router,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 impl Surface {
@@ -22,7 +22,7 @@ impl Surface {
         Self {
             router: app(engine.clone(), CancellationToken::new()),
             engine,
-            _home: home,
+            home,
         }
     }
 
@@ -359,7 +359,7 @@ async fn a_record_is_made_changed_and_removed() {
 #[tokio::test]
 async fn what_is_not_saved_yet_is_tried_without_a_name() {
     let surface = Surface::new().await;
-    let place = surface._home.path().join("new");
+    let place = surface.home.path().join("new");
     for (path, body) in [
         (
             "/api/v1/connections/test",
