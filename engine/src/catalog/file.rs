@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use redb::{Database, DatabaseError};
 
@@ -21,10 +20,6 @@ use crate::storage::local::rename_new;
 /// Memory for redb's page cache.
 pub(super) const CACHE_BYTES: usize = 16 << 20;
 
-/// How long another engine may take to let go of the file, and how often that is looked at.
-const ENDING: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
 /// Opens the file after `prepare` has brought it up to date. A new one appears only once it is
 /// prepared, so that a crash in between leaves nothing that looks like a damaged catalog.
 pub(super) fn open(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<Database> {
@@ -36,7 +31,7 @@ pub(super) fn open(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Re
         if !exists {
             make(path, &prepare)?;
         }
-        let database = opened_patiently(path)?;
+        let database = opened(path)?;
         prepare(&database)?;
         Ok(database)
     });
@@ -100,23 +95,6 @@ fn make(path: &Path, prepare: impl Fn(&Database) -> Result<()>) -> Result<()> {
     File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(failed)
-}
-
-/// As [`opened`]; an engine that is about to end has the file a moment longer than it answers.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "files are opened on threads that may block"
-)]
-fn opened_patiently(path: &Path) -> Result<Database> {
-    let begun = Instant::now();
-    loop {
-        match opened(path) {
-            Err(error) if error.code() == Code::EngineRunning && begun.elapsed() < ENDING => {
-                std::thread::sleep(LOOK_EVERY);
-            }
-            other => return other,
-        }
-    }
 }
 
 pub(super) fn opened(path: &Path) -> Result<Database> {

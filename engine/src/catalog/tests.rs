@@ -278,19 +278,6 @@ async fn a_second_engine_is_told_so() {
 }
 
 #[tokio::test]
-async fn an_engine_that_is_about_to_end_is_waited_for() {
-    let fixture = Fixture::new();
-    let first = fixture.open().await.unwrap();
-    let second = fixture.open();
-    let ending = async {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        drop(first);
-    };
-    let (second, ()) = tokio::join!(second, ending);
-    second.unwrap();
-}
-
-#[tokio::test]
 async fn another_master_key_is_refused() {
     let mut fixture = Fixture::new();
     let first = fixture.open().await.unwrap();

@@ -17,6 +17,9 @@ use crate::{logging, serve as server};
 /// Time between two looks whether the engine is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// How long an engine that answers no more may take to end.
+const ENDING: Duration = Duration::from_secs(10);
+
 /// Runs the engine in the foreground.
 pub(crate) async fn serve(session: &Session, serve: &Serve) -> Done {
     let mut config = session.config()?.clone();
@@ -120,6 +123,7 @@ fn view(paint: Paint, status: &Status) -> String {
 /// Ends the engine and waits until it is gone.
 pub(crate) async fn stop(session: &Session, stop: &Stop) -> Done {
     let request = StopRequest { now: stop.now };
+    let status: Result<Status> = session.client().get(&path(&["status"])).await;
     let asked: Result<serde_json::Value> = session.client().post(&path(&["stop"]), &request).await;
     match asked {
         Ok(_) => {}
@@ -147,6 +151,9 @@ pub(crate) async fn stop(session: &Session, stop: &Stop) -> Done {
             }
         }
     }
+    if let Ok(status) = status {
+        ended(status.pid).await;
+    }
     if session.output.json {
         return session
             .output
@@ -154,6 +161,25 @@ pub(crate) async fn stop(session: &Session, stop: &Stop) -> Done {
     }
     session.output.note("The engine has stopped");
     Ok(())
+}
+
+/// Waits until a process has ended: it has its files open a moment longer than it answers, and the next engine
+/// could not open them. Not for long, since the number may be that of a process elsewhere.
+async fn ended(pid: u32) {
+    let waiting = async {
+        loop {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            // The state follows the name, which may hold anything; see proc_pid_stat(5).
+            let state = stat
+                .rsplit_once(") ")
+                .and_then(|(_, rest)| rest.chars().next());
+            if matches!(state, None | Some('Z' | 'X')) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let _ = tokio::time::timeout(ENDING, waiting).await;
 }
 
 /// Checks everything; without an engine, what can be seen without one.
