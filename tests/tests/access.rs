@@ -11,7 +11,7 @@ use backstay_tests::engine::Home;
 use backstay_tests::process::wait_for;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls::{ALL_VERSIONS, ClientConfig};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const WAIT: Duration = Duration::from_mins(1);
 const ANY: &str = "127.0.0.1:0";
@@ -166,6 +166,18 @@ fn a_key_does_what_it_was_given_until_it_ends() {
         shown["last_used_at"].is_string() && shown.get("key").is_none(),
         "{shown}"
     );
+    let edited = |words: &[&str]| home.json(&[&["api-key", "edit", "ci"], words].concat());
+    assert_eq!(edited(&["--disable"])["enabled"], false);
+    let back = edited(&["--enable", "--expires", "90d", "--tier", "professional"]);
+    assert_eq!(
+        (&back["enabled"], &back["tier"]),
+        (&json!(true), &json!("professional"))
+    );
+    assert!(back["expires_at"].is_string(), "{back}");
+    let back = edited(&["--never-expires", "--tier", "enterprise"]);
+    assert!(back["expires_at"].is_null(), "{back}");
+    assert_eq!(back["permissions"], shown["permissions"]);
+    assert_eq!(served.get("/api/v1/status", &ci).status, 200);
     // A stream ends with the key that it was opened with.
     let mut stream = secured(served.address, &served.client).unwrap();
     let head = format!("Authorization: Bearer {ci}");
@@ -409,6 +421,8 @@ fn people_and_groups_are_looked_after_by_commands() {
     for (words, code) in [
         (&["user", "show", "ann"][..], 3),
         (&["api-key", "show", "none"], 3),
+        (&["api-key", "edit", "none", "--disable"], 3),
+        (&["api-key", "edit", "none"], 2),
         (&["api-key", "add", "x", "--permissions", "backups:eat"], 2),
         (&["user", "add", "x", "--password-file", "/nowhere"], 2),
         (&["logout", "--host", "https://nobody:1"], 0),
