@@ -77,7 +77,8 @@ impl Repository {
         }
         let now = self.inner.clock.now();
         for (key, part) in all.loose {
-            if part.writer == writer && now - part.at > ORPHANED_AFTER {
+            // What could not be read may name it.
+            if all.is_read && part.writer == writer && now - part.at > ORPHANED_AFTER {
                 self.let_go(&key).await?;
             }
         }
@@ -205,14 +206,20 @@ impl Repository {
         let mut all = All {
             there: listed.iter().map(|info| info.key.clone()).collect(),
             loose: BTreeMap::new(),
+            is_read: true,
         };
         let mut named = HashSet::new();
         for info in listed.iter().rev() {
             if named.contains(&info.key) {
                 continue;
             }
-            let Ok(Some(export)) = self.inner.get_record_if_there::<Export>(&info.key).await else {
-                continue;
+            let export = match self.inner.get_record_if_there::<Export>(&info.key).await {
+                Ok(Some(export)) => export,
+                Ok(None) => continue,
+                Err(_) => {
+                    all.is_read = false;
+                    continue;
+                }
             };
             if export.part.is_some() {
                 let (writer, at) = (export.writer, export.at);
@@ -230,8 +237,10 @@ impl Repository {
 /// What there is besides the exports themselves.
 struct All {
     there: HashSet<String>,
-    /// Parts that no export names.
+    /// Parts that no export names which could be read.
     loose: BTreeMap<String, Loose>,
+    /// Whether every export could be read.
+    is_read: bool,
 }
 
 struct Loose {

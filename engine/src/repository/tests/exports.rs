@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::beside::task;
 use super::*;
 use crate::clock::ManualClock;
+use crate::repository::exports::key_of;
 
 #[tokio::test]
 async fn a_quiet_engine_keeps_its_export() {
@@ -78,4 +79,37 @@ async fn parts_of_exports_stay_as_long_as_one_names_them() {
         .await
         .unwrap();
     assert_eq!(listed().await, 6);
+}
+
+#[tokio::test]
+async fn parts_stay_while_an_export_cannot_be_read() {
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let place = Place {
+        clock: Arc::clone(&clock) as SharedClock,
+        ..Place::new()
+    };
+    let (repository, _) = place.create().await;
+    let empty = || serde_json::json!({});
+    let mut exported = repository.exported("one").await.unwrap();
+    let put = repository.put_export_part(&exported, "some", 1, empty());
+    let parts = BTreeMap::from([("some".to_owned(), put.await.unwrap())]);
+    let part = key_of(parts["some"].id);
+    let put = repository.put_export(&mut exported, empty(), parts);
+    put.await.unwrap();
+    let storage = repository.storage();
+    let listed = async || {
+        let all = storage.list("exports/").await.unwrap();
+        all.into_iter().map(|info| info.key).collect::<Vec<_>>()
+    };
+    let whole = listed().await.into_iter().find(|key| *key != part).unwrap();
+    let sound = storage.get(&whole, None).await.unwrap();
+    storage.delete(&whole).await.unwrap();
+    let torn = sound.slice(..sound.len() / 2);
+    storage.create(&whole, torn).await.unwrap();
+    clock.advance(std::time::Duration::from_hours(25));
+    repository.exported("one").await.unwrap();
+    assert!(listed().await.contains(&part));
+    storage.delete(&whole).await.unwrap();
+    repository.exported("one").await.unwrap();
+    assert!(!listed().await.contains(&part), "nothing names it any more");
 }
