@@ -5,7 +5,7 @@
 //! Of two ids of one kind that this process makes in one millisecond the later one is the greater.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
@@ -20,8 +20,12 @@ use crate::secret::random_bytes;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The newest id of each kind, by its prefix.
-static NEWEST: Mutex<BTreeMap<&'static str, u128>> = Mutex::new(BTreeMap::new());
+/// The newest id of each of the last milliseconds ids of a kind were made of, by its prefix: whoever makes several
+/// of one moment has them in order whatever others make meanwhile.
+static NEWEST: Mutex<BTreeMap<&'static str, VecDeque<u128>>> = Mutex::new(BTreeMap::new());
+
+/// How many milliseconds are remembered for each kind.
+const REMEMBERED: usize = 16;
 
 /// A kind of record that has ids.
 pub trait Kind: 'static {
@@ -108,18 +112,21 @@ impl<K: Kind> Id<K> {
         let millis = u128::from(at.timestamp_millis().max(0).unsigned_abs()) & 0xFFFF_FFFF_FFFF;
         let mut all = NEWEST.lock();
         let newest = all.entry(K::PREFIX).or_default();
-        let bits = if *newest >> 80 == millis {
+        let own = newest.iter_mut().find(|bits| **bits >> 80 == millis);
+        let bits = if let Some(own) = own {
             // A step of chance, so that the next id cannot be told from this one.
-            let step = u64::from_be_bytes(random_bytes::<8>()) >> 16;
-            *newest + 1 + u128::from(step)
+            *own += 1 + u128::from(u64::from_be_bytes(random_bytes::<8>()) >> 16);
+            *own
         } else {
             let mut random = [0; 16];
             random[6..].copy_from_slice(&random_bytes::<10>());
             // Room for all that may follow in this millisecond.
             random[6] &= 0x7F;
-            (millis << 80) | u128::from_be_bytes(random)
+            let bits = (millis << 80) | u128::from_be_bytes(random);
+            newest.truncate(REMEMBERED - 1);
+            newest.push_front(bits);
+            bits
         };
-        *newest = bits;
         Self::from_bits(bits)
     }
 }

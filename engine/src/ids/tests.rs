@@ -29,7 +29,13 @@ fn order_is_time_order() {
 #[test]
 fn within_a_millisecond_order_is_the_order_of_making() {
     let moment = at(1_790_000_000_000);
-    let ids: Vec<_> = (0..1000).map(|_| RunId::generate(moment)).collect();
+    let ids: Vec<_> = (0..1000)
+        .map(|n| {
+            // Others make theirs meanwhile.
+            RunId::generate(moment + TimeDelta::milliseconds(1 + n % 3));
+            RunId::generate(moment)
+        })
+        .collect();
     assert!(ids.is_sorted_by(|a, b| a < b));
     assert!(ids.iter().all(|id| id.created_at() == moment));
 }

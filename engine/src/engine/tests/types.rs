@@ -79,10 +79,10 @@ async fn a_type_has_the_base_it_says_and_without_one_is_full() {
     let (kind, base, warnings) = asked(BackupType::Incr, &[]).await;
     assert_eq!((kind, base), (BackupType::Full, None));
     assert!(warnings[0].ends_with("so it is a full one"), "{warnings:?}");
-    let now = engine.now();
-    let full = made(&engine, now, RunStatus::Success, BackupType::Full).await;
-    let incr = made(&engine, now, RunStatus::Success, BackupType::Incr).await;
-    made(&engine, now, RunStatus::Partial, BackupType::Full).await;
+    let ago = |seconds: i64| engine.now() - Duration::seconds(seconds);
+    let full = made(&engine, ago(2), RunStatus::Success, BackupType::Full).await;
+    let incr = made(&engine, ago(1), RunStatus::Success, BackupType::Incr).await;
+    made(&engine, ago(0), RunStatus::Partial, BackupType::Full).await;
     let (kind, base, warnings) = asked(BackupType::Incr, &[]).await;
     assert_eq!((kind, base), (BackupType::Incr, Some(incr)));
     assert!(warnings[0].contains("reads everything"), "{warnings:?}");
