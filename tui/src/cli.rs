@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod confirm;
 mod connection;
+mod console;
 mod demo;
 mod drill;
 mod engine;
@@ -18,7 +19,7 @@ mod job;
 mod login;
 mod notification;
 mod outcome;
-mod output;
+pub(crate) mod output;
 mod progress;
 mod project;
 mod repository;
@@ -46,7 +47,8 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return misused(&error),
     };
     let output = Output::new(&cli.global);
-    let runtime = match runtime(matches!(cli.command, Some(Command::Serve(_)))) {
+    let many = matches!(cli.command, None | Some(Command::Serve(_)));
+    let runtime = match runtime(many) {
         Ok(runtime) => runtime,
         Err(error) => {
             output.error(
@@ -98,8 +100,8 @@ fn misused(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
-fn runtime(serving: bool) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = if serving {
+fn runtime(many: bool) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = if many {
         tokio::runtime::Builder::new_multi_thread()
     } else {
         tokio::runtime::Builder::new_current_thread()
@@ -108,6 +110,11 @@ fn runtime(serving: bool) -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 async fn dispatch(cli: Cli, output: Output) -> Done {
+    if cli.command.is_some() {
+        cli.console.refuse()?;
+    } else if !output.json && Output::is_for_a_person() {
+        return console::open(cli.global, output, &cli.console).await;
+    }
     let session = Session::new(cli.global, output)?;
     match cli.command {
         None => engine::overview(&session).await,

@@ -18,7 +18,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-pub(crate) use path::{path, with_query};
+pub(crate) use path::{path, query_value, with_query};
 pub(crate) use trust::Trust;
 
 /// Answers that are read whole are not larger; exports and events are streamed.

@@ -3,6 +3,7 @@
 mod autostart;
 mod cli;
 mod client;
+mod console;
 mod logging;
 mod logins;
 mod serve;

@@ -82,8 +82,51 @@ pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
 
+    #[command(flatten)]
+    pub(crate) console: Console,
+
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
+}
+
+/// Flags of the console, which opens when no command is given.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Console (without a command)")]
+pub(crate) struct Console {
+    /// Talk to the engine that console.toml calls so
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["host", "socket"])]
+    pub(crate) context: Option<String>,
+
+    /// Look only: nothing can be changed
+    #[arg(long)]
+    pub(crate) read_only: bool,
+
+    /// default, high-contrast, colour-blind or mono
+    #[arg(long, value_name = "NAME")]
+    pub(crate) theme: Option<String>,
+
+    /// Use only signs that every terminal can show
+    #[arg(long)]
+    pub(crate) ascii: bool,
+}
+
+impl Console {
+    /// A command takes none of them.
+    pub(crate) fn refuse(&self) -> backstay_engine::Result<()> {
+        let given = [
+            ("--context", self.context.is_some()),
+            ("--read-only", self.read_only),
+            ("--theme", self.theme.is_some()),
+            ("--ascii", self.ascii),
+        ];
+        match given.iter().find(|(_, given)| *given) {
+            None => Ok(()),
+            Some((flag, _)) => Err(backstay_engine::Error::invalid(format!(
+                "{flag} is for the console, which opens without a command"
+            ))
+            .hint("Leave the flag or the command out")),
+        }
+    }
 }
 
 /// Flags that every command takes.

@@ -2,7 +2,7 @@
 
 mod style;
 mod table;
-mod text;
+pub(crate) mod text;
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -54,6 +54,12 @@ impl Output {
     }
 
     /// Whether a person reads standard output.
+    pub(crate) fn is_for_a_person() -> bool {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        std::io::stdin().is_terminal() && std::io::stdout().is_terminal() && !dumb
+    }
+
+    /// Whether results go to a terminal.
     pub(crate) fn prints_to_terminal() -> bool {
         std::io::stdout().is_terminal()
     }

@@ -42,6 +42,11 @@ pub(crate) fn path(segments: &[&str]) -> String {
     path
 }
 
+/// A value as it stands in a query.
+pub(crate) fn query_value(value: &str) -> String {
+    utf8_percent_encode(value, VALUE).to_string()
+}
+
 /// The path with the fields of `query` that are set.
 pub(crate) fn with_query<Q: Serialize>(path: &str, query: &Q) -> Result<String> {
     let value = serde_json::to_value(query)

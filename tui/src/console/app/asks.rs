@@ -1,0 +1,126 @@
+//! Lets screens act, and does what they ask for.
+
+use super::{App, Effect, Held, View};
+use crate::console::message::Link;
+use crate::console::screen::{Ask, Cx, Level, Screen};
+
+/// What screens see, from the parts of the console beside them.
+macro_rules! view {
+    ($app:ident) => {
+        View {
+            store: &$app.store,
+            now: $app.now,
+            theme: $app.settings.theme,
+            glyphs: $app.settings.glyphs,
+            read_only: $app.settings.read_only,
+            keymap: &$app.settings.keymap,
+        }
+    };
+}
+
+impl App {
+    /// Lets the topmost layer, or the screen, do something.
+    pub(super) fn on_top<R>(
+        &mut self,
+        effects: &mut Vec<Effect>,
+        act: impl FnOnce(&mut dyn Screen, &mut Cx<'_>) -> R,
+    ) -> R {
+        let mut cx = Cx {
+            view: view!(self),
+            asks: Vec::new(),
+        };
+        let held = match self.layers.last_mut() {
+            Some(layer) => layer,
+            None => self.trail.now_mut(),
+        };
+        let id = held.id;
+        let answer = act(held.screen.as_mut(), &mut cx);
+        let asks = cx.asks;
+        self.grant(id, asks, effects);
+        answer
+    }
+
+    /// Lets the screen or layer with that number do something, if it is still there.
+    pub(super) fn with(
+        &mut self,
+        id: u64,
+        effects: &mut Vec<Effect>,
+        act: impl FnOnce(&mut dyn Screen, &mut Cx<'_>),
+    ) {
+        let mut cx = Cx {
+            view: view!(self),
+            asks: Vec::new(),
+        };
+        let layer = self.layers.iter_mut().find(|layer| layer.id == id);
+        let Some(held) = layer.or_else(|| self.trail.with(id)) else {
+            return;
+        };
+        act(held.screen.as_mut(), &mut cx);
+        let asks = cx.asks;
+        self.grant(id, asks, effects);
+    }
+
+    /// Lets everything that is seen do something.
+    pub(super) fn everywhere(
+        &mut self,
+        effects: &mut Vec<Effect>,
+        act: impl Fn(&mut dyn Screen, &mut Cx<'_>),
+    ) {
+        let mut seen = vec![self.trail.now().id];
+        seen.extend(self.layers.iter().map(|layer| layer.id));
+        for id in seen {
+            self.with(id, effects, &act);
+        }
+    }
+
+    fn grant(&mut self, id: u64, asks: Vec<Ask>, effects: &mut Vec<Effect>) {
+        for ask in asks {
+            match ask {
+                Ask::Open(screen) => {
+                    self.layers.clear();
+                    self.trail.open(screen, false);
+                }
+                Ask::Layer(screen) => {
+                    let id = self.trail.number();
+                    self.layers.push(Held::layer(id, screen));
+                }
+                Ask::Close => {
+                    if self.layers.pop().is_none() {
+                        self.trail.up();
+                    }
+                }
+                Ask::Call(call) => {
+                    if matches!(self.link, Link::Live { .. }) {
+                        effects.push(Effect::Call(id, call));
+                    } else {
+                        let text = format!("{}: not done, no engine answers now; try again when it does", call.says);
+                        self.toasts.add(Level::Bad, text, self.now);
+                    }
+                }
+                Ask::Toast(level, text) => self.toasts.add(level, text, self.now),
+                Ask::Copy(text) => {
+                    self.toasts.add(Level::Info, format!("Copied: {text}"), self.now);
+                    effects.push(Effect::Copy(text));
+                }
+                Ask::Act(action) => self.act(action, effects),
+                Ask::EditText { name, text, tag } => effects.push(Effect::Edit {
+                    screen: id,
+                    tag,
+                    name,
+                    text,
+                }),
+                Ask::Refresh => self.store.all_stale(),
+                Ask::Switch(context) => self.switch(context, effects),
+            }
+        }
+    }
+
+    fn switch(&mut self, context: String, effects: &mut Vec<Effect>) {
+        self.store.clear();
+        self.layers.clear();
+        self.link = Link::Connecting;
+        self.settings.engine.clone_from(&context);
+        self.trail.open(crate::console::screens::first(), true);
+        effects.push(Effect::Switch(context));
+    }
+}

@@ -1,0 +1,31 @@
+//! The screens, one file each; how they are reached is here.
+
+mod backups;
+mod contexts;
+mod runs;
+
+use super::action::Action;
+use super::app::Settings;
+use super::screen::Screen;
+
+pub(crate) use backups::Backups;
+pub(crate) use runs::Runs;
+
+/// What the console opens with.
+pub(crate) fn first() -> Box<dyn Screen> {
+    Box::new(Backups::new())
+}
+
+/// The screen that a key leads to from everywhere.
+pub(crate) fn root(action: Action) -> Option<Box<dyn Screen>> {
+    Some(match action {
+        Action::GoBackups => Box::new(Backups::new()),
+        Action::GoRuns => Box::new(Runs::new()),
+        _ => return None,
+    })
+}
+
+/// The engines one can switch to.
+pub(crate) fn contexts(settings: &Settings) -> Box<dyn Screen> {
+    Box::new(contexts::Contexts::new(settings))
+}

@@ -1,0 +1,111 @@
+//! Text in cells: how wide it is, how it is cut, and values as people read them.
+
+use backstay_engine::model::Time;
+use chrono::{DateTime, Utc};
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+pub(crate) use crate::cli::output::text::{bytes, clean, count, duration_ms, time};
+
+/// Which part of a text that is too wide goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Names lose their end.
+    End,
+    /// Ids lose their middle.
+    Middle,
+    /// Paths lose their front.
+    Front,
+}
+
+/// Cells a text takes.
+pub(crate) fn width(text: &str) -> usize {
+    text.width()
+}
+
+/// The text in at most `room` cells.
+pub(crate) fn fit(text: &str, room: usize, cut: Cut, ellipsis: &str) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let Some(rest) = room.checked_sub(width(ellipsis)) else {
+        return String::new();
+    };
+    match cut {
+        Cut::End => format!("{}{ellipsis}", head(text, rest)),
+        Cut::Front => format!("{ellipsis}{}", tail(text, rest)),
+        Cut::Middle => {
+            let first = rest.div_ceil(2);
+            format!("{}{ellipsis}{}", head(text, first), tail(text, rest - first))
+        }
+    }
+}
+
+/// The beginning of the text, in at most `room` cells.
+pub(crate) fn head(text: &str, room: usize) -> &str {
+    let mut used = 0;
+    for (at, letter) in text.char_indices() {
+        used += letter.width().unwrap_or(0);
+        if used > room {
+            return &text[..at];
+        }
+    }
+    text
+}
+
+fn tail(text: &str, room: usize) -> &str {
+    let mut used = 0;
+    for (at, letter) in text.char_indices().rev() {
+        used += letter.width().unwrap_or(0);
+        if used > room {
+            return &text[at + letter.len_utf8()..];
+        }
+    }
+    text
+}
+
+/// How long ago, in one unit: `now`, `42s`, `7m`, `3h`, `12d`, `2y`. What lies ahead is `in 7m`.
+pub(crate) fn age(then: Time, now: DateTime<Utc>) -> String {
+    let seconds = (now - then).num_seconds();
+    if seconds < 0 {
+        return format!("in {}", span(seconds.unsigned_abs()));
+    }
+    if seconds < 5 {
+        return "now".to_owned();
+    }
+    span(seconds.unsigned_abs())
+}
+
+/// A length of time in one unit.
+pub(crate) fn span(seconds: u64) -> String {
+    match seconds {
+        0..=119 => format!("{seconds}s"),
+        120..=7_199 => format!("{}m", seconds / 60),
+        7_200..=172_799 => format!("{}h", seconds / 3_600),
+        172_800..=63_071_999 => format!("{}d", seconds / 86_400),
+        _ => format!("{}y", seconds / 31_536_000),
+    }
+}
+
+/// A speed.
+pub(crate) fn rate(bytes_per_second: u64) -> String {
+    format!("{}/s", bytes(bytes_per_second))
+}
+
+/// A word as a shell takes it.
+pub(crate) fn shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@%+,=".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// An id short enough for a table: its last eight letters, which differ most.
+pub(crate) fn short_id(id: &str) -> String {
+    let body = id.split_once('_').map_or(id, |(_, body)| body);
+    let from = body.char_indices().rev().nth(7).map_or(0, |(at, _)| at);
+    body[from..].to_lowercase()
+}
+
+#[cfg(test)]
+mod tests;
