@@ -13,7 +13,9 @@ use super::output::Output;
 use super::session::Session;
 use crate::autostart::{self, Launch};
 use crate::client::Client;
-use crate::console::{self, ASCII, Contexts, Engine, Glyphs, Remote, Settings, Starter, Theme, config};
+use crate::console::{
+    self, ASCII, Contexts, Engine, Glyphs, Remote, Settings, Starter, Theme, config,
+};
 use crate::logins;
 
 /// Opens the console.
@@ -32,7 +34,10 @@ pub(crate) async fn open(global: Global, output: Output, flags: &Console) -> Don
             (remote(&session, &global), name)
         }
     };
-    let context = flags.context.as_ref().and_then(|name| file.contexts.get(name));
+    let context = flags
+        .context
+        .as_ref()
+        .and_then(|name| file.contexts.get(name));
     let no_colour = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
     let theme = match &flags.theme {
         Some(name) => Some(config::theme_named(name).map_err(Error::invalid)?),
@@ -43,10 +48,17 @@ pub(crate) async fn open(global: Global, output: Output, flags: &Console) -> Don
     let far = environment("SSH_CONNECTION").is_some();
     let settings = Settings {
         theme: theme.unwrap_or(Theme::Default),
-        glyphs: if ascii { ASCII } else { Glyphs::of_locale(environment) },
+        glyphs: if ascii {
+            ASCII
+        } else {
+            Glyphs::of_locale(environment)
+        },
         keymap: file.keymap(),
         read_only: flags.read_only
-            || context.and_then(|own| own.read_only).or(file.read_only).unwrap_or(false),
+            || context
+                .and_then(|own| own.read_only)
+                .or(file.read_only)
+                .unwrap_or(false),
         mouse: file.mouse.unwrap_or(!far),
         flags: flags_of(&global, flags),
         engine: name,

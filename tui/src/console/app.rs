@@ -67,7 +67,8 @@ pub(crate) fn running() -> Want {
 
 /// How many alerts nobody has read.
 pub(crate) fn alert_count() -> Want {
-    Want::one::<AlertCount>(path(&["alerts", "count"])).on(&["alert", "backup", "run", "job", "check"])
+    Want::one::<AlertCount>(path(&["alerts", "count"]))
+        .on(&["alert", "backup", "run", "job", "check"])
 }
 
 /// What the engine says of itself.
@@ -177,7 +178,9 @@ impl App {
         let topics = call.topics.iter().map(|topic| (*topic).to_owned());
         self.store.happened(&topics.collect());
         match result {
-            Ok(_) => self.toasts.add(Level::Good, format!("{}: done", call.says), self.now),
+            Ok(_) => self
+                .toasts
+                .add(Level::Good, format!("{}: done", call.says), self.now),
             Err(error) => {
                 let text = format!("{} did not work: {}", call.says, sentence(error));
                 self.toasts.add(Level::Bad, text, self.now);

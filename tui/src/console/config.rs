@@ -47,13 +47,16 @@ impl File {
     pub(crate) fn load(path: &Path) -> Result<Self> {
         let size = match std::fs::metadata(path) {
             Ok(found) => found.len(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
             Err(error) => return Err(unreadable(path).because(error)),
         };
         if size > FILE_MAX_BYTES {
             return Err(wrong(path, "it is larger than 1 MiB"));
         }
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path).because(error))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| unreadable(path).because(error))?;
         Self::parse(&text).map_err(|why| wrong(path, &why))
     }
 

@@ -93,7 +93,9 @@ impl FromStr for Key {
             format!("\"{text}\" is no key; write a letter, `ctrl-p`, `enter`, `f5`, `shift-tab` or the like")
         })?;
         if modifiers.contains(KeyModifiers::SHIFT) && matches!(code, KeyCode::Char(_)) {
-            return Err(format!("\"{text}\" is no key; write the capital letter instead of shift"));
+            return Err(format!(
+                "\"{text}\" is no key; write the capital letter instead of shift"
+            ));
         }
         Ok(Self { code, modifiers })
     }

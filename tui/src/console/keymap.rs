@@ -47,7 +47,13 @@ impl Keymap {
             let context = Context::ALL
                 .iter()
                 .find(|context| context.name() == context_name)
-                .ok_or_else(|| unknown("[keys.", context_name, Context::ALL.iter().map(|c| c.name())))?;
+                .ok_or_else(|| {
+                    unknown(
+                        "[keys.",
+                        context_name,
+                        Context::ALL.iter().map(|c| c.name()),
+                    )
+                })?;
             for (name, keys) in actions {
                 map.bind(*context, name, keys)?;
             }
@@ -57,7 +63,9 @@ impl Keymap {
         }
         let leaves = |action| !map.keys(&[Context::Global], action).is_empty();
         if !leaves(Action::Back) {
-            return Err("[keys.global] \"back\" has no key; dialogs could not be closed".to_owned());
+            return Err(
+                "[keys.global] \"back\" has no key; dialogs could not be closed".to_owned(),
+            );
         }
         Ok(map)
     }
@@ -67,7 +75,11 @@ impl Keymap {
         let row = ACTIONS.iter().filter(here).find(|row| row.name == name);
         let place = format!("[keys.{}] ", context.name());
         let row = row.ok_or_else(|| {
-            unknown(&place, name, ACTIONS.iter().filter(here).map(|row| row.name))
+            unknown(
+                &place,
+                name,
+                ACTIONS.iter().filter(here).map(|row| row.name),
+            )
         })?;
         let own = self.0.entry(context).or_default();
         own.retain(|(_, action)| *action != row.action);
@@ -110,7 +122,11 @@ impl Keymap {
                 prefix |= keys.0.starts_with(pressed);
             }
         }
-        if prefix { Found::Prefix } else { Found::Nothing }
+        if prefix {
+            Found::Prefix
+        } else {
+            Found::Nothing
+        }
     }
 
     /// The keys of an action where these contexts hold, without those that something nearer has taken.
@@ -126,7 +142,11 @@ impl Keymap {
     }
 
     /// What may follow keys that are the beginning of something.
-    pub(crate) fn continuations(&self, contexts: &[Context], pressed: &[Key]) -> Vec<(Key, Action)> {
+    pub(crate) fn continuations(
+        &self,
+        contexts: &[Context],
+        pressed: &[Key],
+    ) -> Vec<(Key, Action)> {
         let all = contexts
             .iter()
             .flat_map(|context| self.0.get(context).into_iter().flatten());

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use backstay_engine::{Error, Result};
 use backstay_engine::model::Time;
+use backstay_engine::{Error, Result};
 use crossterm::event::{KeyEvent, MouseEvent};
 use serde_json::Value;
 
@@ -43,9 +43,7 @@ pub(crate) enum Link {
     /// None answered on this machine: one is being started.
     Starting,
     /// It answers.
-    Live {
-        version: String,
-    },
+    Live { version: String },
     /// It answered before, or never; the next attempt comes by itself.
     Lost { since: Time, error: Error },
 }

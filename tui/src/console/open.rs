@@ -15,11 +15,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::app::{App, Settings};
+use super::editor;
 use super::event_loop::{self, Stage};
 use super::message::{Effect, Msg};
 use super::terminal::{self, Screen};
 use super::worker::{Engine, EventSource, Worker};
-use super::editor;
 use crate::client::events::Events;
 use crate::client::{Client, path, read};
 
@@ -53,8 +53,9 @@ impl EventSource for Happenings {
         match self.0.next().await? {
             None => Ok(None),
             Some(event) => {
-                let kind: Kind = serde_json::from_str(&event.data)
-                    .map_err(|error| Error::internal("An event was not understood").because(error))?;
+                let kind: Kind = serde_json::from_str(&event.data).map_err(|error| {
+                    Error::internal("An event was not understood").because(error)
+                })?;
                 Ok(Some(kind.kind))
             }
         }
@@ -71,7 +72,10 @@ impl Engine for Remote {
     }
 
     async fn events(&self) -> Result<Box<dyn EventSource>> {
-        let answer = self.client.request(Method::GET, &path(&["events"]), &[], None).await?;
+        let answer = self
+            .client
+            .request(Method::GET, &path(&["events"]), &[], None)
+            .await?;
         Ok(Box::new(Happenings(Events::of(answer))))
     }
 
@@ -90,8 +94,9 @@ pub(crate) async fn open(
     contexts: Contexts,
 ) -> Result<()> {
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-        return Err(Error::invalid("The console needs a terminal")
-            .hint("Use a command instead, such as `backstay status`; `backstay --help` lists them"));
+        return Err(Error::invalid("The console needs a terminal").hint(
+            "Use a command instead, such as `backstay status`; `backstay --help` lists them",
+        ));
     }
     terminal::guard_panics();
     let broken = |error: io::Error| Error::internal("The terminal cannot be used").because(error);
@@ -108,7 +113,10 @@ pub(crate) async fn open(
     };
     let input = Input::new(stage.input.clone());
     let running = event_loop::run(&mut app, &mut stage, input, messages, &clock);
-    let (mut term, mut hup) = (watch(SignalKind::terminate())?, watch(SignalKind::hangup())?);
+    let (mut term, mut hup) = (
+        watch(SignalKind::terminate())?,
+        watch(SignalKind::hangup())?,
+    );
     let ended = tokio::select! {
         ended = running => ended.map_err(broken),
         _ = term.recv() => Ok(()),
@@ -167,7 +175,10 @@ struct Real {
 
 impl Real {
     /// While something else has the terminal nobody here reads from it.
-    fn without_input<R>(&mut self, act: impl FnOnce(&mut Screen) -> io::Result<R>) -> io::Result<R> {
+    fn without_input<R>(
+        &mut self,
+        act: impl FnOnce(&mut Screen) -> io::Result<R>,
+    ) -> io::Result<R> {
         self.input.lock().stream = None;
         let answer = act(&mut self.screen);
         let mut shared = self.input.lock();
@@ -202,8 +213,7 @@ impl Stage for Real {
                 name,
                 text,
             } => {
-                let edited =
-                    self.without_input(|own| own.lend(|| editor::edit(&name, &text)))?;
+                let edited = self.without_input(|own| own.lend(|| editor::edit(&name, &text)))?;
                 let _ = self.sender.try_send(Msg::Edited(screen, tag, edited));
             }
             Effect::Switch(context) => match (self.contexts)(&context) {

@@ -84,7 +84,11 @@ pub(crate) enum Ask {
     /// Do an action as if its key had been pressed.
     Act(Action),
     /// Edit text in `$EDITOR`; it comes back through `edited`.
-    EditText { name: String, text: String, tag: u32 },
+    EditText {
+        name: String,
+        text: String,
+        tag: u32,
+    },
     /// Ask the engine again for everything shown.
     Refresh,
     /// Talk to another engine, one of the named contexts.

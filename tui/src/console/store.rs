@@ -96,7 +96,11 @@ impl Want {
             },
             merge: merge::<T>,
             cursor: |answer| answer.downcast_ref::<List<T>>()?.next.clone(),
-            len: |answer| answer.downcast_ref::<List<T>>().map_or(0, |list| list.items.len()),
+            len: |answer| {
+                answer
+                    .downcast_ref::<List<T>>()
+                    .map_or(0, |list| list.items.len())
+            },
             ..Self::one::<()>(String::new())
         }
     }
@@ -196,7 +200,11 @@ impl Fetch {
         match &self.cursor {
             None => self.want.path.clone(),
             Some(cursor) => {
-                let joint = if self.want.path.contains('?') { '&' } else { '?' };
+                let joint = if self.want.path.contains('?') {
+                    '&'
+                } else {
+                    '?'
+                };
                 let cursor = crate::client::query_value(cursor);
                 format!("{}{joint}cursor={cursor}", self.want.path)
             }
@@ -308,7 +316,8 @@ impl Store {
             }
             Err(error) => {
                 // A cursor whose place is gone: from the beginning.
-                slot.stale |= fetch.cursor.is_some() && error.code() == backstay_engine::Code::Invalid;
+                slot.stale |=
+                    fetch.cursor.is_some() && error.code() == backstay_engine::Code::Invalid;
                 slot.at = Some(now);
                 slot.error = Some(error);
             }

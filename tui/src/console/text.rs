@@ -35,7 +35,11 @@ pub(crate) fn fit(text: &str, room: usize, cut: Cut, ellipsis: &str) -> String {
         Cut::Front => format!("{ellipsis}{}", tail(text, rest)),
         Cut::Middle => {
             let first = rest.div_ceil(2);
-            format!("{}{ellipsis}{}", head(text, first), tail(text, rest - first))
+            format!(
+                "{}{ellipsis}{}",
+                head(text, first),
+                tail(text, rest - first)
+            )
         }
     }
 }

@@ -76,7 +76,9 @@ impl Theme {
     pub(crate) fn style(self, role: Role) -> Style {
         let plain = Style::new();
         let shape = match role {
-            Role::Title | Role::Key | Role::Focus | Role::Header => plain.add_modifier(Modifier::BOLD),
+            Role::Title | Role::Key | Role::Focus | Role::Header => {
+                plain.add_modifier(Modifier::BOLD)
+            }
             Role::Head | Role::Match => plain.add_modifier(Modifier::UNDERLINED),
             Role::Selected => plain.add_modifier(Modifier::REVERSED),
             Role::Bad => plain.add_modifier(Modifier::BOLD),

@@ -12,15 +12,18 @@ pub(crate) struct Held {
     pub(crate) screen: Box<dyn Screen>,
     /// Reached by a number key; Esc stays here.
     root: bool,
+    /// Who put a layer there.
+    pub(crate) opener: u64,
 }
 
 impl Held {
     /// Something over the screens.
-    pub(crate) fn layer(id: u64, screen: Box<dyn Screen>) -> Self {
+    pub(crate) fn layer(id: u64, opener: u64, screen: Box<dyn Screen>) -> Self {
         Self {
             id,
             screen,
             root: false,
+            opener,
         }
     }
 }
@@ -39,6 +42,7 @@ impl Trail {
             id: 1,
             screen: first,
             root: true,
+            opener: 1,
         };
         Self {
             held: vec![held],
@@ -69,7 +73,12 @@ impl Trail {
     pub(crate) fn open(&mut self, screen: Box<dyn Screen>, root: bool) {
         self.held.truncate(self.at + 1);
         let id = self.number();
-        self.held.push(Held { id, screen, root });
+        self.held.push(Held {
+            id,
+            screen,
+            root,
+            opener: id,
+        });
         if self.held.len() > REMEMBERED {
             self.held.remove(0);
         }

@@ -62,7 +62,9 @@ pub(crate) fn draw(app: &App, frame: &mut Frame<'_>) {
         let line = Rect { height: 1, ..foot };
         let view = app.view();
         ratatui::widgets::Widget::render(ratatui::widgets::Clear, line, frame.buffer_mut());
-        frame.buffer_mut().set_stringn(line.x, line.y, "/", 1, view.style(Role::Key));
+        frame
+            .buffer_mut()
+            .set_stringn(line.x, line.y, "/", 1, view.style(Role::Key));
         let rest = Rect {
             x: line.x + 1,
             width: line.width.saturating_sub(1),

@@ -108,7 +108,9 @@ impl Worker {
     pub(crate) fn call(&self, screen: u64, call: Call) {
         let (engine, messages) = (self.engine.lock().clone(), self.messages.clone());
         tokio::spawn(async move {
-            let answer = engine.ask(call.method, &call.path, call.body.as_ref()).await;
+            let answer = engine
+                .ask(call.method, &call.path, call.body.as_ref())
+                .await;
             let answer = answer.and_then(|bytes| document(&bytes));
             let _ = messages.send(Msg::Called(screen, call, answer)).await;
         });
@@ -182,8 +184,9 @@ async fn connect(
             answer = engine.ask("GET", &health, None).await;
         }
     }
-    let health: Health = serde_json::from_slice(&answer?)
-        .map_err(|error| Error::internal("The engine's answer was not understood").because(error))?;
+    let health: Health = serde_json::from_slice(&answer?).map_err(|error| {
+        Error::internal("The engine's answer was not understood").because(error)
+    })?;
     // First the events, then what there is: nothing is missed between the two.
     let events = engine.events().await?;
     *started = true;
@@ -200,7 +203,12 @@ async fn follow(
     mut events: Box<dyn EventSource>,
     messages: &mpsc::Sender<Msg>,
 ) -> Error {
-    let gone = || Error::new(Code::EngineUnreachable, "The engine has closed the connection");
+    let gone = || {
+        Error::new(
+            Code::EngineUnreachable,
+            "The engine has closed the connection",
+        )
+    };
     loop {
         let mut topics = BTreeSet::new();
         match tokio::time::timeout(SILENCE, events.next()).await {

@@ -73,7 +73,8 @@ impl App {
         }
     }
 
-    fn grant(&mut self, id: u64, asks: Vec<Ask>, effects: &mut Vec<Effect>) {
+    /// `id` is who asks. What a layer asks for after it closed itself is its opener's.
+    fn grant(&mut self, mut id: u64, asks: Vec<Ask>, effects: &mut Vec<Effect>) {
         for ask in asks {
             match ask {
                 Ask::Open(screen) => {
@@ -81,25 +82,31 @@ impl App {
                     self.trail.open(screen, false);
                 }
                 Ask::Layer(screen) => {
-                    let id = self.trail.number();
-                    self.layers.push(Held::layer(id, screen));
+                    let own = self.trail.number();
+                    self.layers.push(Held::layer(own, id, screen));
                 }
-                Ask::Close => {
-                    if self.layers.pop().is_none() {
+                Ask::Close => match self.layers.iter().position(|layer| layer.id == id) {
+                    Some(at) => id = self.layers.remove(at).opener,
+                    None if self.trail.now().id == id => {
                         self.trail.up();
                     }
-                }
+                    None => {}
+                },
                 Ask::Call(call) => {
                     if matches!(self.link, Link::Live { .. }) {
                         effects.push(Effect::Call(id, call));
                     } else {
-                        let text = format!("{}: not done, no engine answers now; try again when it does", call.says);
+                        let text = format!(
+                            "{}: not done, no engine answers now; try again when it does",
+                            call.says
+                        );
                         self.toasts.add(Level::Bad, text, self.now);
                     }
                 }
                 Ask::Toast(level, text) => self.toasts.add(level, text, self.now),
                 Ask::Copy(text) => {
-                    self.toasts.add(Level::Info, format!("Copied: {text}"), self.now);
+                    self.toasts
+                        .add(Level::Info, format!("Copied: {text}"), self.now);
                     effects.push(Effect::Copy(text));
                 }
                 Ask::Act(action) => self.act(action, effects),

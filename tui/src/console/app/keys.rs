@@ -75,7 +75,11 @@ impl App {
             self.toasts.add(Level::Warning, text, self.now);
             return;
         }
-        let own = action.row().contexts.iter().any(|context| *context != Context::Global);
+        let own = action
+            .row()
+            .contexts
+            .iter()
+            .any(|context| *context != Context::Global);
         if own {
             self.on_top(effects, |screen, cx| screen.act(action, cx));
             return;
@@ -149,8 +153,9 @@ impl App {
     }
 
     fn show(&mut self, layer: impl Screen + 'static) {
-        let id = self.trail.number();
-        self.layers.push(super::Held::layer(id, Box::new(layer)));
+        let (id, opener) = (self.trail.number(), self.trail.now().id);
+        self.layers
+            .push(super::Held::layer(id, opener, Box::new(layer)));
     }
 
     fn quit(&mut self, effects: &mut Vec<Effect>) {
@@ -178,7 +183,8 @@ impl App {
         } else {
             self.command(&subject.command)
         };
-        self.toasts.add(Level::Info, format!("Copied: {text}"), self.now);
+        self.toasts
+            .add(Level::Info, format!("Copied: {text}"), self.now);
         effects.push(Effect::Copy(text));
     }
 

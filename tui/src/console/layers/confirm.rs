@@ -157,7 +157,13 @@ impl Screen for Confirm {
         let height = usize::from(inner.height).saturating_sub(foot);
         for (n, (text, role)) in lines.iter().take(height).enumerate() {
             let text = fit(&clean(text), room, Cut::End, view.glyphs.ellipsis);
-            frame.buffer_mut().set_stringn(inner.x, inner.y + n as u16, text, room, view.style(*role));
+            frame.buffer_mut().set_stringn(
+                inner.x,
+                inner.y + n as u16,
+                text,
+                room,
+                view.style(*role),
+            );
         }
         if inner.height < 2 {
             return;
@@ -165,12 +171,31 @@ impl Screen for Confirm {
         let last = inner.bottom() - 1;
         if self.needs_name() && inner.height > 4 {
             let asked = format!("Type {} to confirm: ", self.question.name);
-            frame.buffer_mut().set_stringn(inner.x, last - 2, &asked, room, view.style(Role::Warning));
+            frame.buffer_mut().set_stringn(
+                inner.x,
+                last - 2,
+                &asked,
+                room,
+                view.style(Role::Warning),
+            );
             let from = width(&asked).min(room) as u16;
-            let line = Rect { x: inner.x + from, y: last - 2, width: inner.width - from, height: 1 };
+            let line = Rect {
+                x: inner.x + from,
+                y: last - 2,
+                width: inner.width - from,
+                height: 1,
+            };
             self.typed.draw(frame, line, !self.on_it, view);
         }
-        self.draw_buttons(frame, Rect { y: last, height: 1, ..inner }, view);
+        self.draw_buttons(
+            frame,
+            Rect {
+                y: last,
+                height: 1,
+                ..inner
+            },
+            view,
+        );
     }
 }
 
@@ -185,13 +210,23 @@ impl Confirm {
         };
         let style = |chosen: bool, able: bool| {
             let style = view.style(if able { Role::Key } else { Role::Faint });
-            if chosen { style.patch(view.style(Role::Selected)) } else { style }
+            if chosen {
+                style.patch(view.style(Role::Selected))
+            } else {
+                style
+            }
         };
         let room = usize::from(line.width);
         let buffer = frame.buffer_mut();
         buffer.set_stringn(line.x, line.y, cancel, room, style(!self.on_it, true));
         let from = (width(cancel) + 2).min(room) as u16;
         let rest = room - usize::from(from);
-        buffer.set_stringn(line.x + from, line.y, &go, rest, style(self.on_it, self.is_sure()));
+        buffer.set_stringn(
+            line.x + from,
+            line.y,
+            &go,
+            rest,
+            style(self.on_it, self.is_sure()),
+        );
     }
 }

@@ -44,7 +44,10 @@ impl Contents {
             for row in rows {
                 let keys = keymap.keys(&[*context], row.action);
                 let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-                lines.push((format!("  {:<16} {}", keys.join(", "), row.help), Role::Text));
+                lines.push((
+                    format!("  {:<16} {}", keys.join(", "), row.help),
+                    Role::Text,
+                ));
             }
         }
         Self::new("Keys", lines)
@@ -111,7 +114,9 @@ impl Screen for Contents {
             if n == self.cursor.at() {
                 style = style.patch(view.style(Role::Selected));
             }
-            frame.buffer_mut().set_stringn(inner.x, y, clean(line), width, style);
+            frame
+                .buffer_mut()
+                .set_stringn(inner.x, y, clean(line), width, style);
         }
     }
 }
@@ -131,7 +136,12 @@ impl Messages {
         let mut by_line: Vec<(String, Role)> = toasts
             .all()
             .rev()
-            .map(|toast| (format!("{}  {}", time(toast.at), toast.text), role(toast.level)))
+            .map(|toast| {
+                (
+                    format!("{}  {}", time(toast.at), toast.text),
+                    role(toast.level),
+                )
+            })
             .collect();
         if by_line.is_empty() {
             by_line.push(("There were none".to_owned(), Role::Faint));

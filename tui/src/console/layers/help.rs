@@ -31,4 +31,3 @@ impl Help {
         Contents::new("Help", lines)
     }
 }
-

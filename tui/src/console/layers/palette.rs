@@ -33,7 +33,11 @@ impl Palette {
         let contexts = app.contexts();
         let here = ACTIONS
             .iter()
-            .filter(|row| row.contexts.iter().any(|context| contexts.contains(context)))
+            .filter(|row| {
+                row.contexts
+                    .iter()
+                    .any(|context| contexts.contains(context))
+            })
             .filter(|row| row.action != Action::Palette);
         let entries = here.map(|row| {
             let keys = app.settings.keymap.keys(&contexts, row.action);
@@ -137,7 +141,10 @@ impl Screen for Palette {
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
         let inner = framed(frame, area, "Command", view);
-        let line = Rect { height: inner.height.min(1), ..inner };
+        let line = Rect {
+            height: inner.height.min(1),
+            ..inner
+        };
         self.field.draw(frame, line, true, view);
         let found = self.found();
         let height = inner.height.saturating_sub(2);
@@ -150,14 +157,24 @@ impl Screen for Palette {
                 None => format!("{:<18} {:<10} {}", own.name, entry.keys, own.help),
                 Some(why) => format!("{:<18} {:<10} not now: {why}", own.name, entry.keys),
             };
-            let role = if entry.hindrance.is_some() { Role::Faint } else { Role::Text };
+            let role = if entry.hindrance.is_some() {
+                Role::Faint
+            } else {
+                Role::Text
+            };
             let mut style = view.style(role);
             if n == self.cursor.at() {
                 style = style.patch(view.style(Role::Selected));
             }
             let width = usize::from(inner.width);
             let text = fit(&text, width, Cut::End, view.glyphs.ellipsis);
-            frame.buffer_mut().set_stringn(inner.x, inner.y + 2 + row as u16, format!("{text:width$}"), width, style);
+            frame.buffer_mut().set_stringn(
+                inner.x,
+                inner.y + 2 + row as u16,
+                format!("{text:width$}"),
+                width,
+                style,
+            );
         }
     }
 }

@@ -21,22 +21,39 @@ impl Keyed for Backup {
 }
 
 const COLUMNS: &[Column<Backup>] = &[
-    Column::<Backup>::new("DATABASE", (16, 40), 0, |backup, _| Cell::text(source(backup))),
-    Column::<Backup>::new("MADE", (6, 8), 1, |backup, view| Cell::text(age(backup.created_at, view.now)))
-        .by(|a, b| b.created_at.cmp(&a.created_at)),
+    Column::<Backup>::new("DATABASE", (16, 40), 0, |backup, _| {
+        Cell::text(source(backup))
+    }),
+    Column::<Backup>::new("MADE", (6, 8), 1, |backup, view| {
+        Cell::text(age(backup.created_at, view.now))
+    })
+    .by(|a, b| b.created_at.cmp(&a.created_at)),
     Column::<Backup>::new("STATUS", (13, 13), 1, |backup, view| {
         Cell::sign(view.glyphs.status(backup.status), backup.status.as_str())
     }),
-    Column::<Backup>::new("PROVED", (9, 9), 2, proved).by(|a, b| a.verify_level.cmp(&b.verify_level)),
-    Column::<Backup>::new("SIZE", (9, 9), 3, |backup, _| Cell::text(bytes(backup.source_bytes)))
-        .right(|a, b| a.source_bytes.cmp(&b.source_bytes)),
-    Column::<Backup>::new("STORED", (9, 9), 4, |backup, _| Cell::text(bytes(backup.stored_bytes)))
-        .right(|a, b| a.stored_bytes.cmp(&b.stored_bytes)),
-    Column::<Backup>::new("ROWS", (11, 13), 6, |backup, _| Cell::text(count(backup.rows)))
-        .right(|a, b| a.rows.cmp(&b.rows)),
-    Column::<Backup>::new("TYPE", (5, 5), 7, |backup, _| Cell::text(backup.backup_type.as_str())),
-    Column::<Backup>::new("REPOSITORY", (10, 20), 5, |backup, _| Cell::text(backup.repository.as_str())),
-    Column::<Backup>::new("LABEL", (8, 24), 8, |backup, _| Cell::text(backup.label.clone().unwrap_or_default())),
+    Column::<Backup>::new("PROVED", (9, 9), 2, proved)
+        .by(|a, b| a.verify_level.cmp(&b.verify_level)),
+    Column::<Backup>::new("SIZE", (9, 9), 3, |backup, _| {
+        Cell::text(bytes(backup.source_bytes))
+    })
+    .right(|a, b| a.source_bytes.cmp(&b.source_bytes)),
+    Column::<Backup>::new("STORED", (9, 9), 4, |backup, _| {
+        Cell::text(bytes(backup.stored_bytes))
+    })
+    .right(|a, b| a.stored_bytes.cmp(&b.stored_bytes)),
+    Column::<Backup>::new("ROWS", (11, 13), 6, |backup, _| {
+        Cell::text(count(backup.rows))
+    })
+    .right(|a, b| a.rows.cmp(&b.rows)),
+    Column::<Backup>::new("TYPE", (5, 5), 7, |backup, _| {
+        Cell::text(backup.backup_type.as_str())
+    }),
+    Column::<Backup>::new("REPOSITORY", (10, 20), 5, |backup, _| {
+        Cell::text(backup.repository.as_str())
+    }),
+    Column::<Backup>::new("LABEL", (8, 24), 8, |backup, _| {
+        Cell::text(backup.label.clone().unwrap_or_default())
+    }),
 ];
 
 fn proved(backup: &Backup, view: &View<'_>) -> Cell {
@@ -67,7 +84,10 @@ impl Of {
     fn want(&self) -> Want {
         let mut text = path(&["backups"]);
         let mut joint = '?';
-        for (name, value) in [("connection", &self.connection), ("database", &self.database)] {
+        for (name, value) in [
+            ("connection", &self.connection),
+            ("database", &self.database),
+        ] {
             if let Some(value) = value {
                 text.push_str(&format!("{joint}{name}={}", query_value(value)));
                 joint = '&';
@@ -93,7 +113,11 @@ impl Backups {
     /// Those of a connection or a database.
     pub(crate) fn of(of: Of) -> Self {
         Self {
-            list: ListPane::new(of.want(), COLUMNS, "There are no backups yet; b makes one where a database is selected"),
+            list: ListPane::new(
+                of.want(),
+                COLUMNS,
+                "There are no backups yet; b makes one where a database is selected",
+            ),
             of,
         }
     }
@@ -105,10 +129,16 @@ impl Backups {
             1 => format!("Delete the backup of {}", source(first)),
             more => format!("Delete {more} backups"),
         };
-        let mut lines = vec![("They can be brought back until the next prune.".to_owned(), Role::Text)];
+        let mut lines = vec![(
+            "They can be brought back until the next prune.".to_owned(),
+            Role::Text,
+        )];
         lines.extend(chosen.iter().map(|backup| {
             let made = age(backup.created_at, cx.view.now);
-            (format!("{} {} {made}", cx.view.glyphs.remove, source(backup)), Role::Bad)
+            (
+                format!("{} {} {made}", cx.view.glyphs.remove, source(backup)),
+                Role::Bad,
+            )
         }));
         let calls = chosen.iter().map(|backup| {
             let id = backup.id.to_string();
@@ -135,7 +165,12 @@ impl Backups {
     }
 
     fn verify(&self, cx: &mut Cx<'_>) {
-        let calls: Vec<Call> = self.list.chosen(&cx.view).into_iter().map(verifying).collect();
+        let calls: Vec<Call> = self
+            .list
+            .chosen(&cx.view)
+            .into_iter()
+            .map(verifying)
+            .collect();
         for call in calls {
             cx.call(call);
         }
@@ -204,7 +239,8 @@ impl Screen for Backups {
             action,
             Action::Open | Action::BackUp | Action::Verify | Action::Delete | Action::Log
         );
-        (needs_one && self.list.selected(view).is_none()).then(|| "no backup is selected".to_owned())
+        (needs_one && self.list.selected(view).is_none())
+            .then(|| "no backup is selected".to_owned())
     }
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {

@@ -60,7 +60,9 @@ impl Screen for Contexts {
         let room = usize::from(area.width.saturating_sub(2));
         if self.names.is_empty() {
             let text = "No other engine has a name. Write [contexts.NAME] with host or socket into console.toml";
-            frame.buffer_mut().set_stringn(area.x + 2, area.y, text, room, view.style(Role::Faint));
+            frame
+                .buffer_mut()
+                .set_stringn(area.x + 2, area.y, text, room, view.style(Role::Faint));
         }
         let seen = self.names.iter().enumerate().skip(self.cursor.offset());
         for (row, (n, name)) in seen.take(usize::from(area.height)).enumerate() {
@@ -68,9 +70,15 @@ impl Screen for Contexts {
             if n == self.cursor.at() {
                 style = style.patch(view.style(Role::Selected));
             }
-            let sign = if *name == self.now { view.glyphs.running } else { " " };
+            let sign = if *name == self.now {
+                view.glyphs.running
+            } else {
+                " "
+            };
             let text = format!("{sign} {}", clean(name));
-            frame.buffer_mut().set_stringn(area.x + 2, area.y + row as u16, text, room, style);
+            frame
+                .buffer_mut()
+                .set_stringn(area.x + 2, area.y + row as u16, text, room, style);
         }
     }
 }

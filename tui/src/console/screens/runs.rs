@@ -35,7 +35,12 @@ const COLUMNS: &[Column<Run>] = &[
     }),
     Column::<Run>::new("RATE", (10, 10), 3, |run, _| {
         let rate_now = run.progress.rate_bytes_per_second;
-        Cell::text(rate_now.filter(|_| run.status == RunStatus::Running).map(rate).unwrap_or_default())
+        Cell::text(
+            rate_now
+                .filter(|_| run.status == RunStatus::Running)
+                .map(rate)
+                .unwrap_or_default(),
+        )
     }),
     Column::<Run>::new("STAGE", (14, 24), 5, |run, _| {
         let stage = run.progress.stage.clone().unwrap_or_default();
@@ -48,8 +53,10 @@ const COLUMNS: &[Column<Run>] = &[
         Cell::text(run.duration_ms.map(duration_ms).unwrap_or_default())
     })
     .right(|a, b| a.duration_ms.cmp(&b.duration_ms)),
-    Column::<Run>::new("BEGAN", (6, 8), 1, |run, view| Cell::text(age(run.created_at, view.now)))
-        .by(|a, b| b.created_at.cmp(&a.created_at)),
+    Column::<Run>::new("BEGAN", (6, 8), 1, |run, view| {
+        Cell::text(age(run.created_at, view.now))
+    })
+    .by(|a, b| b.created_at.cmp(&a.created_at)),
     Column::<Run>::new("BY", (8, 8), 6, |run, _| Cell::text(run.trigger.as_str())),
 ];
 
@@ -76,7 +83,12 @@ pub(crate) fn cancelling(runs: &[&Run], view: &View<'_>) -> Option<Confirm> {
         1 => format!("Cancel {}", first.title),
         more => format!("Cancel {more} runs"),
     };
-    let lines = runs.iter().map(|run| (format!("{} {}", view.glyphs.remove, run.title), Role::Warning));
+    let lines = runs.iter().map(|run| {
+        (
+            format!("{} {}", view.glyphs.remove, run.title),
+            Role::Warning,
+        )
+    });
     let calls = runs.iter().map(|run| {
         let id = run.id.to_string();
         Call {
@@ -119,7 +131,13 @@ impl Screen for Runs {
             Action::Open | Action::Log if self.list.selected(view).is_none() => {
                 Some("no run is selected".to_owned())
             }
-            Action::Cancel if self.list.chosen(view).iter().all(|run| run.status.is_final()) => {
+            Action::Cancel
+                if self
+                    .list
+                    .chosen(view)
+                    .iter()
+                    .all(|run| run.status.is_final()) =>
+            {
                 Some("it has ended already".to_owned())
             }
             _ => None,

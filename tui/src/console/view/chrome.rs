@@ -20,7 +20,12 @@ pub(super) fn header(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let mut left = vec![
         Span::styled(" BACKSTAY ", view.style(Role::Header)),
         Span::raw(" "),
-        Span::raw(fit(&clean(&app.settings.engine), 28, Cut::Front, view.glyphs.ellipsis)),
+        Span::raw(fit(
+            &clean(&app.settings.engine),
+            28,
+            Cut::Front,
+            view.glyphs.ellipsis,
+        )),
         Span::raw("  "),
         link(app),
     ];
@@ -32,7 +37,10 @@ pub(super) fn header(app: &App, frame: &mut Frame<'_>, area: Rect) {
     }
     let mut right = Vec::new();
     let running = app.store.list::<Run>(&app::running()).value;
-    if let Some(count) = running.map(|list| list.items.len()).filter(|count| *count > 0) {
+    if let Some(count) = running
+        .map(|list| list.items.len())
+        .filter(|count| *count > 0)
+    {
         right.push(Span::styled(
             format!("{} {count} running  ", view.glyphs.running),
             view.style(Role::Running),
@@ -40,8 +48,16 @@ pub(super) fn header(app: &App, frame: &mut Frame<'_>, area: Rect) {
     }
     let alerts = app.store.one::<AlertCount>(&app::alert_count()).value;
     if let Some(alerts) = alerts.filter(|alerts| alerts.undismissed > 0) {
-        let role = if alerts.unread > 0 { Role::Bad } else { Role::Warning };
-        let word = if alerts.undismissed == 1 { "alert" } else { "alerts" };
+        let role = if alerts.unread > 0 {
+            Role::Bad
+        } else {
+            Role::Warning
+        };
+        let word = if alerts.undismissed == 1 {
+            "alert"
+        } else {
+            "alerts"
+        };
         right.push(Span::styled(
             format!("{} {} {word} ", view.glyphs.warning, alerts.undismissed),
             view.style(role),
@@ -50,17 +66,37 @@ pub(super) fn header(app: &App, frame: &mut Frame<'_>, area: Rect) {
     frame.render_widget(Line::from(left), area);
     let right = Line::from(right);
     let room = right.width().min(usize::from(area.width)) as u16;
-    frame.render_widget(right, Rect { x: area.right() - room, width: room, ..area });
+    frame.render_widget(
+        right,
+        Rect {
+            x: area.right() - room,
+            width: room,
+            ..area
+        },
+    );
 }
 
 fn link(app: &App) -> Span<'static> {
     let view = app.view();
     match &app.link {
-        Link::Live { .. } => Span::styled(format!("{} live", view.glyphs.running), view.style(Role::Good)),
-        Link::Connecting => Span::styled(format!("{} connecting", view.glyphs.waiting), view.style(Role::Faint)),
-        Link::Starting => Span::styled(format!("{} starting the engine", view.glyphs.waiting), view.style(Role::Running)),
+        Link::Live { .. } => Span::styled(
+            format!("{} live", view.glyphs.running),
+            view.style(Role::Good),
+        ),
+        Link::Connecting => Span::styled(
+            format!("{} connecting", view.glyphs.waiting),
+            view.style(Role::Faint),
+        ),
+        Link::Starting => Span::styled(
+            format!("{} starting the engine", view.glyphs.waiting),
+            view.style(Role::Running),
+        ),
         Link::Lost { since, .. } => Span::styled(
-            format!("{} no engine for {}, trying again", view.glyphs.bad, age(*since, app.now)),
+            format!(
+                "{} no engine for {}, trying again",
+                view.glyphs.bad,
+                age(*since, app.now)
+            ),
             view.style(Role::Bad),
         ),
     }
@@ -76,15 +112,25 @@ pub(super) fn path(app: &App, frame: &mut Frame<'_>, area: Rect) {
     let last = crumbs.pop().unwrap_or_default();
     let mut spans = vec![Span::raw(" ")];
     for crumb in &crumbs {
-        spans.push(Span::styled(clean(crumb).into_owned(), view.style(Role::Faint)));
+        spans.push(Span::styled(
+            clean(crumb).into_owned(),
+            view.style(Role::Faint),
+        ));
         spans.push(Span::styled(view.glyphs.separator, view.style(Role::Faint)));
     }
-    spans.push(Span::styled(clean(&last).into_owned(), view.style(Role::Title)));
+    spans.push(Span::styled(
+        clean(&last).into_owned(),
+        view.style(Role::Title),
+    ));
     frame.render_widget(Line::from(spans), area);
     if let Some(filter) = app.trail.now().screen.filter() {
         let text = format!("/{} ", clean(&filter));
         let room = width(&text).min(usize::from(area.width)) as u16;
-        let place = Rect { x: area.right() - room, width: room, ..area };
+        let place = Rect {
+            x: area.right() - room,
+            width: room,
+            ..area
+        };
         frame.render_widget(Span::styled(text, view.style(Role::Match)), place);
     }
 }
@@ -105,7 +151,10 @@ pub(super) fn hints(app: &App, room: u16) -> Vec<Line<'static>> {
         let shown = |row: &&crate::console::action::Row| {
             !row.hint.is_empty()
                 && allowed(row.tier, app.settings.read_only)
-                && row.contexts.iter().any(|context| contexts.contains(context))
+                && row
+                    .contexts
+                    .iter()
+                    .any(|context| contexts.contains(context))
         };
         let text = app.top().takes_text();
         for row in ACTIONS.iter().filter(shown) {
@@ -132,8 +181,13 @@ pub(super) fn hints(app: &App, room: u16) -> Vec<Line<'static>> {
 
 fn more(app: &App) -> Vec<Span<'static>> {
     let view = app.view();
-    let key = view.key(&app.contexts(), Action::MoreHints).unwrap_or_default();
-    vec![Span::styled(format!(" {key} more"), view.style(Role::Faint))]
+    let key = view
+        .key(&app.contexts(), Action::MoreHints)
+        .unwrap_or_default();
+    vec![Span::styled(
+        format!(" {key} more"),
+        view.style(Role::Faint),
+    )]
 }
 
 fn lines(
@@ -149,7 +203,11 @@ fn lines(
     for (n, hint) in hints.into_iter().enumerate() {
         let used = lines.last().map_or(0, |line| width_of(line));
         let last = n + 1 == total;
-        let room = if expanded || last { room } else { room.saturating_sub(reserved) };
+        let room = if expanded || last {
+            room
+        } else {
+            room.saturating_sub(reserved)
+        };
         if used + width_of(&hint) <= room {
             if let Some(line) = lines.last_mut() {
                 line.extend(hint);
@@ -186,10 +244,17 @@ pub(super) fn toasts(app: &App, frame: &mut Frame<'_>, area: Rect) {
             }
             y -= 1;
             let own = width(&line).min(usize::from(area.width)) as u16;
-            let place = Rect { x: area.right() - own, y, width: own, height: 1 };
+            let place = Rect {
+                x: area.right() - own,
+                y,
+                width: own,
+                height: 1,
+            };
             Clear.render(place, frame.buffer_mut());
             let style: Style = view.style(role).patch(view.style(Role::Selected));
-            frame.buffer_mut().set_stringn(place.x, place.y, &line, usize::from(own), style);
+            frame
+                .buffer_mut()
+                .set_stringn(place.x, place.y, &line, usize::from(own), style);
         }
     }
 }
@@ -208,5 +273,8 @@ fn wrapped(text: &str, room: usize) -> Vec<String> {
             break;
         }
     }
-    lines.into_iter().map(|line| fit(&line, room, Cut::End, "~")).collect()
+    lines
+        .into_iter()
+        .map(|line| fit(&line, room, Cut::End, "~"))
+        .collect()
 }

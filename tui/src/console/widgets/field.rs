@@ -72,8 +72,12 @@ impl Field {
                     self.area.insert_char(letter);
                 }
             }
-            KeyCode::Backspace | KeyCode::Delete | KeyCode::Left | KeyCode::Right
-            | KeyCode::Home | KeyCode::End => {
+            KeyCode::Backspace
+            | KeyCode::Delete
+            | KeyCode::Left
+            | KeyCode::Right
+            | KeyCode::Home
+            | KeyCode::End => {
                 self.area.input(key);
             }
             _ => return false,
@@ -110,14 +114,18 @@ impl Field {
         let mut skipped = 0;
         let mut rest = shown.as_str();
         while cursor - skipped > room {
-            let Some(first) = rest.chars().next() else { break };
+            let Some(first) = rest.chars().next() else {
+                break;
+            };
             let (letter, after) = rest.split_at(first.len_utf8());
             skipped += crate::console::text::width(letter);
             rest = after;
         }
         let style = view.style(if focused { Role::Text } else { Role::Faint });
         let text = crate::console::text::head(rest, usize::from(area.width));
-        frame.buffer_mut().set_stringn(area.x, area.y, text, usize::from(area.width), style);
+        frame
+            .buffer_mut()
+            .set_stringn(area.x, area.y, text, usize::from(area.width), style);
         if focused {
             let x = area.x + (cursor - skipped.min(cursor)).min(room) as u16;
             frame.set_cursor_position(Position::new(x, area.y));

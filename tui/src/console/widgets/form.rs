@@ -20,7 +20,10 @@ use crate::console::widgets::field::Field;
 pub(crate) enum Input {
     Line(Field),
     /// One of several; left and right go through them.
-    Choice { options: Vec<String>, at: usize },
+    Choice {
+        options: Vec<String>,
+        at: usize,
+    },
     Switch(bool),
 }
 
@@ -48,7 +51,12 @@ impl Entry {
     }
 
     /// A line of text that holds `text` at first.
-    pub(crate) fn line(name: &'static str, label: &'static str, help: &'static str, text: &str) -> Self {
+    pub(crate) fn line(
+        name: &'static str,
+        label: &'static str,
+        help: &'static str,
+        text: &str,
+    ) -> Self {
         Self::new(name, label, help, Input::Line(Field::new(text)))
     }
 
@@ -57,7 +65,12 @@ impl Entry {
         Self::new(name, label, help, Input::Line(Field::secret()))
     }
 
-    pub(crate) fn switch(name: &'static str, label: &'static str, help: &'static str, on: bool) -> Self {
+    pub(crate) fn switch(
+        name: &'static str,
+        label: &'static str,
+        help: &'static str,
+        on: bool,
+    ) -> Self {
         Self::new(name, label, help, Input::Switch(on))
     }
 
@@ -69,7 +82,10 @@ impl Entry {
         options: Vec<String>,
         chosen: &str,
     ) -> Self {
-        let at = options.iter().position(|option| option == chosen).unwrap_or(0);
+        let at = options
+            .iter()
+            .position(|option| option == chosen)
+            .unwrap_or(0);
         Self::new(name, label, help, Input::Choice { options, at })
     }
 }
@@ -80,7 +96,10 @@ pub(crate) struct Filled<'a>(&'a [Entry]);
 
 impl Filled<'_> {
     fn input(&self, name: &str) -> Option<&Input> {
-        self.0.iter().find(|entry| entry.name == name).map(|entry| &entry.input)
+        self.0
+            .iter()
+            .find(|entry| entry.name == name)
+            .map(|entry| &entry.input)
     }
 
     /// The text of a line or a choice; empty where it was left out.
@@ -135,7 +154,12 @@ pub(crate) struct Form {
 
 impl Form {
     /// A form with those fields and buttons; `subject` is handed to the steps.
-    pub(crate) fn new(title: impl Into<String>, subject: &str, entries: Vec<Entry>, steps: Vec<Step>) -> Self {
+    pub(crate) fn new(
+        title: impl Into<String>,
+        subject: &str,
+        entries: Vec<Entry>,
+        steps: Vec<Step>,
+    ) -> Self {
         Self {
             title: title.into(),
             entries,
@@ -187,7 +211,8 @@ impl Form {
             self.wrong(&field.field, field.message);
         }
         self.said.push((error.to_string(), Role::Bad));
-        self.said.extend(error.hint_text().map(|hint| (hint.to_owned(), Role::Text)));
+        self.said
+            .extend(error.hint_text().map(|hint| (hint.to_owned(), Role::Text)));
     }
 
     fn change(&mut self, key: KeyEvent) -> bool {
@@ -197,7 +222,10 @@ impl Form {
         let taken = match &mut entry.input {
             Input::Line(field) => field.key(key),
             Input::Switch(on) => {
-                let turns = matches!(key.code, KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right);
+                let turns = matches!(
+                    key.code,
+                    KeyCode::Char(' ') | KeyCode::Left | KeyCode::Right
+                );
                 *on ^= turns;
                 turns
             }
@@ -254,7 +282,11 @@ impl Screen for Form {
     }
 
     fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
-        if let Some(Entry { input: Input::Line(field), .. }) = self.entries.get_mut(self.at) {
+        if let Some(Entry {
+            input: Input::Line(field),
+            ..
+        }) = self.entries.get_mut(self.at)
+        {
             field.paste(text);
             self.touched = true;
         }
@@ -277,7 +309,10 @@ impl Screen for Form {
         let kept = self.touched && !self.busy;
         if kept {
             self.touched = false;
-            cx.toast(Level::Warning, "What was typed is not saved; Esc again gives it up");
+            cx.toast(
+                Level::Warning,
+                "What was typed is not saved; Esc again gives it up",
+            );
         }
         kept
     }
@@ -295,25 +330,44 @@ impl Screen for Form {
         let said = self.said.len().min(4) as u16;
         let foot = 3 + said;
         let rows = inner.height.saturating_sub(foot);
-        let labels = self.entries.iter().map(|entry| width(entry.label)).max().unwrap_or(0);
+        let labels = self
+            .entries
+            .iter()
+            .map(|entry| width(entry.label))
+            .max()
+            .unwrap_or(0);
         let focus = self.at.min(self.entries.len().saturating_sub(1));
         let from = (focus + 1).saturating_sub(usize::from(rows));
-        for (n, entry) in self.entries.iter().enumerate().skip(from).take(usize::from(rows)) {
-            let line = Rect { y: inner.y + (n - from) as u16, height: 1, ..inner };
+        for (n, entry) in self
+            .entries
+            .iter()
+            .enumerate()
+            .skip(from)
+            .take(usize::from(rows))
+        {
+            let line = Rect {
+                y: inner.y + (n - from) as u16,
+                height: 1,
+                ..inner
+            };
             draw_entry(frame, line, entry, labels as u16, n == self.at, view);
         }
         let room = usize::from(inner.width);
         let mut y = inner.bottom().saturating_sub(foot);
         let entry = self.entries.get(self.at);
         let (help, role) = match entry {
-            Some(Entry { error: Some(why), .. }) => (why.as_str(), Role::Bad),
+            Some(Entry {
+                error: Some(why), ..
+            }) => (why.as_str(), Role::Bad),
             Some(entry) => (entry.help, Role::Faint),
             None => ("", Role::Faint),
         };
         let mut put = |y: u16, text: &str, role: Role| {
             if y >= inner.y && y < inner.bottom() {
                 let text = fit(&clean(text), room, Cut::End, view.glyphs.ellipsis);
-                frame.buffer_mut().set_stringn(inner.x, y, text, room, view.style(role));
+                frame
+                    .buffer_mut()
+                    .set_stringn(inner.x, y, text, room, view.style(role));
             }
         };
         put(y, help, role);
@@ -322,7 +376,15 @@ impl Screen for Form {
             put(y, text, *role);
         }
         if inner.height > 0 {
-            self.draw_buttons(frame, Rect { y: inner.bottom() - 1, height: 1, ..inner }, view);
+            self.draw_buttons(
+                frame,
+                Rect {
+                    y: inner.bottom() - 1,
+                    height: 1,
+                    ..inner
+                },
+                view,
+            );
         }
     }
 }
@@ -338,28 +400,49 @@ impl Form {
                 style = style.patch(view.style(Role::Selected));
             }
             let room = usize::from(line.right().saturating_sub(x));
-            frame.buffer_mut().set_stringn(x, line.y, &text, room, style);
+            frame
+                .buffer_mut()
+                .set_stringn(x, line.y, &text, room, style);
             x = x.saturating_add(width(&text) as u16 + 2).min(line.right());
         }
         if self.busy {
             let text = format!("{} waiting for the engine", super::meter::spinner(view));
             let room = usize::from(line.right().saturating_sub(x));
-            frame.buffer_mut().set_stringn(x, line.y, text, room, view.style(Role::Running));
+            frame
+                .buffer_mut()
+                .set_stringn(x, line.y, text, room, view.style(Role::Running));
         }
     }
 }
 
-fn draw_entry(frame: &mut Frame<'_>, line: Rect, entry: &Entry, labels: u16, focused: bool, view: &View<'_>) {
+fn draw_entry(
+    frame: &mut Frame<'_>,
+    line: Rect,
+    entry: &Entry,
+    labels: u16,
+    focused: bool,
+    view: &View<'_>,
+) {
     let room = usize::from(line.width);
     let role = match (&entry.error, focused) {
         (Some(_), _) => Role::Bad,
         (None, true) => Role::Title,
         (None, false) => Role::Text,
     };
-    let label = if entry.error.is_some() { format!("{} {}", view.glyphs.bad, entry.label) } else { entry.label.to_owned() };
-    frame.buffer_mut().set_stringn(line.x, line.y, label, room, view.style(role));
+    let label = if entry.error.is_some() {
+        format!("{} {}", view.glyphs.bad, entry.label)
+    } else {
+        entry.label.to_owned()
+    };
+    frame
+        .buffer_mut()
+        .set_stringn(line.x, line.y, label, room, view.style(role));
     let from = (labels + 3).min(line.width);
-    let place = Rect { x: line.x + from, width: line.width - from, ..line };
+    let place = Rect {
+        x: line.x + from,
+        width: line.width - from,
+        ..line
+    };
     let shown = match &entry.input {
         Input::Line(field) => return field.draw(frame, place, focused, view),
         Input::Switch(on) => format!("[{}]", if *on { "x" } else { " " }),
@@ -369,5 +452,7 @@ fn draw_entry(frame: &mut Frame<'_>, line: Rect, entry: &Entry, labels: u16, foc
         }
     };
     let style = view.style(if focused { Role::Selected } else { Role::Text });
-    frame.buffer_mut().set_stringn(place.x, place.y, shown, usize::from(place.width), style);
+    frame
+        .buffer_mut()
+        .set_stringn(place.x, place.y, shown, usize::from(place.width), style);
 }

@@ -162,7 +162,10 @@ impl<T: Keyed + 'static> ListPane<T> {
 
     /// The list, and its next page when the cursor comes near the end of what is there or a filter leaves room.
     pub(crate) fn wants(&self, store: &Store) -> Vec<Want> {
-        let read = store.list::<T>(&self.want).value.map_or(0, |list| list.items.len());
+        let read = store
+            .list::<T>(&self.want)
+            .value
+            .map_or(0, |list| list.items.len());
         let shown = self.arranged.borrow().rows.len();
         let near = self.cursor.at() + 2 * self.cursor.height().max(20) >= shown.min(read);
         vec![self.want.clone().more(near || self.sort.is_some())]
@@ -188,7 +191,8 @@ impl<T: Keyed + 'static> ListPane<T> {
         }
         let list = view.store.list::<T>(&self.want).value;
         let all = list.into_iter().flat_map(|list| &list.items);
-        all.filter(|item| self.marks.contains(&item.key())).collect()
+        all.filter(|item| self.marks.contains(&item.key()))
+            .collect()
     }
 
     /// How many are marked.
@@ -214,14 +218,19 @@ impl<T: Keyed + 'static> ListPane<T> {
                 let (a, b) = (&items[*a as usize], &items[*b as usize]);
                 let order = match column.order {
                     Some(order) => order(a, b),
-                    None => (column.cell)(a, view).plain().cmp(&(column.cell)(b, view).plain()),
+                    None => (column.cell)(a, view)
+                        .plain()
+                        .cmp(&(column.cell)(b, view).plain()),
                 };
                 if reversed { order.reverse() } else { order }
             };
             rows.sort_by(compare);
         }
         let key = self.cursor.key();
-        let same = key.and_then(|key| rows.iter().position(|row| items[*row as usize].key() == key));
+        let same = key.and_then(|key| {
+            rows.iter()
+                .position(|row| items[*row as usize].key() == key)
+        });
         self.cursor.arranged(rows.len(), same);
         arranged.rows = rows;
         arranged.revision = Some(seen.revision);
@@ -232,7 +241,8 @@ impl<T: Keyed + 'static> ListPane<T> {
     fn remember(&self, items: &[T]) {
         let arranged = self.arranged.borrow();
         let row = arranged.rows.get(self.cursor.at());
-        self.cursor.is_on(row.and_then(|row| items.get(*row as usize)).map(Keyed::key));
+        self.cursor
+            .is_on(row.and_then(|row| items.get(*row as usize)).map(Keyed::key));
     }
 
     /// Does an action of the `List` context; false when it is another.
@@ -243,7 +253,9 @@ impl<T: Keyed + 'static> ListPane<T> {
             Action::MarkRange => self.mark_range(view),
             Action::MarkAll => self.mark_all(view),
             Action::Sort => self.sort_next(),
-            Action::SortReverse => self.sort = self.sort.map(|(column, reversed)| (column, !reversed)),
+            Action::SortReverse => {
+                self.sort = self.sort.map(|(column, reversed)| (column, !reversed))
+            }
             Action::Wide => self.wide = !self.wide,
             Action::Left => self.scrolled = self.scrolled.saturating_sub(1),
             Action::Right => {
@@ -286,7 +298,9 @@ impl<T: Keyed + 'static> ListPane<T> {
         };
         let keys: Vec<String> = {
             let rows = &self.arranged.borrow().rows;
-            rows.iter().map(|row| list.items[*row as usize].key()).collect()
+            rows.iter()
+                .map(|row| list.items[*row as usize].key())
+                .collect()
         };
         let here = self.cursor.at();
         let from = self
@@ -295,7 +309,8 @@ impl<T: Keyed + 'static> ListPane<T> {
             .and_then(|last| keys.iter().position(|key| key == last))
             .unwrap_or(here);
         let range = from.min(here)..=from.max(here);
-        self.marks.extend(keys.get(range).into_iter().flatten().cloned());
+        self.marks
+            .extend(keys.get(range).into_iter().flatten().cloned());
     }
 
     fn mark_all(&mut self, view: &View<'_>) {
@@ -303,7 +318,8 @@ impl<T: Keyed + 'static> ListPane<T> {
             return;
         };
         let rows = &self.arranged.borrow().rows;
-        self.marks.extend(rows.iter().map(|row| list.items[*row as usize].key()));
+        self.marks
+            .extend(rows.iter().map(|row| list.items[*row as usize].key()));
     }
 
     fn sort_next(&mut self) {

@@ -8,12 +8,15 @@ use crate::console::theme::Role;
 
 /// A bar of `cells`, so far full. Without a total there is none to fill: it stays empty.
 pub(crate) fn bar(done: u64, total: Option<u64>, cells: usize, view: &View<'_>) -> Line<'static> {
-    let full = total
-        .filter(|total| *total > 0)
-        .map_or(0, |total| (u128::from(done.min(total)) * cells as u128 / u128::from(total)) as usize);
+    let full = total.filter(|total| *total > 0).map_or(0, |total| {
+        (u128::from(done.min(total)) * cells as u128 / u128::from(total)) as usize
+    });
     Line::from(vec![
         Span::styled(view.glyphs.full.repeat(full), view.style(Role::Bar)),
-        Span::styled(view.glyphs.empty.repeat(cells - full), view.style(Role::Faint)),
+        Span::styled(
+            view.glyphs.empty.repeat(cells - full),
+            view.style(Role::Faint),
+        ),
     ])
 }
 

@@ -45,7 +45,8 @@ impl Cursor {
         self.rows.set(rows);
         let at = match same {
             Some(same) if self.at.get() > 0 || self.offset.get() > 0 => {
-                self.offset.set((self.offset.get() + same).saturating_sub(self.at.get()));
+                self.offset
+                    .set((self.offset.get() + same).saturating_sub(self.at.get()));
                 same
             }
             _ => self.at.get(),
@@ -80,6 +81,11 @@ impl Cursor {
         self.height.set(height);
         let (at, last) = (self.at.get(), self.rows.get().saturating_sub(height));
         let lowest = (at + 1).saturating_sub(height);
-        self.offset.set(self.offset.get().clamp(lowest, at.max(lowest)).min(last.max(lowest)));
+        self.offset.set(
+            self.offset
+                .get()
+                .clamp(lowest, at.max(lowest))
+                .min(last.max(lowest)),
+        );
     }
 }

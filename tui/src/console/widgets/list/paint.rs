@@ -47,7 +47,12 @@ impl<T: Keyed + 'static> ListPane<T> {
             frame.buffer_mut().set_stringn(
                 body.x + MARGIN,
                 body.y,
-                fit(&text, usize::from(body.width.saturating_sub(MARGIN)), Cut::End, view.glyphs.ellipsis),
+                fit(
+                    &text,
+                    usize::from(body.width.saturating_sub(MARGIN)),
+                    Cut::End,
+                    view.glyphs.ellipsis,
+                ),
                 usize::from(body.width.saturating_sub(MARGIN)),
                 view.style(role),
             );
@@ -55,15 +60,34 @@ impl<T: Keyed + 'static> ListPane<T> {
         };
         let rows = &self.arranged.borrow().rows;
         if rows.is_empty() {
-            let text = if self.filter.is_empty() { self.empty } else { "Nothing matches the filter; Esc clears it" };
+            let text = if self.filter.is_empty() {
+                self.empty
+            } else {
+                "Nothing matches the filter; Esc clears it"
+            };
             let room = usize::from(body.width.saturating_sub(MARGIN));
-            frame.buffer_mut().set_stringn(body.x + MARGIN, body.y, text, room, view.style(Role::Faint));
+            frame.buffer_mut().set_stringn(
+                body.x + MARGIN,
+                body.y,
+                text,
+                room,
+                view.style(Role::Faint),
+            );
             return;
         }
         let from = self.cursor.offset();
-        for (n, row) in rows.iter().skip(from).take(usize::from(body.height)).enumerate() {
+        for (n, row) in rows
+            .iter()
+            .skip(from)
+            .take(usize::from(body.height))
+            .enumerate()
+        {
             let item = &list.items[*row as usize];
-            let line = Rect { y: body.y + n as u16, height: 1, ..body };
+            let line = Rect {
+                y: body.y + n as u16,
+                height: 1,
+                ..body
+            };
             self.draw_row(frame, line, item, from + n == self.cursor.at(), &plan, view);
         }
     }
@@ -84,12 +108,20 @@ impl<T: Keyed + 'static> ListPane<T> {
                 chosen.len() - 1
             } else {
                 let all = chosen.iter().enumerate().skip(1);
-                all.max_by_key(|(_, n)| self.columns[**n].priority).map_or(1, |(at, _)| at)
+                all.max_by_key(|(_, n)| self.columns[**n].priority)
+                    .map_or(1, |(at, _)| at)
             };
             chosen.remove(worst);
         }
         let last = chosen.last().copied().unwrap_or(0);
-        let hidden = (scrolled, if self.wide { self.columns.len() - 1 - last } else { 0 });
+        let hidden = (
+            scrolled,
+            if self.wide {
+                self.columns.len() - 1 - last
+            } else {
+                0
+            },
+        );
         let mut spare = room.saturating_sub(needed(&chosen));
         let mut columns = Vec::new();
         let mut x = area.x + MARGIN;
@@ -110,16 +142,33 @@ impl<T: Keyed + 'static> ListPane<T> {
             let column = &self.columns[*n];
             let mut title = column.title.to_owned();
             if let Some((_, reversed)) = self.sort.filter(|(sorted, _)| sorted == n) {
-                title.push_str(if reversed { view.glyphs.down } else { view.glyphs.up });
+                title.push_str(if reversed {
+                    view.glyphs.down
+                } else {
+                    view.glyphs.up
+                });
             }
-            put(frame, column, (*x, area.y, *own), &Cell::text(title), Some(style), view);
+            put(
+                frame,
+                column,
+                (*x, area.y, *own),
+                &Cell::text(title),
+                Some(style),
+                view,
+            );
         }
         let buffer = frame.buffer_mut();
         if plan.hidden.0 > 0 {
             buffer.set_stringn(area.x, area.y, view.glyphs.left, 1, view.style(Role::Key));
         }
         if plan.hidden.1 > 0 {
-            buffer.set_stringn(area.right() - 1, area.y, view.glyphs.right, 1, view.style(Role::Key));
+            buffer.set_stringn(
+                area.right() - 1,
+                area.y,
+                view.glyphs.right,
+                1,
+                view.style(Role::Key),
+            );
         }
     }
 
@@ -141,7 +190,13 @@ impl<T: Keyed + 'static> ListPane<T> {
         }
         let buffer = frame.buffer_mut();
         if marked {
-            buffer.set_stringn(line.x + 1, line.y, view.glyphs.mark, 1, view.style(Role::Marked));
+            buffer.set_stringn(
+                line.x + 1,
+                line.y,
+                view.glyphs.mark,
+                1,
+                view.style(Role::Marked),
+            );
         }
         if selected {
             buffer.set_style(line, view.style(Role::Selected));
@@ -161,11 +216,21 @@ fn put<T>(
 ) {
     let room = usize::from(own);
     let whole: usize = cell.spans.iter().map(|(text, _)| width(&clean(text))).sum();
-    let mut x = if column.right { x + room.saturating_sub(whole) as u16 } else { x };
+    let mut x = if column.right {
+        x + room.saturating_sub(whole) as u16
+    } else {
+        x
+    };
     let mut left = room;
     for (text, role) in &cell.spans {
         let text = fit(&clean(text), left, column.cut, view.glyphs.ellipsis);
-        frame.buffer_mut().set_stringn(x, y, &text, left, style.unwrap_or_else(|| view.style(*role)));
+        frame.buffer_mut().set_stringn(
+            x,
+            y,
+            &text,
+            left,
+            style.unwrap_or_else(|| view.style(*role)),
+        );
         let used = width(&text);
         x += used as u16;
         left -= used.min(left);
