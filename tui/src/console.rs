@@ -27,8 +27,9 @@ mod view;
 mod widgets;
 mod worker;
 
-pub(crate) use app::Settings;
+pub(crate) use app::{Named, Settings};
 pub(crate) use glyph::{ASCII, Glyphs};
 pub(crate) use open::{Contexts, Remote, Starter, open};
+pub(crate) use text::shell;
 pub(crate) use theme::Theme;
 pub(crate) use worker::Engine;

@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::autostart::{self, Launch};
 use crate::client::Client;
 use crate::console::{
-    self, ASCII, Contexts, Engine, Glyphs, Remote, Settings, Starter, Theme, config,
+    self, ASCII, Contexts, Engine, Glyphs, Named, Remote, Settings, Starter, Theme, config,
 };
 use crate::logins;
 
@@ -25,8 +25,16 @@ pub(crate) async fn open(global: Global, output: Output, flags: &Console) -> Don
         Some(path) => config::File::load(&path)?,
         None => config::File::default(),
     };
-    let contexts = named(global.clone(), output, file.clone());
-    let (engine, name) = match &flags.context {
+    let read_only = flags.read_only || file.read_only.unwrap_or(false);
+    let named = |(name, context): (&String, &config::Context)| Named {
+        name: name.clone(),
+        flags: flags_of(&within(&global, context)),
+        read_only: flags.read_only || context.read_only.unwrap_or(read_only),
+    };
+    let named: Vec<Named> = file.contexts.iter().map(named).collect();
+    let contexts = contexts(global.clone(), output, file.clone());
+    let chosen = flags.context.as_ref();
+    let (engine, name) = match chosen {
         Some(name) => (contexts(name)?, name.clone()),
         None => {
             let session = Session::new(global.clone(), output)?;
@@ -34,10 +42,7 @@ pub(crate) async fn open(global: Global, output: Output, flags: &Console) -> Don
             (remote(&session, &global), name)
         }
     };
-    let context = flags
-        .context
-        .as_ref()
-        .and_then(|name| file.contexts.get(name));
+    let context = named.iter().find(|own| Some(&own.name) == chosen);
     let no_colour = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
     let theme = match &flags.theme {
         Some(name) => Some(config::theme_named(name).map_err(Error::invalid)?),
@@ -54,15 +59,11 @@ pub(crate) async fn open(global: Global, output: Output, flags: &Console) -> Don
             Glyphs::of_locale(environment)
         },
         keymap: file.keymap(),
-        read_only: flags.read_only
-            || context
-                .and_then(|own| own.read_only)
-                .or(file.read_only)
-                .unwrap_or(false),
+        read_only: context.map_or(read_only, |own| own.read_only),
         mouse: file.mouse.unwrap_or(!far),
-        flags: flags_of(&global, flags),
+        flags: context.map_or_else(|| flags_of(&global), |own| own.flags.clone()),
         engine: name,
-        contexts: file.contexts.keys().cloned().collect(),
+        contexts: named.clone(),
     };
     console::open(settings, engine, contexts).await?;
     Ok(())
@@ -77,26 +78,39 @@ fn file() -> Option<PathBuf> {
 }
 
 /// What a command needs to reach the same engine.
-fn flags_of(global: &Global, flags: &Console) -> String {
+fn flags_of(global: &Global) -> String {
     let mut words = Vec::new();
     let mut add = |flag: &str, value: Option<&Path>| {
         if let Some(value) = value {
-            words.push(format!("{flag} {}", value.display()));
+            words.push(format!(
+                "{flag} {}",
+                console::shell(&value.to_string_lossy())
+            ));
         }
     };
-    if flags.context.is_none() {
-        add("--host", global.host.as_deref().map(Path::new));
-        add("--socket", global.socket.as_deref());
-        add("--token-file", global.token_file.as_deref());
-        add("--ca-file", global.ca_file.as_deref());
-        add("--client-cert", global.client_cert.as_deref());
-        add("--config", global.config.as_deref());
-    }
+    add("--host", global.host.as_deref().map(Path::new));
+    add("--socket", global.socket.as_deref());
+    add("--token-file", global.token_file.as_deref());
+    add("--ca-file", global.ca_file.as_deref());
+    add("--client-cert", global.client_cert.as_deref());
+    add("--config", global.config.as_deref());
     words.join(" ")
 }
 
+/// The global flags as they would be for the engine of a context.
+fn within(global: &Global, context: &config::Context) -> Global {
+    Global {
+        host: context.host.clone(),
+        socket: context.socket.clone(),
+        token_file: context.token_file.clone(),
+        ca_file: context.ca_file.clone(),
+        client_cert: context.client_cert.clone(),
+        ..global.clone()
+    }
+}
+
 /// Finds the engines that the console's file names.
-fn named(global: Global, output: Output, file: config::File) -> Contexts {
+fn contexts(global: Global, output: Output, file: config::File) -> Contexts {
     Arc::new(move |name| {
         let context = file.contexts.get(name).ok_or_else(|| {
             let known: Vec<&str> = file.contexts.keys().map(String::as_str).collect();
@@ -106,12 +120,7 @@ fn named(global: Global, output: Output, file: config::File) -> Contexts {
                 known => error.hint(format!("There are {}", known.join(", "))),
             }
         })?;
-        let mut own = global.clone();
-        own.host.clone_from(&context.host);
-        own.socket.clone_from(&context.socket);
-        own.token_file.clone_from(&context.token_file);
-        own.ca_file.clone_from(&context.ca_file);
-        own.client_cert.clone_from(&context.client_cert);
+        let own = within(&global, context);
         let session = Session::new(own.clone(), output)?;
         Ok(remote(&session, &own))
     })

@@ -36,7 +36,16 @@ pub(crate) struct Settings {
     /// Flags every command line that is shown needs to reach the same engine.
     pub(crate) flags: String,
     /// Engines one can switch to.
-    pub(crate) contexts: Vec<String>,
+    pub(crate) contexts: Vec<Named>,
+}
+
+/// An engine that the console's file gives a name.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    /// Flags a command line needs to reach it.
+    pub(crate) flags: String,
+    pub(crate) read_only: bool,
 }
 
 /// Everything the console knows.

@@ -126,6 +126,15 @@ impl App {
         self.store.clear();
         self.layers.clear();
         self.link = Link::Connecting;
+        if let Some(named) = self
+            .settings
+            .contexts
+            .iter()
+            .find(|own| own.name == context)
+        {
+            self.settings.flags.clone_from(&named.flags);
+            self.settings.read_only = named.read_only;
+        }
         self.settings.engine.clone_from(&context);
         self.trail.open(crate::console::screens::first(), true);
         effects.push(Effect::Switch(context));

@@ -21,7 +21,11 @@ pub(crate) struct Contexts {
 impl Contexts {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
-            names: settings.contexts.clone(),
+            names: settings
+                .contexts
+                .iter()
+                .map(|own| own.name.clone())
+                .collect(),
             now: settings.engine.clone(),
             cursor: Cursor::default(),
         }
