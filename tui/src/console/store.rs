@@ -192,6 +192,8 @@ pub(crate) struct Seen<'a, T> {
 pub(crate) struct Fetch {
     pub(crate) want: Want,
     pub(crate) cursor: Option<String>,
+    /// Which engine it was meant for.
+    generation: u64,
 }
 
 impl Fetch {
@@ -218,6 +220,7 @@ pub(crate) struct Store {
     slots: HashMap<String, Slot>,
     round: u64,
     revision: u64,
+    generation: u64,
 }
 
 impl Store {
@@ -294,11 +297,15 @@ impl Store {
         Some(Fetch {
             want: slot.want.clone(),
             cursor,
+            generation: self.generation,
         })
     }
 
     /// Takes an answer in.
     pub(crate) fn answered(&mut self, fetch: &Fetch, result: Result<Answer>, now: Time) {
+        if fetch.generation != self.generation {
+            return;
+        }
         self.revision += 1;
         let Some(slot) = self.slots.get_mut(&fetch.want.path) else {
             return;
@@ -339,8 +346,9 @@ impl Store {
         }
     }
 
-    /// Another engine answers from now on.
+    /// Another engine answers from now on: what the one before still answers is not taken in.
     pub(crate) fn clear(&mut self) {
+        self.generation += 1;
         self.slots.clear();
     }
 }
