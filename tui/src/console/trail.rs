@@ -85,6 +85,14 @@ impl Trail {
         self.at = self.held.len() - 1;
     }
 
+    /// Forgets where somebody was.
+    pub(crate) fn begin(&mut self, screen: Box<dyn Screen>) {
+        self.held.truncate(self.at + 1);
+        self.open(screen, true);
+        self.held.drain(..self.at);
+        self.at = 0;
+    }
+
     /// One level up; false where there is none.
     pub(crate) fn up(&mut self) -> bool {
         !self.held[self.at].root && self.back()

@@ -136,7 +136,7 @@ impl App {
             self.settings.read_only = named.read_only;
         }
         self.settings.engine.clone_from(&context);
-        self.trail.open(crate::console::screens::first(), true);
+        self.trail.begin(crate::console::screens::first());
         effects.push(Effect::Switch(context));
     }
 }
