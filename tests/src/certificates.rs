@@ -131,15 +131,14 @@ pub fn shown(address: SocketAddr, config: &Arc<ClientConfig>) -> CertificateDer<
 
 /// Sends a request that closes its connection, and returns the whole answer.
 pub fn exchange(stream: &mut (impl Read + Write), request: &str) -> std::io::Result<String> {
-    stream.write_all(request.as_bytes())?;
-    stream.flush()?;
+    let written = stream
+        .write_all(request.as_bytes())
+        .and_then(|()| stream.flush());
     let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer) {
-        // A server that refuses does not wait for the rest of the request.
-        Err(_) if !answer.is_empty() => {}
-        read => {
-            read?;
-        }
+    let read = stream.read_to_end(&mut answer);
+    // A server that refuses does not wait for the rest of the request: its answer is there all the same.
+    if answer.is_empty() {
+        written.and(read)?;
     }
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
