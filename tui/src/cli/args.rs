@@ -67,11 +67,13 @@ pub(crate) use types::{Pin, Source};
     max_term_width = 110,
     after_help = "\
 Examples:
+  backstay                                                             open the console
   backstay connection add shop postgres://backup@db.example.com/shop   add a server
   backstay backup run shop                                             back it up now
   backstay backup list                                                 see what can be restored
   backstay restore run shop/orders@latest                              restore beside the original
 
+On a terminal `backstay` alone opens the console; elsewhere it prints how things stand.
 `backstay help COMMAND` or `backstay COMMAND --help` tells more of one.
 The engine that does the work is started when a command needs it, and stays.
 With --json a failure is one line of JSON on standard error: code, message, hint, exit_code.
