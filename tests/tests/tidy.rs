@@ -165,6 +165,28 @@ fn the_engine_neither_prints_nor_exits_nor_runs_programs_nor_reads_the_wall_cloc
 }
 
 #[test]
+fn the_console_does_io_at_its_edges_only() {
+    let edges = [
+        "worker",
+        "terminal",
+        "editor",
+        "open",
+        "event_loop",
+        "config",
+    ];
+    let edges = edges.map(|name| format!("tui/src/console/{name}.rs"));
+    let edges: Vec<&str> = edges.iter().map(String::as_str).collect();
+    none(
+        "screens and state of the console do no IO and read no clock",
+        saying(
+            "tui/src/console",
+            &["tokio::", "std::fs", "std::env", "Utc::now", ".await"],
+            &edges,
+        ),
+    );
+}
+
+#[test]
 fn the_format_does_no_io() {
     none(
         "`repository/format` does no IO",

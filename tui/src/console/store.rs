@@ -13,7 +13,7 @@ use backstay_engine::{Error, Result};
 use serde::de::DeserializeOwned;
 
 /// Rows of one list that are kept; beyond that a filter serves better.
-pub(crate) const ROWS_MAX: usize = 20_000;
+pub(crate) const ROWS_MAX: usize = 10_000;
 
 /// Rows of one page.
 const PAGE: usize = 200;

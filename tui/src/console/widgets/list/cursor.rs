@@ -39,19 +39,19 @@ impl Cursor {
         *self.key.borrow_mut() = key;
     }
 
-    /// There are so many rows now, and the record it was on is there, if anywhere. Somebody at the very top stays
-    /// at the top, so that what is new is seen.
+    /// There are so many rows now, and the record it was on is there, if anywhere. It stays on its record, so that
+    /// nothing is done to another that came in above; somebody at the top still sees what is new.
     pub(crate) fn arranged(&self, rows: usize, same: Option<usize>) {
         self.rows.set(rows);
-        let at = match same {
-            Some(same) if self.at.get() > 0 || self.offset.get() > 0 => {
+        if let Some(same) = same {
+            let offset = self.offset.get();
+            if offset > 0 {
                 self.offset
-                    .set((self.offset.get() + same).saturating_sub(self.at.get()));
-                same
+                    .set((offset + same).saturating_sub(self.at.get()));
             }
-            _ => self.at.get(),
-        };
-        self.at.set(at.min(rows.saturating_sub(1)));
+            self.at.set(same);
+        }
+        self.at.set(self.at.get().min(rows.saturating_sub(1)));
     }
 
     pub(crate) fn go(&self, row: usize) {
