@@ -34,13 +34,12 @@ pub(crate) async fn open(global: Global, output: Output, flags: &Console) -> Don
     let named: Vec<Named> = file.contexts.iter().map(named).collect();
     let contexts = contexts(global.clone(), output, file.clone());
     let chosen = flags.context.as_ref();
-    let (engine, name) = match chosen {
-        Some(name) => (contexts(name)?, name.clone()),
-        None => {
-            let session = Session::new(global.clone(), output)?;
-            let name = session.engine_name().to_owned();
-            (remote(&session, &global), name)
-        }
+    let (engine, name) = if let Some(name) = chosen {
+        (contexts(name)?, name.clone())
+    } else {
+        let session = Session::new(global.clone(), output)?;
+        let name = session.engine_name().to_owned();
+        (remote(&session, &global), name)
     };
     let context = named.iter().find(|own| Some(&own.name) == chosen);
     let no_colour = environment("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -47,10 +47,7 @@ pub(crate) async fn run(
             biased;
             event = input.next() => match event {
                 None => return Ok(()),
-                Some(event) => match message(event?) {
-                    Some(msg) => (msg, FRAME),
-                    None => continue,
-                },
+                Some(event) => (message(event?), FRAME),
             },
             () = sleep_until(wait), if due.is_some() => {
                 stage.draw(app)?;
@@ -75,13 +72,13 @@ pub(crate) async fn run(
     }
 }
 
-fn message(event: Event) -> Option<Msg> {
+fn message(event: Event) -> Msg {
     match event {
-        Event::Key(key) => Some(Msg::Key(key)),
-        Event::Paste(text) => Some(Msg::Paste(text)),
-        Event::Mouse(mouse) => Some(Msg::Mouse(mouse)),
-        Event::Resize(..) => Some(Msg::Resize),
-        Event::FocusGained => Some(Msg::Focus(true)),
-        Event::FocusLost => Some(Msg::Focus(false)),
+        Event::Key(key) => Msg::Key(key),
+        Event::Paste(text) => Msg::Paste(text),
+        Event::Mouse(mouse) => Msg::Mouse(mouse),
+        Event::Resize(..) => Msg::Resize,
+        Event::FocusGained => Msg::Focus(true),
+        Event::FocusLost => Msg::Focus(false),
     }
 }

@@ -10,8 +10,8 @@ use ratatui::layout::Rect;
 use ratatui::widgets::{Block, Clear, Widget as _};
 
 pub(crate) use confirm::{Confirm, Question};
-pub(crate) use contents::{Contents, Messages};
-pub(crate) use help::Help;
+pub(crate) use contents::{Contents, messages};
+pub(crate) use help::help;
 pub(crate) use palette::Palette;
 
 use super::screen::View;

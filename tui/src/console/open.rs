@@ -203,7 +203,7 @@ impl Stage for Real {
         match effect {
             Effect::Fetch(fetch) => self.worker.fetch(fetch),
             Effect::Call(screen, call) => self.worker.call(screen, call),
-            Effect::Copy(text) => self.screen.copy(&text)?,
+            Effect::Copy(text) => Screen::copy(&text)?,
             Effect::Mouse(on) => self.screen.set_mouse(on)?,
             Effect::Redraw => self.screen.redraw()?,
             Effect::Suspend => self.without_input(Screen::suspend)?,

@@ -169,8 +169,8 @@ struct Slot {
     at: Option<Time>,
     error: Option<Error>,
     stale: bool,
-    /// The cursor that is being asked for; `Some(None)` is the first page.
-    loading: Option<Option<String>>,
+    /// It is being asked for.
+    loading: bool,
     want: Want,
     used: u64,
     revision: u64,
@@ -240,7 +240,7 @@ impl Store {
             value: slot.and_then(|slot| slot.answer.as_ref()?.downcast_ref()),
             error: slot.and_then(|slot| slot.error.as_ref()),
             revision: slot.map_or(0, |slot| slot.revision),
-            loading: slot.is_none_or(|slot| slot.loading.is_some()),
+            loading: slot.is_none_or(|slot| slot.loading),
         }
     }
 
@@ -255,7 +255,7 @@ impl Store {
         }
         let round = self.round;
         self.slots
-            .retain(|_, slot| slot.loading.is_some() || slot.used + FORGET_AFTER > round);
+            .retain(|_, slot| slot.loading || slot.used + FORGET_AFTER > round);
         fetches
     }
 
@@ -266,14 +266,14 @@ impl Store {
             at: None,
             error: None,
             stale: true,
-            loading: None,
+            loading: false,
             want: want.clone(),
             used: round,
             revision: 0,
         });
         slot.used = round;
         slot.want = want;
-        if slot.loading.is_some() {
+        if slot.loading {
             return None;
         }
         let old = slot.want.every.zip(slot.at).is_some_and(|(every, at)| {
@@ -290,7 +290,7 @@ impl Store {
             }
             Some((slot.want.cursor)(answer)?)
         };
-        slot.loading = Some(cursor.clone());
+        slot.loading = true;
         if cursor.is_none() {
             slot.stale = false;
         }
@@ -310,7 +310,7 @@ impl Store {
         let Some(slot) = self.slots.get_mut(&fetch.want.path) else {
             return;
         };
-        slot.loading = None;
+        slot.loading = false;
         slot.revision = self.revision;
         match result {
             Ok(answer) => {

@@ -131,7 +131,7 @@ impl Screen {
     }
 
     /// To the clipboard of whoever looks at the terminal, by OSC 52.
-    pub(crate) fn copy(&mut self, text: &str) -> io::Result<()> {
+    pub(crate) fn copy(text: &str) -> io::Result<()> {
         use base64::Engine as _;
         let text = base64::engine::general_purpose::STANDARD.encode(text);
         let mut out = io::stdout();
@@ -140,6 +140,10 @@ impl Screen {
     }
 
     /// Gives the terminal to something else while that runs, and takes it again.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing may go on while the terminal is not there"
+    )]
     pub(crate) fn lend<R>(&mut self, other: impl FnOnce() -> R) -> io::Result<R> {
         give_back();
         let answer = other();

@@ -97,12 +97,10 @@ impl Theme {
 
     fn colour(self, role: Role) -> Option<Color> {
         let colour = match (self, role) {
-            (Self::Mono, _) => return None,
             (Self::Default, Role::Good) => Color::Green,
-            (Self::Default, Role::Running | Role::Bar) => Color::Cyan,
+            (Self::Default, Role::Running | Role::Bar | Role::Key | Role::Focus) => Color::Cyan,
             (Self::Default, Role::Warning | Role::Match) => Color::Yellow,
             (Self::Default, Role::Bad) => Color::Red,
-            (Self::Default, Role::Key | Role::Focus) => Color::Cyan,
             (Self::Default, Role::Marked) => Color::Magenta,
             (Self::HighContrast, Role::Good) => Color::LightGreen,
             (Self::HighContrast, Role::Running | Role::Bar | Role::Key | Role::Focus) => {

@@ -6,7 +6,7 @@ use super::{App, Effect};
 use crate::console::action::{Action, Context, Tier};
 use crate::console::key::Key;
 use crate::console::keymap::Found;
-use crate::console::layers::{Contents, Help, Messages, Palette};
+use crate::console::layers::{Contents, Palette, help, messages};
 use crate::console::message::Link;
 use crate::console::screen::{Level, Screen, allowed};
 use crate::console::screens;
@@ -29,7 +29,7 @@ impl App {
         // These two no screen and no keymap can take.
         if own.modifiers == KeyModifiers::CONTROL {
             match own.code {
-                KeyCode::Char('c') => return self.quit(effects),
+                KeyCode::Char('c') => return effects.push(Effect::Quit),
                 KeyCode::Char('z') => return effects.push(Effect::Suspend),
                 _ => {}
             }
@@ -89,7 +89,7 @@ impl App {
 
     fn act_everywhere(&mut self, action: Action, effects: &mut Vec<Effect>) {
         match action {
-            Action::Quit => self.quit(effects),
+            Action::Quit => effects.push(Effect::Quit),
             Action::Suspend => effects.push(Effect::Suspend),
             Action::Redraw => effects.push(Effect::Redraw),
             Action::Back => self.escape(effects),
@@ -126,10 +126,10 @@ impl App {
                 self.toasts.add(Level::Info, text, self.now);
             }
             Action::Filter => self.filter_begins(effects),
-            Action::Help => self.show(Help::new(self)),
+            Action::Help => self.show(help(self)),
             Action::Keys => self.show(Contents::keys(&self.settings.keymap)),
             Action::Palette => self.show(Palette::new(self)),
-            Action::Messages => self.show(Messages::new(&self.toasts)),
+            Action::Messages => self.show(messages(&self.toasts)),
             Action::CopyId | Action::CopyCommand => self.copy(action, effects),
             Action::GoContexts => {
                 let screen = screens::contexts(&self.settings);
@@ -156,10 +156,6 @@ impl App {
         let (id, opener) = (self.trail.number(), self.trail.now().id);
         self.layers
             .push(super::Held::layer(id, opener, Box::new(layer)));
-    }
-
-    fn quit(&mut self, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Quit);
     }
 
     /// Esc: the layer's own, the layer, the screen's own (filter, marks), messages that stay, one level up.

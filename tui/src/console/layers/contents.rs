@@ -122,30 +122,25 @@ impl Screen for Contents {
 }
 
 /// The messages there were, the newest first.
-#[derive(Debug)]
-pub(crate) struct Messages;
-
-impl Messages {
-    pub(crate) fn new(toasts: &Toasts) -> Contents {
-        let role = |level| match level {
-            Level::Good => Role::Good,
-            Level::Info => Role::Text,
-            Level::Warning => Role::Warning,
-            Level::Bad => Role::Bad,
-        };
-        let mut by_line: Vec<(String, Role)> = toasts
-            .all()
-            .rev()
-            .map(|toast| {
-                (
-                    format!("{}  {}", time(toast.at), toast.text),
-                    role(toast.level),
-                )
-            })
-            .collect();
-        if by_line.is_empty() {
-            by_line.push(("There were none".to_owned(), Role::Faint));
-        }
-        Contents::new("Messages", by_line)
+pub(crate) fn messages(toasts: &Toasts) -> Contents {
+    let role = |level| match level {
+        Level::Good => Role::Good,
+        Level::Info => Role::Text,
+        Level::Warning => Role::Warning,
+        Level::Bad => Role::Bad,
+    };
+    let mut by_line: Vec<(String, Role)> = toasts
+        .all()
+        .rev()
+        .map(|toast| {
+            (
+                format!("{}  {}", time(toast.at), toast.text),
+                role(toast.level),
+            )
+        })
+        .collect();
+    if by_line.is_empty() {
+        by_line.push(("There were none".to_owned(), Role::Faint));
     }
+    Contents::new("Messages", by_line)
 }

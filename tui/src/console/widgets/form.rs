@@ -18,7 +18,7 @@ use crate::console::widgets::field::Field;
 /// What a field takes.
 #[derive(Clone, Debug)]
 pub(crate) enum Input {
-    Line(Field),
+    Line(Box<Field>),
     /// One of several; left and right go through them.
     Choice {
         options: Vec<String>,
@@ -57,12 +57,12 @@ impl Entry {
         help: &'static str,
         text: &str,
     ) -> Self {
-        Self::new(name, label, help, Input::Line(Field::new(text)))
+        Self::new(name, label, help, Input::Line(Box::new(Field::new(text))))
     }
 
     /// A line that is not shown.
     pub(crate) fn secret(name: &'static str, label: &'static str, help: &'static str) -> Self {
-        Self::new(name, label, help, Input::Line(Field::secret()))
+        Self::new(name, label, help, Input::Line(Box::new(Field::secret())))
     }
 
     pub(crate) fn switch(
@@ -124,17 +124,23 @@ impl Filled<'_> {
     }
 }
 
+/// The name of a field, and what is wrong with it.
+pub(crate) type Wrong = (&'static str, String);
+
+/// Lines with their meaning.
+pub(crate) type Told = Vec<(String, Role)>;
+
 /// A step that a form can take: test, save.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
     /// The word on its button.
     pub(crate) button: &'static str,
     /// The request it makes, or what is wrong with what was filled in, with the field's name.
-    pub(crate) call: fn(&Filled<'_>, &str) -> std::result::Result<Call, (&'static str, String)>,
+    pub(crate) call: fn(&Filled<'_>, &str) -> std::result::Result<Call, Wrong>,
     /// Whether the form is closed when it worked.
     pub(crate) closes: bool,
     /// What is told of the answer when it worked.
-    pub(crate) says: Option<fn(&Value) -> Vec<(String, Role)>>,
+    pub(crate) says: Option<fn(&Value) -> Told>,
 }
 
 /// A form on the screen.
