@@ -15,6 +15,8 @@ mod keymap;
 mod layers;
 mod message;
 mod open;
+#[cfg(test)]
+mod probe;
 mod screen;
 mod screens;
 mod store;

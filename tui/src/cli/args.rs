@@ -55,7 +55,7 @@ pub(crate) use restore::{RestoreCommand, RestoreList, RestoreRun, RestoreTarget}
 pub(crate) use run::{RunCommand, RunList, RunLog};
 pub(crate) use settings::SettingsCommand;
 pub(crate) use task::{TaskCommand, TaskEdit};
-pub(crate) use types::{Pin, Source};
+pub(crate) use types::{Pin, Source, pin};
 
 /// Backs up database servers, proves that the backups restore, and brings databases back.
 #[derive(Debug, Parser)]

@@ -11,6 +11,8 @@ use backstay_engine::model::{
 };
 use backstay_engine::{Code, Result};
 
+pub(crate) use remarks::{forever, pinned};
+
 use super::args::{BackupCommand, BackupDelete, BackupRun, BackupVerify, Source};
 use super::failure::Done;
 use super::output::{Paint, bytes, clean, count, duration_ms, time};

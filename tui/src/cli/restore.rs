@@ -11,6 +11,7 @@ use super::output::{Align, Paint, Table, Tone, bytes, clean, count, duration_ms,
 use super::session::Session;
 use super::{confirm, progress, run};
 use crate::client::{Client, path};
+use crate::console::shell;
 
 /// Objects of a plan that are named one by one.
 const ITEMS_SHOWN: usize = 40;
@@ -33,7 +34,8 @@ pub(crate) async fn restore(session: &Session, command: RestoreCommand) -> Done 
     }
 }
 
-fn request(target: &RestoreTarget, dry_run: bool) -> RestoreCreate {
+/// The request that the flags of `restore run` stand for.
+pub(crate) fn request(target: &RestoreTarget, dry_run: bool) -> RestoreCreate {
     RestoreCreate {
         to: target.to.clone(),
         database: target.database.clone(),
@@ -48,6 +50,36 @@ fn request(target: &RestoreTarget, dry_run: bool) -> RestoreCreate {
         directory: None,
         dry_run,
     }
+}
+
+/// The command line that restores so.
+pub(crate) fn command(target: &RestoreTarget) -> String {
+    let mut words = vec![target.backup.backup.clone()];
+    let mut flag = |name: &str, value: &str| {
+        words.push(name.to_owned());
+        words.push(value.to_owned());
+    };
+    if let Some(to) = &target.to {
+        flag("--to", to);
+    }
+    if let Some(database) = &target.database {
+        flag("--database", database);
+    }
+    for object in &target.object {
+        flag("--object", object);
+    }
+    let switches = [
+        ("--in-place", target.in_place),
+        ("--clean", target.clean),
+        ("--no-owner", target.no_owner),
+        ("--no-privileges", target.no_privileges),
+        ("--no-extensions", target.no_extensions),
+        ("--globals", target.globals),
+    ];
+    let switches = switches.into_iter().filter(|(_, on)| *on);
+    words.extend(switches.map(|(name, _)| name.to_owned()));
+    let words: Vec<String> = words.iter().map(|word| shell(word)).collect();
+    format!("backstay restore run {}", words.join(" "))
 }
 
 async fn plan(client: &Client, target: &RestoreTarget) -> Result<RestorePlan> {
@@ -229,7 +261,7 @@ fn confirmed(session: &Session, plan: &RestorePlan) -> Done<Option<String>> {
 }
 
 /// What is asked about, in one sentence.
-fn what_happens(plan: &RestorePlan) -> String {
+pub(crate) fn what_happens(plan: &RestorePlan) -> String {
     let target = format!("{}/{}", plan.connection, plan.database);
     let target = clean(&target);
     if plan.creates_database {
@@ -266,7 +298,8 @@ fn what_happens(plan: &RestorePlan) -> String {
     )
 }
 
-fn item_name(item: &PlanItem) -> String {
+/// `schema.name`
+pub(crate) fn item_name(item: &PlanItem) -> String {
     match &item.schema {
         Some(schema) => format!("{schema}.{}", item.name),
         None => item.name.clone(),

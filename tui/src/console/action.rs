@@ -20,6 +20,7 @@ pub(crate) enum Tier {
 pub(crate) enum Context {
     Global,
     List,
+    Text,
     Overview,
     Connections,
     Connection,
@@ -35,12 +36,14 @@ pub(crate) enum Context {
     Alerts,
     Audit,
     Settings,
+    Wizard,
 }
 
 impl Context {
     pub(crate) const ALL: &'static [Self] = &[
         Self::Global,
         Self::List,
+        Self::Text,
         Self::Overview,
         Self::Connections,
         Self::Connection,
@@ -56,6 +59,7 @@ impl Context {
         Self::Alerts,
         Self::Audit,
         Self::Settings,
+        Self::Wizard,
     ];
 
     /// As it is written in the keymap file.
@@ -63,6 +67,7 @@ impl Context {
         match self {
             Self::Global => "global",
             Self::List => "list",
+            Self::Text => "text",
             Self::Overview => "overview",
             Self::Connections => "connections",
             Self::Connection => "connection",
@@ -78,6 +83,7 @@ impl Context {
             Self::Alerts => "alerts",
             Self::Audit => "audit",
             Self::Settings => "settings",
+            Self::Wizard => "wizard",
         }
     }
 }
@@ -118,9 +124,9 @@ macro_rules! actions {
 
 actions! {
     // What a screen's objects can be asked to do.
-    Open "open" ["enter"] in [List] Look "open", "Open what is selected";
+    Open "open" ["enter"] in [List, Run] Look "open", "Open what is selected";
     BackUp "back-up" ["b"] in [Overview, Connections, Connection, Backups] Safe "back up", "Back up the selected database now";
-    Restore "restore" ["R"] in [Overview, Connections, Connection, Backups, Backup, Objects] Costly "restore", "Restore: choose what, where and when, see the plan, then start";
+    Restore "restore" ["R"] in [Overview, Connections, Connection, Backups, Backup, Objects, Wizard] Costly "restore", "Restore: choose what, where and when, see the plan, then start";
     Rows "rows" ["v"] in [Objects] Safe "rows", "Show the first rows of the table as the backup holds them";
     Browse "browse" ["o"] in [Backups, Backup] Look "browse", "Browse the schemas and tables in the backup";
     Verify "verify" ["v"] in [Backups, Backup, Connection] Safe "verify", "Prove the backup: read and decode everything in it";
@@ -131,6 +137,7 @@ actions! {
     Delete "delete" ["D"] in [Backups, Backup, Jobs, Connections, Connection] Reversible "delete", "Delete what is selected or marked; backups can be brought back until the next prune";
     Cancel "cancel" ["x"] in [Overview, Runs, Run] Reversible "cancel", "Cancel the selected run";
     Add "add" ["a"] in [Overview, Connections, Jobs, Repositories] Safe "add", "Add one: a form, tested before it is saved";
+    Rename "rename" ["e"] in [Wizard] Look "other name", "Restore the table under another name";
     Edit "edit" ["e"] in [Connections, Connection, Jobs, Settings] Safe "edit", "Edit what is selected";
     EditText "edit-text" ["E"] in [Jobs, Settings] Safe "", "Edit what is selected as text in $EDITOR";
     Test "test" ["t"] in [Connections, Connection, Repositories, Repository] Safe "test", "Test whether it answers and allows what is needed";
@@ -159,16 +166,16 @@ actions! {
     PreviousMatch "previous-match" ["N"] in [Log] Look "", "Go to the match before";
 
     // Lists.
-    Down "down" ["j", "down"] in [List] Look "", "Go down";
-    Up "up" ["k", "up"] in [List] Look "", "Go up";
-    PageDown "page-down" ["pgdn", "ctrl-f"] in [List] Look "", "Go a page down";
-    PageUp "page-up" ["pgup", "ctrl-b"] in [List] Look "", "Go a page up";
-    HalfDown "half-down" ["ctrl-d"] in [List] Look "", "Go half a page down";
-    HalfUp "half-up" ["ctrl-u"] in [List] Look "", "Go half a page up";
-    First "first" ["g g", "home"] in [List] Look "", "Go to the first";
-    Last "last" ["G", "end"] in [List] Look "", "Go to the last";
-    Left "left" ["h", "left"] in [List] Look "", "Scroll columns to the left";
-    Right "right" ["right"] in [List] Look "", "Scroll columns to the right";
+    Down "down" ["j", "down"] in [List, Text] Look "", "Go down";
+    Up "up" ["k", "up"] in [List, Text] Look "", "Go up";
+    PageDown "page-down" ["pgdn", "ctrl-f"] in [List, Text] Look "", "Go a page down";
+    PageUp "page-up" ["pgup", "ctrl-b"] in [List, Text] Look "", "Go a page up";
+    HalfDown "half-down" ["ctrl-d"] in [List, Text] Look "", "Go half a page down";
+    HalfUp "half-up" ["ctrl-u"] in [List, Text] Look "", "Go half a page up";
+    First "first" ["g g", "home"] in [List, Text] Look "", "Go to the first";
+    Last "last" ["G", "end"] in [List, Text] Look "", "Go to the last";
+    Left "left" ["h", "left"] in [List, Text] Look "", "Scroll columns to the left";
+    Right "right" ["right"] in [List, Text] Look "", "Scroll columns to the right";
     Mark "mark" ["space"] in [List] Look "mark", "Mark or unmark, and go down; actions are done to all that is marked";
     MarkRange "mark-range" ["V"] in [List] Look "", "Mark everything from the last mark to here";
     MarkAll "mark-all" ["*"] in [List] Look "", "Mark everything the filter shows";
@@ -199,6 +206,7 @@ actions! {
     Freeze "freeze" ["z z"] in [Global] Look "", "Stop live updates, or go on";
     CopyId "copy" ["y"] in [Global] Look "copy", "Copy the id of what is selected";
     CopyCommand "copy-command" ["Y"] in [Global] Look "", "Copy the command line that shows or does the same";
+    LastRun "last-run" ["g l"] in [Global] Look "", "Go to the run that was started last";
     Messages "messages" ["m"] in [Global] Look "", "Show the messages there were";
     Keys "keys" ["K"] in [Global] Look "", "Show every key of every screen";
     MoreHints "more-hints" ["."] in [Global] Look "", "Show more keys in the footer, or fewer";

@@ -9,6 +9,7 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Position;
 use serde_json::Value;
 
+use super::action::Action;
 use super::glyph::Glyphs;
 use super::key::Key;
 use super::keymap::Keymap;
@@ -65,6 +66,8 @@ pub(crate) struct App {
     /// Live updates stand still.
     pub(crate) frozen: bool,
     pub(crate) more_hints: bool,
+    /// The run that was started last.
+    last_run: Option<String>,
     /// The last click, to tell a double one.
     clicked: Option<(Position, Time)>,
 }
@@ -99,6 +102,7 @@ impl App {
             filter: None,
             frozen: false,
             more_hints: false,
+            last_run: None,
             clicked: None,
         }
     }
@@ -187,9 +191,11 @@ impl App {
         let topics = call.topics.iter().map(|topic| (*topic).to_owned());
         self.store.happened(&topics.collect());
         match result {
-            Ok(_) => self
-                .toasts
-                .add(Level::Good, format!("{}: done", call.says), self.now),
+            _ if call.says.is_empty() => {}
+            Ok(answer) => {
+                let text = self.told(call, answer);
+                self.toasts.add(Level::Good, text, self.now);
+            }
             Err(error) => {
                 let text = format!("{} did not work: {}", call.says, sentence(error));
                 self.toasts.add(Level::Bad, text, self.now);
@@ -197,6 +203,18 @@ impl App {
         }
         let tag = call.tag;
         self.with(id, effects, |screen, cx| screen.answered(tag, result, cx));
+    }
+
+    /// What is said of a call that worked; where it started a run, how to get there.
+    fn told(&mut self, call: &Call, answer: &Value) -> String {
+        let Some(run) = answer["run_id"].as_str() else {
+            return format!("{}: done", call.says);
+        };
+        self.last_run = Some(run.to_owned());
+        match self.view().key(&self.contexts(), Action::LastRun) {
+            Some(key) => format!("{}: under way; {key} shows it", call.says),
+            None => format!("{}: under way", call.says),
+        }
     }
 
     fn edited(

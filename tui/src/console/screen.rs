@@ -47,7 +47,7 @@ pub(crate) struct Call {
     /// With `/api/v1`; made by `client::path`.
     pub(crate) path: String,
     pub(crate) body: Option<Value>,
-    /// What is done, for the message: `Backing up shop/orders`.
+    /// What is done, for the message: `Backing up shop/orders`. Empty where the screen itself tells how it went.
     pub(crate) says: String,
     /// The command that does the same.
     pub(crate) command: String,

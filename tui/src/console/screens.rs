@@ -1,14 +1,24 @@
 //! The screens, one file each; how they are reached is here.
 
+mod backup;
 mod backups;
+mod compare;
 mod contexts;
+mod objects;
+mod restore;
+mod run;
 mod runs;
 
 use super::action::Action;
 use super::app::Settings;
 use super::screen::Screen;
 
+pub(crate) use backup::BackupScreen;
 pub(crate) use backups::Backups;
+pub(crate) use compare::Compare;
+pub(crate) use objects::Schemas;
+pub(crate) use restore::Wizard;
+pub(crate) use run::RunScreen;
 pub(crate) use runs::Runs;
 
 /// What the console opens with.

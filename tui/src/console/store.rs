@@ -38,6 +38,8 @@ pub(crate) struct Want {
     pub(crate) every: Option<Duration>,
     /// Whether more pages are wanted, where it is a list.
     pub(crate) more: bool,
+    /// It is forgotten as soon as it is not wanted any more.
+    passing: bool,
     pub(crate) read: fn(&[u8]) -> Result<Answer>,
     merge: fn(Option<Answer>, Answer, bool) -> Answer,
     cursor: fn(&Answer) -> Option<String>,
@@ -72,6 +74,7 @@ impl Want {
             topics: &[],
             every: None,
             more: false,
+            passing: false,
             read: |bytes| Ok(Box::new(parse::<T>(bytes)?)),
             merge: |_, new, _| new,
             cursor: |_| None,
@@ -114,6 +117,12 @@ impl Want {
     /// Asked again after that time.
     pub(crate) fn every(mut self, seconds: u64) -> Self {
         self.every = Some(Duration::from_secs(seconds));
+        self
+    }
+
+    /// Forgotten as soon as it is not wanted any more: what a screen has taken to itself.
+    pub(crate) fn passing(mut self) -> Self {
+        self.passing = true;
         self
     }
 
@@ -254,8 +263,10 @@ impl Store {
             }
         }
         let round = self.round;
-        self.slots
-            .retain(|_, slot| slot.loading || slot.used + FORGET_AFTER > round);
+        self.slots.retain(|_, slot| {
+            let kept = if slot.want.passing { 1 } else { FORGET_AFTER };
+            slot.loading || slot.used + kept > round
+        });
         fetches
     }
 

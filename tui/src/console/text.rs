@@ -56,6 +56,44 @@ pub(crate) fn head(text: &str, room: usize) -> &str {
     text
 }
 
+/// The text in lines of at most `room` cells, broken at spaces where there are some.
+pub(crate) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    let room = room.max(2);
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    for word in text.split_inclusive(' ') {
+        let own = width(word.trim_end());
+        if used > 0 && used + own > room {
+            lines.push(String::new());
+            used = 0;
+        }
+        let mut rest = word;
+        while width(rest.trim_end()) > room.saturating_sub(used) {
+            let (first, after) = rest.split_at(head(rest, room.saturating_sub(used)).len());
+            if let Some(line) = lines.last_mut() {
+                line.push_str(first);
+            }
+            lines.push(String::new());
+            (rest, used) = (after, 0);
+        }
+        if let Some(line) = lines.last_mut() {
+            line.push_str(rest);
+        }
+        used += width(rest);
+    }
+    for line in &mut lines {
+        line.truncate(line.trim_end().len());
+    }
+    lines
+}
+
+/// The time of the day in the reader's time zone.
+pub(crate) fn clock(time: Time) -> String {
+    time.with_timezone(&chrono::Local)
+        .format("%H:%M:%S")
+        .to_string()
+}
+
 fn tail(text: &str, room: usize) -> &str {
     let mut used = 0;
     for (at, letter) in text.char_indices().rev() {

@@ -4,3 +4,4 @@ pub(crate) mod field;
 pub(crate) mod form;
 pub(crate) mod list;
 pub(crate) mod meter;
+pub(crate) mod sheet;

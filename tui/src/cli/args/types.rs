@@ -144,7 +144,7 @@ pub(crate) struct Source {
 }
 
 /// A time until which a backup is kept, `forever`, or `none`.
-pub(super) fn pin(text: &str) -> Result<Pin, String> {
+pub(crate) fn pin(text: &str) -> Result<Pin, String> {
     match text {
         "forever" => Ok(Pin::Forever),
         "none" => Ok(Pin::None),

@@ -96,9 +96,13 @@ impl App {
                     if matches!(self.link, Link::Live { .. }) {
                         effects.push(Effect::Call(id, call));
                     } else {
+                        let what = if call.says.is_empty() {
+                            "Asking the engine"
+                        } else {
+                            &call.says
+                        };
                         let text = format!(
-                            "{}: not done, no engine answers now; try again when it does",
-                            call.says
+                            "{what}: not done, no engine answers now; try again when it does"
                         );
                         self.toasts.add(Level::Bad, text, self.now);
                     }
@@ -124,6 +128,7 @@ impl App {
 
     fn switch(&mut self, context: String, effects: &mut Vec<Effect>) {
         self.store.clear();
+        self.last_run = None;
         self.layers.clear();
         self.link = Link::Connecting;
         if let Some(named) = self

@@ -136,7 +136,22 @@ impl App {
                 self.layers.clear();
                 self.trail.open(screen, true);
             }
+            Action::LastRun => self.go_to_last_run(),
             other => self.go_or_pass(other, effects),
+        }
+    }
+
+    fn go_to_last_run(&mut self) {
+        match &self.last_run {
+            Some(run) => {
+                let screen = screens::RunScreen::new(run.clone());
+                self.layers.clear();
+                self.trail.open(Box::new(screen), false);
+            }
+            None => {
+                let text = "No run was started from this console yet".to_owned();
+                self.toasts.add(Level::Info, text, self.now);
+            }
         }
     }
 

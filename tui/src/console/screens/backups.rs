@@ -5,6 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use serde_json::json;
 
+use super::{BackupScreen, Compare, backup};
 use crate::client::{path, query_value};
 use crate::console::action::{Action, Context, Tier};
 use crate::console::layers::{Confirm, Question};
@@ -95,6 +96,11 @@ impl Of {
         }
         Want::list::<Backup>(text).on(&["backup", "verify", "check"])
     }
+
+    /// A table of them.
+    pub(crate) fn pane(&self, empty: &'static str) -> ListPane<Backup> {
+        ListPane::new(self.want(), COLUMNS, empty)
+    }
 }
 
 /// A list of backups.
@@ -113,55 +119,9 @@ impl Backups {
     /// Those of a connection or a database.
     pub(crate) fn of(of: Of) -> Self {
         Self {
-            list: ListPane::new(
-                of.want(),
-                COLUMNS,
-                "There are no backups yet; b makes one where a database is selected",
-            ),
+            list: of.pane("There are no backups yet; b makes one where a database is selected"),
             of,
         }
-    }
-
-    fn delete(&self, cx: &mut Cx<'_>) {
-        let chosen = self.list.chosen(&cx.view);
-        let Some(first) = chosen.first() else { return };
-        let title = match chosen.len() {
-            1 => format!("Delete the backup of {}", source(first)),
-            more => format!("Delete {more} backups"),
-        };
-        let mut lines = vec![(
-            "They can be brought back until the next prune.".to_owned(),
-            Role::Text,
-        )];
-        lines.extend(chosen.iter().map(|backup| {
-            let made = age(backup.created_at, cx.view.now);
-            (
-                format!("{} {} {made}", cx.view.glyphs.remove, source(backup)),
-                Role::Bad,
-            )
-        }));
-        let calls = chosen.iter().map(|backup| {
-            let id = backup.id.to_string();
-            Call {
-                method: "DELETE",
-                path: path(&["backups", &id]),
-                body: None,
-                says: format!("Deleting the backup of {}", source(backup)),
-                command: format!("backstay backup delete {id}"),
-                topics: &["backup"],
-                tag: 0,
-            }
-        });
-        let question = Question {
-            title,
-            lines,
-            tier: Tier::Reversible,
-            name: String::new(),
-            button: "Delete".to_owned(),
-            calls: calls.collect(),
-            action: Action::Delete,
-        };
-        cx.layer(Confirm::new(question, cx.view.now));
     }
 
     fn verify(&self, cx: &mut Cx<'_>) {
@@ -181,6 +141,48 @@ impl Backups {
             cx.call(backing_up(&backup.connection, Some(&backup.database)));
         }
     }
+}
+
+/// Asks whether backups are to be deleted.
+pub(crate) fn deleting(chosen: &[&Backup], view: &View<'_>) -> Option<Confirm> {
+    let first = chosen.first()?;
+    let title = match chosen.len() {
+        1 => format!("Delete the backup of {}", source(first)),
+        more => format!("Delete {more} backups"),
+    };
+    let mut lines = vec![(
+        "They can be brought back until the next prune.".to_owned(),
+        Role::Text,
+    )];
+    lines.extend(chosen.iter().map(|backup| {
+        let made = age(backup.created_at, view.now);
+        (
+            format!("{} {} {made}", view.glyphs.remove, source(backup)),
+            Role::Bad,
+        )
+    }));
+    let calls = chosen.iter().map(|backup| {
+        let id = backup.id.to_string();
+        Call {
+            method: "DELETE",
+            path: path(&["backups", &id]),
+            body: None,
+            says: format!("Deleting the backup of {}", source(backup)),
+            command: format!("backstay backup delete {id}"),
+            topics: &["backup"],
+            tag: 0,
+        }
+    });
+    let question = Question {
+        title,
+        lines,
+        tier: Tier::Reversible,
+        name: String::new(),
+        button: "Delete".to_owned(),
+        calls: calls.collect(),
+        action: Action::Delete,
+    };
+    Some(Confirm::new(question, view.now))
 }
 
 /// Proves a backup.
@@ -235,20 +237,44 @@ impl Screen for Backups {
     }
 
     fn hindrance(&self, action: Action, view: &View<'_>) -> Option<String> {
-        let needs_one = matches!(
-            action,
-            Action::Open | Action::BackUp | Action::Verify | Action::Delete | Action::Log
-        );
-        (needs_one && self.list.selected(view).is_none())
-            .then(|| "no backup is selected".to_owned())
+        let chosen = self.list.chosen(view);
+        match action {
+            Action::Compare if chosen.len() != 2 => {
+                Some("mark the two backups to compare with space first".to_owned())
+            }
+            _ if action.row().contexts.contains(&Context::Backup)
+                || matches!(action, Action::Open | Action::BackUp) =>
+            {
+                backup::hindrance(action, chosen.first().copied())
+            }
+            _ => None,
+        }
     }
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         match action {
-            Action::Delete => self.delete(cx),
+            Action::Open => {
+                if let Some(own) = self.list.selected(&cx.view) {
+                    cx.open(BackupScreen::new(own.id.to_string()));
+                }
+            }
+            Action::Compare => {
+                if let [one, other] = self.list.chosen(&cx.view)[..] {
+                    cx.open(Compare::new(one, other));
+                }
+            }
+            Action::Delete => {
+                if let Some(confirm) = deleting(&self.list.chosen(&cx.view), &cx.view) {
+                    cx.layer(confirm);
+                }
+            }
             Action::Verify => self.verify(cx),
             Action::BackUp => self.back_up(cx),
-            other => return self.list.act(other, &cx.view),
+            other => {
+                let own = self.list.selected(&cx.view);
+                return own.is_some_and(|own| backup::act(other, own, cx))
+                    || self.list.act(other, &cx.view);
+            }
         }
         true
     }

@@ -14,6 +14,8 @@ use crate::console::theme::Role;
 use crate::console::widgets::list::{Cell, Column, ListPane};
 use crate::console::widgets::meter;
 
+use super::RunScreen;
+
 impl Keyed for Run {
     fn key(&self) -> String {
         self.id.to_string()
@@ -146,6 +148,15 @@ impl Screen for Runs {
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         match action {
+            Action::Open | Action::Log => {
+                if let Some(run) = self.list.selected(&cx.view) {
+                    let id = run.id.to_string();
+                    cx.open(match action {
+                        Action::Log => RunScreen::log(id),
+                        _ => RunScreen::new(id),
+                    });
+                }
+            }
             Action::Cancel => {
                 if let Some(confirm) = cancelling(&self.list.chosen(&cx.view), &cx.view) {
                     cx.layer(confirm);

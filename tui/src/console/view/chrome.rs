@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget as _};
 
-use crate::console::action::{ACTIONS, Action, Tier};
+use crate::console::action::{ACTIONS, Action};
 use crate::console::app::{self, App};
 use crate::console::message::Link;
 use crate::console::screen::{Level, allowed};
@@ -160,7 +160,7 @@ pub(super) fn hints(app: &App, room: u16) -> Vec<Line<'static>> {
         for row in ACTIONS.iter().filter(shown) {
             let keys = app.settings.keymap.keys(&contexts, row.action);
             let Some(key) = keys.first() else { continue };
-            if text || (row.tier > Tier::Look && app.hindrance(row.action).is_some()) {
+            if text || app.hindrance(row.action).is_some() {
                 continue;
             }
             all.push(hint(key.to_string(), row.hint));

@@ -115,6 +115,8 @@ struct Arranged {
 pub(crate) struct ListPane<T: 'static> {
     want: Want,
     columns: &'static [Column<T>],
+    /// Which records are shown at all.
+    only: Option<fn(&T) -> bool>,
     /// What is said where the list is empty.
     empty: &'static str,
     pub(crate) cursor: Cursor,
@@ -141,6 +143,7 @@ impl<T: Keyed + 'static> ListPane<T> {
         Self {
             want,
             columns,
+            only: None,
             empty,
             cursor: Cursor::default(),
             filter: Filter::default(),
@@ -152,6 +155,12 @@ impl<T: Keyed + 'static> ListPane<T> {
             arranged: RefCell::default(),
             area: Shared::new(Rect::ZERO),
         }
+    }
+
+    /// Shows only some of the records.
+    pub(crate) fn only(mut self, only: fn(&T) -> bool) -> Self {
+        self.only = Some(only);
+        self
     }
 
     /// Shows another list; the cursor stays on the record where that is there too.
@@ -195,6 +204,16 @@ impl<T: Keyed + 'static> ListPane<T> {
             .collect()
     }
 
+    /// The keys of what is marked.
+    pub(crate) fn marks(&self) -> &BTreeSet<String> {
+        &self.marks
+    }
+
+    /// Marks those, also before they were read.
+    pub(crate) fn mark_these(&mut self, keys: impl IntoIterator<Item = String>) {
+        self.marks.extend(keys);
+    }
+
     /// How many are marked.
     pub(crate) fn marked(&self) -> usize {
         self.marks.len()
@@ -209,6 +228,9 @@ impl<T: Keyed + 'static> ListPane<T> {
         }
         let items = seen.value.map_or(&[][..], |list| list.items.as_slice());
         let mut rows: Vec<u32> = (0..items.len() as u32).collect();
+        if let Some(only) = self.only {
+            rows.retain(|row| only(&items[*row as usize]));
+        }
         if !self.filter.is_empty() {
             rows.retain(|row| self.filter.takes(self.columns, &items[*row as usize], view));
         }

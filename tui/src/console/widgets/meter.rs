@@ -54,3 +54,30 @@ pub(crate) fn status(status: RunStatus, view: &View<'_>) -> Span<'static> {
     let (sign, role) = view.glyphs.status(status);
     Span::styled(format!("{sign} {status}"), view.style(role))
 }
+
+/// Values as a plot of that many lines, the newest at the right; the top is the highest value.
+pub(crate) fn plot(
+    values: &[u64],
+    (cells, lines): (usize, usize),
+    view: &View<'_>,
+) -> Vec<Line<'static>> {
+    let shown = &values[values.len().saturating_sub(cells)..];
+    let top = shown.iter().copied().max().unwrap_or(0).max(1);
+    let levels = view.glyphs.levels;
+    let steps = (levels.len() * lines) as u128;
+    let heights: Vec<usize> = shown
+        .iter()
+        .map(|value| (u128::from(*value) * steps).div_ceil(u128::from(top)) as usize)
+        .collect();
+    let line = |from: usize| {
+        let mut text = String::new();
+        for height in &heights {
+            match height.saturating_sub(from * levels.len()) {
+                0 => text.push(' '),
+                level => text.push_str(levels[level.min(levels.len()) - 1]),
+            }
+        }
+        Line::from(Span::styled(text, view.style(Role::Bar)))
+    };
+    (0..lines).rev().map(line).collect()
+}
