@@ -8,6 +8,7 @@ pub mod backup;
 pub mod export;
 mod gathering;
 pub mod plan;
+pub mod preview;
 pub mod restore;
 pub mod scratch;
 pub mod verify;

@@ -224,6 +224,12 @@ impl Repository {
     pub fn read(&self, stream: &StreamRef) -> StreamReader {
         StreamReader::new(Arc::clone(&self.inner), stream.clone())
     }
+
+    /// Reads a stream from its beginning chunk by chunk, none before it is asked for: for those who want
+    /// only a little of it.
+    pub fn read_sparingly(&self, stream: &StreamRef) -> StreamReader {
+        StreamReader::sparing(Arc::clone(&self.inner), stream.clone())
+    }
 }
 
 #[cfg(test)]

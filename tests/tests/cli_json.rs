@@ -128,6 +128,7 @@ fn backups(shapes: &mut Shapes<'_>) {
     shapes.of(&["backup", "list"]);
     shapes.of(&["backup", "show", first]);
     shapes.of(&["backup", "objects", first]);
+    shapes.of(&["backup", "rows", first, "orders"]);
     shapes.of(&["backup", "log", first]);
     shapes.of(&["backup", "verify", first]);
     shapes.of(&["backup", "diff", "main/shop@latest", first]);

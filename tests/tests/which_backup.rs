@@ -1,6 +1,7 @@
 //! Which backup a spelling means, what it holds and lacks, and that it is said wherever it matters.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use backstay_tests::engine::Home;
@@ -229,4 +230,143 @@ fn on_a_terminal(home: &Home, words: &[&str], line: &str) -> Option<i32> {
     let status = child.wait().unwrap();
     drop(typed);
     status.code()
+}
+
+const ODD: &str = r#"
+    CREATE SCHEMA "Sh.op";
+    CREATE TYPE "Sh.op"."st,ate" AS ENUM ('new', 'pa"id');
+    CREATE TABLE "Sh.op"."odd ""t.able" (
+        id bigint PRIMARY KEY,
+        "na me" text DEFAULT 'a, (b',
+        state "Sh.op"."st,ate",
+        bytes bytea,
+        price numeric(10,2) NOT NULL,
+        total numeric GENERATED ALWAYS AS (price * 2) STORED
+    );
+    INSERT INTO "Sh.op"."odd ""t.able" VALUES
+        (1, E'tab\there\nline\\N', 'pa"id', '\xde00', 1.5),
+        (2, NULL, NULL, NULL, 2),
+        (3, '', 'new', '\x', 3),
+        (4, repeat('ž', 3000), 'new', NULL, 4);
+    CREATE TABLE "Sh.op".empty ();
+    INSERT INTO "Sh.op".empty DEFAULT VALUES;
+    CREATE TABLE orders (id int, at date) PARTITION BY RANGE (at);
+    CREATE TABLE orders_2026 PARTITION OF orders FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+    INSERT INTO orders VALUES (7, '2026-02-03');
+    CREATE TABLE base (id int, note text);
+    CREATE TABLE derived (more int) INHERITS (base);
+    INSERT INTO derived VALUES (1, 'n', 2);
+    CREATE VIEW seen AS SELECT 1 AS one;
+    CREATE TABLE nothing (id int);
+    CREATE TABLE big AS SELECT n AS id, md5(n::text) || md5((n + 1)::text) AS noise
+        FROM generate_series(1, 150000) n"#;
+
+#[test]
+fn rows_are_shown_from_the_backup_with_odd_names_and_values() {
+    let server = Server::start(15);
+    server.create_database("shop");
+    server.sql("shop", ODD);
+    let home = Home::serving();
+    home.ok(&["connection", "add", "main", &server.url("postgres")]);
+    home.ok(&["backup", "run", "main/shop"]);
+    let latest = "main/shop@latest";
+    let rows = |table: &str| home.json(&["backup", "rows", latest, table]);
+
+    let odd = rows(r#""Sh.op"."odd ""t.able""#);
+    assert_eq!(
+        odd["columns"],
+        json!([
+            {"name": "id", "type": "bigint"},
+            {"name": "na me", "type": "text"},
+            {"name": "state", "type": "\"Sh.op\".\"st,ate\""},
+            {"name": "bytes", "type": "bytea"},
+            {"name": "price", "type": "numeric(10,2)"},
+        ])
+    );
+    assert_eq!(odd["computed_columns"], json!(["total"]));
+    let values = odd["rows"].as_array().unwrap();
+    assert_eq!(
+        values[..3],
+        [
+            json!(["1", "tab\there\nline\\N", "pa\"id", "\\xde00", "1.50"]),
+            json!(["2", null, null, null, "2.00"]),
+            json!(["3", "", "new", "\\x", "3.00"]),
+        ]
+    );
+    assert_eq!(text(&values[3][1]), format!("{}…", "ž".repeat(2048)));
+    assert_eq!(odd["cut"], json!([{"row": 3, "column": 1, "bytes": 6000}]));
+    assert_eq!((&odd["total_rows"], &odd["truncated"]), (&json!(4), &json!(false)));
+    assert_eq!(rows("\"Sh.op\".empty")["rows"], json!([[]]));
+
+    let root = rows("orders");
+    assert_eq!((&root["rows"], &root["total_rows"]), (&json!([]), &Value::Null));
+    assert!(text(&root["note"]).contains("public.orders_2026"), "{root}");
+    assert_eq!(rows("public.orders_2026")["rows"], json!([["7", "2026-02-03"]]));
+    let derived = rows("derived");
+    assert_eq!(derived["columns"][1], json!({"name": "note", "type": "text"}));
+    assert_eq!(derived["rows"], json!([["1", "n", "2"]]));
+    assert!(text(&rows("seen")["note"]).contains("is a view"));
+    let nothing = rows("nothing");
+    assert_eq!((&nothing["rows"], &nothing["total_rows"]), (&json!([]), &json!(0)));
+    assert_eq!(nothing["note"], Value::Null);
+
+    let shown = home.ok(&["backup", "rows", latest, "big", "--limit", "3"]);
+    let lines: Vec<_> = shown.lines().collect();
+    assert_eq!(lines.len(), 4, "{shown}");
+    assert!(lines[0].contains("noise") && lines[3].starts_with(" 3"), "{shown}");
+    let big = home.json(&["backup", "rows", latest, "big", "--limit", "200"]);
+    assert_eq!(big["rows"].as_array().unwrap().len(), 200);
+    assert_eq!((&big["total_rows"], &big["truncated"]), (&json!(150_000), &json!(true)));
+
+    let missing = home.run(&["backup", "rows", latest, "shop.ordesr_2026"]);
+    assert_eq!(missing.code, Some(3), "{}", missing.err);
+    assert!(missing.err.contains("public.orders_2026"), "{}", missing.err);
+    let several = home.run(&["backup", "rows", latest, "a.b.c"]);
+    assert_eq!(several.code, Some(2), "{}", several.err);
+    let entries = home.json(&["audit", "list"]);
+    let entries = entries["items"].as_array().unwrap();
+    let looked = entries.iter().find(|own| own["action"] == "backup.rows");
+    assert_eq!(looked.unwrap()["after"]["object"], "big");
+
+    // Of what was not chosen only the definition comes along.
+    let chosen = home.json(&["backup", "run", "main/shop", "--table", "derived"]);
+    let base = home.json(&["backup", "rows", text(&chosen["id"]), "base"]);
+    assert_eq!(base["total_rows"], Value::Null);
+    assert!(text(&base["note"]).contains("none of its rows"), "{base}");
+}
+
+#[test]
+fn damage_behind_the_rows_that_are_shown_hides_nothing_and_damage_in_them_is_named() {
+    let server = Server::start(15);
+    server.create_database("shop");
+    server.sql("shop", ODD);
+    let home = Home::serving();
+    home.ok(&["connection", "add", "main", &server.url("postgres")]);
+    home.ok(&["backup", "run", "main/shop"]);
+    let place = home.json(&["repository", "show", "local"]);
+    let packs = Path::new(text(&place["location"])).join("packs");
+    let mut files: Vec<_> = std::fs::read_dir(packs)
+        .unwrap()
+        .flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap())
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort_by_key(|file| std::fs::metadata(file).unwrap().len());
+    let largest = files.last().unwrap();
+    let sound = std::fs::read(largest).unwrap();
+    let damage = |from: usize, to: usize| {
+        let mut bytes = sound.clone();
+        for byte in &mut bytes[from..to] {
+            *byte ^= 0x55;
+        }
+        std::fs::write(largest, bytes).unwrap();
+    };
+    let rows = || home.run(&["backup", "rows", "main/shop@latest", "big", "--limit", "5"]);
+    damage(sound.len() - sound.len() / 20, sound.len());
+    assert_eq!(rows().code, Some(0), "{}", rows().err);
+    damage(64, sound.len());
+    let refused = rows();
+    assert_eq!(refused.code, Some(1), "{}{}", refused.out, refused.err);
+    for word in ["Rows of public.big", "Chunk ", "packs/"] {
+        assert!(refused.err.contains(word), "{word}: {}", refused.err);
+    }
 }

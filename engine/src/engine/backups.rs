@@ -7,6 +7,7 @@ mod export;
 mod fresh;
 mod gzip;
 mod resolve;
+mod rows;
 mod trash;
 
 pub(super) use base::remarks_on_types;

@@ -57,6 +57,32 @@ impl StreamReader {
         }
     }
 
+    pub(super) fn sparing(inner: Arc<Inner>, stream: StreamRef) -> Self {
+        let length_bytes = stream.length_bytes;
+        let walk = ListWalk::new(Arc::clone(&inner), stream);
+        let ahead = std::collections::VecDeque::new();
+        let blocks =
+            futures_util::stream::try_unfold((walk, ahead), move |(mut walk, mut ahead)| {
+                let inner = Arc::clone(&inner);
+                async move {
+                    if ahead.is_empty() {
+                        ahead.extend(walk.next_batch().await?);
+                    }
+                    let Some(extent) = ahead.pop_front() else {
+                        return Ok(None);
+                    };
+                    let block = inner.read_batch(vec![extent]).await?;
+                    Ok(Some((block, (walk, ahead))))
+                }
+            })
+            .boxed();
+        Self {
+            blocks,
+            length_bytes,
+            failed: false,
+        }
+    }
+
     /// The next block (up to about 1 MiB), or `None` at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>> {
         if self.failed {

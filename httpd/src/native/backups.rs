@@ -3,8 +3,8 @@
 use axum::extract::State;
 use backstay_engine::model::{
     Backup, BackupCreate, BackupDelete, BackupDiff, BackupEdit, BackupList, BackupObject,
-    BackupStats, CalendarDay, DayList, Deletion, Freshness, LogLine, LogQuery, ObjectList, Page,
-    PageRequest, RestoreCreate, TrendDay, VerifyRequest,
+    BackupRows, BackupStats, CalendarDay, DayList, Deletion, Freshness, LogLine, LogQuery,
+    ObjectList, Page, PageRequest, RestoreCreate, RowsRequest, TrendDay, VerifyRequest,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(log))
         .routes(routes!(verify))
         .routes(routes!(objects))
+        .routes(routes!(rows))
         .routes(routes!(diff))
         .routes(routes!(restore))
 }
@@ -132,6 +133,16 @@ async fn objects(
     Query(list): Query<ObjectList>,
 ) -> Answer<Reply<Page<BackupObject>>> {
     Ok(Reply(app.engine.backup_objects(&key, &list).await?))
+}
+
+/// Shows the first rows of a table, as the backup holds them.
+#[utoipa::path(get, path = "/backups/{id}/rows", params(RowsRequest))]
+async fn rows(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Query(request): Query<RowsRequest>,
+) -> Answer<Reply<BackupRows>> {
+    Ok(Reply(app.engine.backup_rows(&key, &request).await?))
 }
 
 #[derive(Debug, serde::Deserialize, utoipa::IntoParams)]

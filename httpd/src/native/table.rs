@@ -223,6 +223,7 @@ pub(crate) const TABLE: &[(&str, &str, Needs)] = &[
     ("GET", "/backups/{id}/log", W("backups:read")),
     ("POST", "/backups/{id}/verify", W("backups:verify")),
     ("GET", "/backups/{id}/objects", W("backups:read")),
+    ("GET", "/backups/{id}/rows", W("backups:download")),
     ("GET", "/backups/{id}/diff", W("backups:read")),
     ("GET", "/backups/{id}/export", W("backups:download")),
     ("POST", "/backups/{id}/download-url", W("backups:download")),

@@ -4,6 +4,7 @@ mod days;
 mod diff;
 mod export;
 mod remarks;
+mod rows;
 mod show;
 
 use backstay_engine::model::{
@@ -33,6 +34,7 @@ pub(crate) async fn backup(session: &Session, command: BackupCommand) -> Done {
             session.output.record(&backup, show::view)
         }
         BackupCommand::Objects(args) => show::objects(session, args).await,
+        BackupCommand::Rows(args) => rows::rows(session, &args).await,
         BackupCommand::Log(name) => log(session, &name.backup).await,
         BackupCommand::Verify(args) => verify(session, &args).await,
         BackupCommand::Diff(args) => diff::diff(session, &args).await,

@@ -14,6 +14,7 @@ use crate::native::table::TABLE;
 const CALLS: &str = r#"
 GET /repositories/{id}/recovery-kit | /repositories/local/recovery-kit | repository.recovery_kit
 GET /backups/{id}/export | elsewhere
+GET /backups/{id}/rows | elsewhere
 POST /auth/login | elsewhere
 POST /auth/logout | elsewhere
 PUT /auth/password | elsewhere

@@ -159,6 +159,7 @@ async fn what_is_not_there_has_the_code_of_its_kind() {
         ("DELETE", "/api/v1/backups/bck_zzz", "backup.not_found"),
         ("GET", "/api/v1/backups/bck_zzz/objects", "backup.not_found"),
         ("GET", "/api/v1/backups/bck_zzz/export", "backup.not_found"),
+        ("GET", "/api/v1/backups/bck_zzz/rows", "backup.not_found"),
         ("POST", "/api/v1/backups/bck_zzz/verify", "backup.not_found"),
         ("GET", "/api/v1/connections/nobody", "connection.not_found"),
         (

@@ -59,6 +59,18 @@ Examples:
   backstay backup objects shop/orders@latest --kind table --schema public")]
     Objects(BackupObjects),
 
+    /// Show the first rows of a table as a backup holds them
+    #[command(after_help = "\
+Examples:
+  backstay backup rows shop/orders@latest shop.orders
+  backstay backup rows bck_01J8Z shop.orders --limit 200
+  backstay backup rows bck_01J8Z '\"Shop\".\"odd.name\"' --json | jq '.rows[0]'
+
+A name without a schema lies in public; put names with dots in double quotes. NULL is shown as –.
+Reads only what these rows take. Of values longer than 4 KiB the beginning is shown. Takes the
+permission backups:download, and is in the audit log like a download.")]
+    Rows(BackupRows),
+
     /// Print the log of the run that made a backup
     #[command(after_help = "\
 Examples:
@@ -283,6 +295,21 @@ pub(crate) struct BackupObjects {
 
     #[command(flatten)]
     pub(crate) page: Page,
+}
+
+/// `backup rows`
+#[derive(Debug, Args)]
+pub(crate) struct BackupRows {
+    #[command(flatten)]
+    pub(crate) backup: BackupName,
+
+    /// The table
+    #[arg(value_name = "[SCHEMA.]TABLE")]
+    pub(crate) table: String,
+
+    /// Show so many rows, at most 200
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(crate) limit: u32,
 }
 
 /// How far a verification goes.

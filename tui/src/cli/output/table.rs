@@ -1,5 +1,7 @@
 //! Tables aligned by what characters measure on a terminal.
 
+use std::borrow::Cow;
+
 use unicode_width::UnicodeWidthStr as _;
 
 use super::style::{Paint, Tone};
@@ -23,15 +25,26 @@ struct Cell {
 /// Rows under a heading.
 #[derive(Debug)]
 pub(crate) struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<(Cow<'static, str>, Align)>,
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
     /// A table with these columns.
     pub(crate) fn new(columns: &[(&'static str, Align)]) -> Self {
+        let columns = columns.iter();
+        let columns = columns.map(|(name, align)| (Cow::Borrowed(*name), *align));
         Self {
-            columns: columns.to_vec(),
+            columns: columns.collect(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// A table with columns that others have named.
+    pub(crate) fn named<'a>(columns: impl Iterator<Item = (&'a str, Align)>) -> Self {
+        let columns = columns.map(|(name, align)| (Cow::Owned(clean(name).into_owned()), align));
+        Self {
+            columns: columns.collect(),
             rows: Vec::new(),
         }
     }
@@ -43,7 +56,12 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [String; N]) -> &mut Self {
-        debug_assert_eq!(N, self.columns.len());
+        self.cells(cells.into_iter().collect())
+    }
+
+    /// Adds a row with as many cells as there are columns.
+    pub(crate) fn cells(&mut self, cells: Vec<String>) -> &mut Self {
+        debug_assert_eq!(cells.len(), self.columns.len());
         self.rows.push(
             cells
                 .into_iter()
@@ -95,7 +113,7 @@ impl Table {
             let heading = self
                 .columns
                 .iter()
-                .map(|(name, _)| (*name, Some(Tone::Strong)));
+                .map(|(name, _)| (&**name, Some(Tone::Strong)));
             lines.push(self.line(&widths, paint, heading));
         }
         for row in &self.rows {
