@@ -25,6 +25,8 @@ mod lookup;
 mod names;
 mod notifications;
 mod opening;
+mod overview;
+mod points;
 mod pool;
 mod probe;
 mod projects;

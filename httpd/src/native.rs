@@ -14,6 +14,7 @@ mod events;
 mod health;
 mod jobs;
 mod notifications;
+mod overview;
 mod projects;
 mod repositories;
 mod restores;
@@ -93,6 +94,7 @@ fn described() -> OpenApiRouter<App> {
         .merge(health::routes())
         .merge(jobs::routes())
         .merge(notifications::routes())
+        .merge(overview::routes())
         .merge(projects::routes())
         .merge(repositories::routes())
         .merge(restores::routes())

@@ -82,6 +82,7 @@ fn every_command_prints_the_shape_that_scripts_know() {
     shapes.of(&["run", "log", run]);
     shapes.of(&["run", "cancel", run]);
     shapes.of(&["status"]);
+    shapes.of(&["overview"]);
     shapes.of(&["doctor"]);
     shapes.of(&["connection", "remove", "main", "--confirm", "main"]);
     insta::assert_json_snapshot!("json_of_every_command", shapes.seen);
@@ -108,6 +109,8 @@ fn repositories(shapes: &mut Shapes<'_>) {
     shapes.of(&["repository", "test", "local"]);
     shapes.of(&["repository", "check", "local"]);
     shapes.of(&["repository", "prune", "local"]);
+    shapes.home.ok(&["task", "run", "statistics"]);
+    shapes.of(&["repository", "trends", "local"]);
     shapes.of(&["repository", "repair", "local"]);
     let added = shapes.of(&["repository", "key", "add", "second", "--recovery-code"]);
     let key = added["id"].as_str().unwrap();

@@ -208,6 +208,24 @@ fn an_environment_is_backed_up_watched_and_kept() {
     assert_eq!(preview["db"]["deleted"], 0);
     let points = get(&home, "environments/shop%2Fproduction/pitr");
     assert_eq!(points["items"][0]["archiving"], false);
+    assert_eq!(points["items"][0]["points"].as_array().unwrap().len(), made);
+    let connection = text(&points["items"][0]["connection_id"]);
+    let first = get(&home, &format!("connections/{connection}/pitr?limit=1"));
+    let newest = &first["points"][0];
+    assert_eq!(newest, &points["items"][0]["points"][0]);
+    assert_eq!(
+        (&newest["complete"], &newest["damaged"]),
+        (&true.into(), &false.into())
+    );
+    let more = first["next_cursor"].is_string();
+    assert_eq!(more, made > 1, "{first}");
+    for later in ["spans", "gaps", "forks"] {
+        assert_eq!(first[later], serde_json::json!([]));
+    }
+    let of_shop = format!("connections/{connection}/pitr?database=shop");
+    assert_eq!(get(&home, &of_shop)["points"].as_array().unwrap().len(), 1);
+    let past = format!("connections/{connection}/pitr?to=2020-01-01T00:00:00Z");
+    assert_eq!(get(&home, &past)["points"], serde_json::json!([]));
     let refused = home.run(&["environment", "remove", "shop/production", "--yes"]);
     assert_eq!(refused.code, Some(6), "{}", refused.err);
     assert!(refused.err.contains("main"), "{}", refused.err);

@@ -295,32 +295,57 @@ fn rows_are_shown_from_the_backup_with_odd_names_and_values() {
     );
     assert_eq!(text(&values[3][1]), format!("{}…", "ž".repeat(2048)));
     assert_eq!(odd["cut"], json!([{"row": 3, "column": 1, "bytes": 6000}]));
-    assert_eq!((&odd["total_rows"], &odd["truncated"]), (&json!(4), &json!(false)));
+    assert_eq!(
+        (&odd["total_rows"], &odd["truncated"]),
+        (&json!(4), &json!(false))
+    );
     assert_eq!(rows("\"Sh.op\".empty")["rows"], json!([[]]));
 
     let root = rows("orders");
-    assert_eq!((&root["rows"], &root["total_rows"]), (&json!([]), &Value::Null));
+    assert_eq!(
+        (&root["rows"], &root["total_rows"]),
+        (&json!([]), &Value::Null)
+    );
     assert!(text(&root["note"]).contains("public.orders_2026"), "{root}");
-    assert_eq!(rows("public.orders_2026")["rows"], json!([["7", "2026-02-03"]]));
+    assert_eq!(
+        rows("public.orders_2026")["rows"],
+        json!([["7", "2026-02-03"]])
+    );
     let derived = rows("derived");
-    assert_eq!(derived["columns"][1], json!({"name": "note", "type": "text"}));
+    assert_eq!(
+        derived["columns"][1],
+        json!({"name": "note", "type": "text"})
+    );
     assert_eq!(derived["rows"], json!([["1", "n", "2"]]));
     assert!(text(&rows("seen")["note"]).contains("is a view"));
     let nothing = rows("nothing");
-    assert_eq!((&nothing["rows"], &nothing["total_rows"]), (&json!([]), &json!(0)));
+    assert_eq!(
+        (&nothing["rows"], &nothing["total_rows"]),
+        (&json!([]), &json!(0))
+    );
     assert_eq!(nothing["note"], Value::Null);
 
     let shown = home.ok(&["backup", "rows", latest, "big", "--limit", "3"]);
     let lines: Vec<_> = shown.lines().collect();
     assert_eq!(lines.len(), 4, "{shown}");
-    assert!(lines[0].contains("noise") && lines[3].starts_with(" 3"), "{shown}");
+    assert!(
+        lines[0].contains("noise") && lines[3].starts_with(" 3"),
+        "{shown}"
+    );
     let big = home.json(&["backup", "rows", latest, "big", "--limit", "200"]);
     assert_eq!(big["rows"].as_array().unwrap().len(), 200);
-    assert_eq!((&big["total_rows"], &big["truncated"]), (&json!(150_000), &json!(true)));
+    assert_eq!(
+        (&big["total_rows"], &big["truncated"]),
+        (&json!(150_000), &json!(true))
+    );
 
     let missing = home.run(&["backup", "rows", latest, "shop.ordesr_2026"]);
     assert_eq!(missing.code, Some(3), "{}", missing.err);
-    assert!(missing.err.contains("public.orders_2026"), "{}", missing.err);
+    assert!(
+        missing.err.contains("public.orders_2026"),
+        "{}",
+        missing.err
+    );
     let several = home.run(&["backup", "rows", latest, "a.b.c"]);
     assert_eq!(several.code, Some(2), "{}", several.err);
     let entries = home.json(&["audit", "list"]);

@@ -20,6 +20,7 @@ mod login;
 mod notification;
 pub(crate) mod outcome;
 pub(crate) mod output;
+mod overview;
 mod progress;
 mod project;
 mod repository;
@@ -120,6 +121,7 @@ async fn dispatch(cli: Cli, output: Output) -> Done {
         None => engine::overview(&session).await,
         Some(Command::Serve(serve)) => engine::serve(&session, &serve).await,
         Some(Command::Status) => engine::status(&session).await,
+        Some(Command::Overview(args)) => overview::overview(&session, args).await,
         Some(Command::Stop(stop)) => engine::stop(&session, &stop).await,
         Some(Command::Doctor) => engine::doctor(&session).await,
         Some(Command::Demo(demo)) => demo::demo(&session, &demo).await,

@@ -267,7 +267,7 @@ impl Engine {
 }
 
 /// The list of alerts within the projects the caller is limited to.
-fn within_own_projects(alerts: Query) -> Query {
+pub(super) fn within_own_projects(alerts: Query) -> Query {
     match &scope::current().projects {
         None => alerts,
         Some(projects) => alerts.any_of(alert::PROJECT, projects),

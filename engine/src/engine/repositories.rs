@@ -1,5 +1,6 @@
 //! Repositories: create, check, prune, repair, rebuild, recovery kit, keys.
 
+mod days;
 mod keys;
 mod maintenance;
 

@@ -1,5 +1,7 @@
 //! Restores: plan, run, look back.
 
+mod estimate;
+
 use super::Engine;
 use crate::catalog::records::{ConnectionRecord, RestoreRecord, RunRecord, Work, restore};
 use crate::catalog::{Owner, Query};

@@ -7,6 +7,7 @@ mod edits;
 mod exports;
 mod jobs;
 mod keys;
+mod overview;
 mod places;
 mod projects;
 mod rebuilds;

@@ -37,6 +37,15 @@ pub struct PlanItem {
     pub rows: Option<u64>,
     /// Bytes to bring back.
     pub data_bytes: Option<u64>,
+    /// Whether the target has a relation of that name now.
+    #[serde(default)]
+    pub exists: bool,
+    /// About how many rows that one has, where the server has counted them.
+    #[serde(default)]
+    pub target_rows: Option<u64>,
+    /// About how many bytes they take there, where the server has counted them.
+    #[serde(default)]
+    pub target_bytes: Option<u64>,
     /// Why, where it is not plain.
     pub reason: Option<String>,
 }
@@ -82,6 +91,27 @@ pub struct RestorePlan {
     pub space_bytes: u64,
     /// Bytes free at the target, where that can be known.
     pub free_bytes: Option<u64>,
+    /// Bytes that the target database takes now, where there is one.
+    #[serde(default)]
+    pub target_bytes: Option<u64>,
+    /// About how long it will take, from measured restores of the same data; null where none was measured.
+    #[serde(default)]
+    pub estimated_ms: Option<u64>,
+    /// What that is reckoned from, for people.
+    #[serde(default)]
+    pub estimate_basis: Option<String>,
+    /// Objects that are made.
+    #[serde(default)]
+    pub creates: u64,
+    /// Objects that are replaced.
+    #[serde(default)]
+    pub overwrites: u64,
+    /// Objects of the target that are dropped.
+    #[serde(default)]
+    pub drops: u64,
+    /// Objects that are left out.
+    #[serde(default)]
+    pub skips: u64,
     /// Objects, at most 10,000.
     pub items: Vec<PlanItem>,
     /// Whether there are more than are listed.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{BackupType, Policy, RetentionPreview, Time};
-use crate::ids::{ConnectionId, EnvironmentId, ProjectId};
+use crate::ids::{EnvironmentId, ProjectId};
 
 /// A project. Its name is what groups and API keys are limited to, so it never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -186,28 +186,4 @@ pub struct EnvironmentRetentionRequest {
 pub struct EnvironmentRetentionPreview {
     /// Of its logical backups.
     pub db: RetentionPreview,
-}
-
-/// Which points in time a connection's archived log makes reachable.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct PointInTime {
-    /// Whose.
-    pub connection_id: ConnectionId,
-    /// That connection's name.
-    pub connection: String,
-    /// Whether its log is archived.
-    pub archiving: bool,
-    /// The spans of time that can be restored, oldest first.
-    pub spans: Vec<Span>,
-    /// One sentence.
-    pub message: String,
-}
-
-/// A span of time that can be restored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Span {
-    /// Its first moment.
-    pub from: Time,
-    /// Its last moment.
-    pub to: Time,
 }

@@ -61,6 +61,9 @@ pub struct PruneReport {
     pub purged_backups: u64,
     /// Packs that stay as they are; when it was carried out, all that are there now.
     pub keep_packs: u64,
+    /// Bytes of these.
+    #[serde(default)]
+    pub keep_bytes: u64,
     /// Packs to rewrite because most of them is dead.
     pub repack_packs: u64,
     /// Packs to delete.

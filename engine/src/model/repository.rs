@@ -1,7 +1,8 @@
 //! Repositories: places that hold backups.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::choices::choices;
 use super::{Time, secret_field};
@@ -183,6 +184,39 @@ pub struct RepositoryStats {
     pub total_bytes: Option<u64>,
     /// Bytes still free there.
     pub free_bytes: Option<u64>,
+}
+
+/// How large a repository was at the end of a day, or now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RepositoryDay {
+    /// Which, by UTC.
+    pub date: NaiveDate,
+    /// Bytes of all its objects.
+    pub stored_bytes: u64,
+    /// Bytes the servers sent for the backups in it.
+    pub source_bytes: u64,
+    /// Backups in it.
+    pub backups: u64,
+    /// Bytes free in its place, where that could be known.
+    pub free_bytes: Option<u64>,
+}
+
+/// Which days of a repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct RepositoryDays {
+    /// The first day; the oldest that is known when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<NaiveDate>,
+    /// The last day; today when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<NaiveDate>,
+    /// Days wanted at once, 1 to 200; all of them when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Where to go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// One stored object, for the storage explorer.

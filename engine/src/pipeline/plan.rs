@@ -15,7 +15,9 @@ use crate::source::postgres::logical::object::{Object, ObjectKind, ObjectNumber}
 use crate::source::postgres::logical::restore::choose::{Choice, Chosen, choose};
 use crate::source::postgres::logical::restore::databases::{self, Sessions};
 use crate::source::postgres::logical::restore::doomed::{self, Doomed};
-use crate::source::postgres::logical::restore::inspect::{self, DatabaseState, ServerState};
+use crate::source::postgres::logical::restore::inspect::{
+    self, DatabaseState, RelationSize, ServerState,
+};
 use crate::source::postgres::logical::restore::renaming::{self, Place};
 use crate::source::postgres::target::Target;
 
@@ -70,6 +72,9 @@ pub struct PlanItem {
     pub rows: Option<u64>,
     /// Bytes of rows to bring back.
     pub data_bytes: Option<u64>,
+    /// What the target has of that name now, where it has something.
+    #[serde(skip)]
+    pub there: Option<RelationSize>,
     /// Why, where it is not plain.
     pub reason: Option<String>,
 }
@@ -134,6 +139,8 @@ pub struct Plan {
     pub rows: u64,
     /// About how many bytes the result takes on the target's disks.
     pub space_bytes: u64,
+    /// Bytes that the target database takes now, where there is one.
+    pub target_bytes: Option<u64>,
     /// Objects, in restore order.
     pub items: Vec<PlanItem>,
     /// What may go wrong, for people.
@@ -296,6 +303,7 @@ pub async fn plan(
         data_bytes: 0,
         rows: 0,
         space_bytes: source.size_bytes,
+        target_bytes: exists.then_some(state.size_bytes),
         items: Vec::new(),
         warnings: Vec::new(),
         blockers: Vec::new(),

@@ -178,7 +178,9 @@ pub fn why_no_rows(archive: &Archive, object: &Object, definition: &Definition) 
     if let Some(loss) = lost {
         return format!("The rows of {label} could not be saved: {}", loss.reason);
     }
-    format!("The backup holds the definition of {label}, and none of its rows: they were not chosen")
+    format!(
+        "The backup holds the definition of {label}, and none of its rows: they were not chosen"
+    )
 }
 
 fn of_partitions(archive: &Archive, root: &Object, label: &str) -> String {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::routing::get;
 use backstay_engine::model::{
     Connection, ConnectionCreate, ConnectionEdit, ConnectionHealth, ConnectionList, ConnectionTest,
-    ConnectionTry, Database, DatabaseEdit, Page, PageRequest, PointInTime, ReadonlyUser,
+    ConnectionTry, Database, DatabaseEdit, Page, PageRequest, PointInTime, PointList, ReadonlyUser,
     ReadonlyUserCreate,
 };
 use utoipa_axum::router::OpenApiRouter;
@@ -123,9 +123,13 @@ async fn databases(
 }
 
 /// Says which points in time of a connection can be restored.
-#[utoipa::path(get, path = "/connections/{id}/pitr")]
-async fn points(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<PointInTime>> {
-    Ok(Reply(app.engine.connection_points(&key).await?))
+#[utoipa::path(get, path = "/connections/{id}/pitr", params(PointList))]
+async fn points(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Query(list): Query<PointList>,
+) -> Answer<Reply<PointInTime>> {
+    Ok(Reply(app.engine.connection_points(&key, &list).await?))
 }
 
 /// Selects a database for whole-server backups, or not.

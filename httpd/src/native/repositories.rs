@@ -6,8 +6,8 @@ use axum::response::IntoResponse as _;
 use axum::routing::get;
 use backstay_engine::model::{
     Backup, CheckRequest, Deletion, KeyCreate, KeyMade, KeySlot, Page, PageRequest, PruneRequest,
-    RebuildRequest, Repository, RepositoryCreate, RepositoryCreated, RepositoryEdit,
-    RepositoryFile, RepositoryStats, RepositoryTest, RepositoryTry,
+    RebuildRequest, Repository, RepositoryCreate, RepositoryCreated, RepositoryDay, RepositoryDays,
+    RepositoryEdit, RepositoryFile, RepositoryStats, RepositoryTest, RepositoryTry,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(test_new))
         .routes(routes!(set_default))
         .routes(routes!(stats))
+        .routes(routes!(trends))
         .routes(routes!(files))
         .routes(routes!(keys, add_key))
         .routes(routes!(remove_key))
@@ -117,6 +118,16 @@ async fn set_default(
 #[utoipa::path(get, path = "/repositories/{id}/stats")]
 async fn stats(State(app): State<App>, Path(key): Path<String>) -> Answer<Reply<RepositoryStats>> {
     Ok(Reply(app.engine.repository_stats(&key).await?))
+}
+
+/// Says how large a repository was day by day, as it was measured, oldest first; days are those of UTC.
+#[utoipa::path(get, path = "/repositories/{id}/trends", params(RepositoryDays))]
+async fn trends(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Query(list): Query<RepositoryDays>,
+) -> Answer<Reply<Page<RepositoryDay>>> {
+    Ok(Reply(app.engine.repository_trends(&key, &list).await?))
 }
 
 /// Lists the objects stored in a repository.

@@ -13,6 +13,7 @@ const ENGINE: &[&str] = &[
     "openapi.json",
     "status",
     "doctor",
+    "overview",
     "stop",
     "events",
 ];

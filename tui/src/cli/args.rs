@@ -27,7 +27,7 @@ pub(crate) use access::{
 pub(crate) use alert::{AlertCommand, AlertList};
 pub(crate) use backup::{
     BackupAnnotate, BackupCommand, BackupDays, BackupDelete, BackupDiff, BackupExport, BackupList,
-    BackupObjects, BackupPin, BackupRun, BackupVerify,
+    BackupObjects, BackupPin, BackupRows, BackupRun, BackupVerify,
 };
 pub(crate) use config::{ConfigCommand, ConfigExport, ConfigImport};
 pub(crate) use connection::{
@@ -49,7 +49,7 @@ pub(crate) use project::{
 };
 pub(crate) use repository::{
     RepositoryAdd, RepositoryCommand, RepositoryKeyAdd, RepositoryKeyCommand, RepositoryKeyRemove,
-    RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest, RepositoryTrash,
+    RepositoryRebuild, RepositoryRecoveryKit, RepositoryTest, RepositoryTrash, RepositoryTrends,
 };
 pub(crate) use restore::{RestoreCommand, RestoreList, RestoreRun, RestoreTarget};
 pub(crate) use run::{RunCommand, RunList, RunLog};
@@ -225,6 +225,18 @@ Examples:
 
 Never starts an engine; exits 7 when none answers.")]
     Status,
+
+    /// Say of each connection and database whether it is protected, and why
+    #[command(after_help = "\
+Examples:
+  backstay overview
+  backstay overview --environment shop/production
+  backstay overview --json | jq -r '.items[] | select(.protection != \"protected\") | .reason'
+
+protected: a good backup is as new as its jobs promise. at_risk: there is one, and something that
+somebody should look at. unprotected: there is none, or a newer one is overdue. DAYS shows the last
+14 days by UTC, today last: + all went well, ! some did not, x none did, · nothing was done.")]
+    Overview(Overview),
 
     /// End the engine; runs under way may finish for a while first
     #[command(after_help = "\
@@ -419,6 +431,14 @@ pub(crate) struct Stop {
     /// Interrupt runs under way at once
     #[arg(long)]
     pub(crate) now: bool,
+}
+
+/// `overview`
+#[derive(Debug, Args)]
+pub(crate) struct Overview {
+    /// Only of connections of this project, or of its environment: PROJECT[/ENVIRONMENT]
+    #[arg(long, value_name = "P[/E]")]
+    pub(crate) environment: Option<String>,
 }
 
 /// `demo`

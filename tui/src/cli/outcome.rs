@@ -83,7 +83,8 @@ fn prune(report: &PruneReport) -> String {
         let text = format!("{} out of {files}", bytes(report.repack_bytes));
         table.fact(copied, text);
     }
-    table.fact("kept", packs(report.keep_packs));
+    let (number, size) = (packs(report.keep_packs), bytes(report.keep_bytes));
+    table.fact("kept", format!("{number}, {size}"));
     if report.purged_backups > 0 {
         table.fact(
             "out of the trash for good",

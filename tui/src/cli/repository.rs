@@ -1,5 +1,6 @@
 //! `repository …`
 
+mod days;
 mod key;
 mod kit;
 mod private;
@@ -36,6 +37,7 @@ pub(crate) async fn repository(session: &Session, command: RepositoryCommand) ->
             print_list(session, &page)
         }
         RepositoryCommand::Show(name) => show(session, &name.name).await,
+        RepositoryCommand::Trends(args) => days::trends(session, args).await,
         RepositoryCommand::SetDefault(name) => {
             let client = session.engine().await?;
             let target = path(&["repositories", &name.name, "set-default"]);

@@ -128,6 +128,8 @@ fn plan_view(paint: Paint, plan: &RestorePlan) -> String {
                 bytes,
             ),
         )
+        .maybe("takes", takes(plan))
+        .maybe("the database there", plan.target_bytes.map(bytes))
         .maybe(
             "sessions ended",
             (plan.creates_database && plan.destroys).then(|| count(plan.sessions)),
@@ -138,13 +140,14 @@ fn plan_view(paint: Paint, plan: &RestorePlan) -> String {
     let mut text = facts.render(paint);
     let mut actions = Vec::new();
     for action in PlanAction::ALL {
-        let number = plan
-            .items
-            .iter()
-            .filter(|item| item.action == *action)
-            .count();
+        let number = match action {
+            PlanAction::Create => plan.creates,
+            PlanAction::Drop => plan.drops,
+            PlanAction::Overwrite => plan.overwrites,
+            PlanAction::Skip => plan.skips,
+        };
         if number > 0 {
-            actions.push(format!("{action} {}", count(number as u64)));
+            actions.push(format!("{action} {}", count(number)));
         }
     }
     if !actions.is_empty() {
@@ -167,6 +170,24 @@ fn plan_view(paint: Paint, plan: &RestorePlan) -> String {
         ));
     }
     text
+}
+
+/// How long it will take, and how that is known.
+fn takes(plan: &RestorePlan) -> Option<String> {
+    let about = duration_ms(plan.estimated_ms?);
+    Some(match &plan.estimate_basis {
+        Some(basis) => format!("about {about}, after {}", clean(basis)),
+        None => format!("about {about}"),
+    })
+}
+
+/// What an object is there now, and what the backup brings.
+fn sizes(now: Option<u64>, then: Option<u64>, show: fn(u64) -> String) -> String {
+    match (now, then) {
+        (Some(now), Some(then)) => format!("{} → {}", show(now), show(then)),
+        (Some(now), None) => format!("{} →", show(now)),
+        (None, then) => then.map_or_else(none, show),
+    }
 }
 
 fn plan_items(paint: Paint, plan: &RestorePlan) -> String {
@@ -198,8 +219,8 @@ fn plan_items(paint: Paint, plan: &RestorePlan) -> String {
                 item.action.to_string(),
                 item.kind.to_lowercase(),
                 name,
-                item.rows.map_or_else(none, count),
-                item.data_bytes.map_or_else(none, bytes),
+                sizes(item.target_rows, item.rows, count),
+                sizes(item.target_bytes, item.data_bytes, bytes),
                 item.reason.clone().unwrap_or_default(),
             ])
             .tone(0, tone);

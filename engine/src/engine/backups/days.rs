@@ -105,18 +105,28 @@ impl Engine {
     ) -> Result<Vec<(NaiveDate, String, u64)>> {
         let mut sums = Vec::new();
         for prefix in self.prefixes_of(list)? {
-            let last = format!("{to}\u{1}");
-            for (name, sum) in self
-                .0
-                .catalog
-                .tallies::<R>(&prefix, &from.to_string(), &last)?
+            sums.extend(self.sums_between::<R>(&prefix, from, to)?);
+        }
+        Ok(sums)
+    }
+
+    /// Date, name and value of the sums of these days whose names begin so.
+    pub(in super::super) fn sums_between<R: Record>(
+        &self,
+        prefix: &str,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> Result<Vec<(NaiveDate, String, u64)>> {
+        let last = format!("{to}\u{1}");
+        let catalog = &self.0.catalog;
+        let found = catalog.tallies::<R>(prefix, &from.to_string(), &last)?;
+        let mut sums = Vec::with_capacity(found.len());
+        for (name, sum) in found {
+            let parts = name.split_once('\0');
+            if let Some((date, number)) = parts
+                && let Ok(date) = date.parse()
             {
-                let parts = name.split_once('\0');
-                if let Some((date, number)) = parts
-                    && let Ok(date) = date.parse()
-                {
-                    sums.push((date, number.to_owned(), sum));
-                }
+                sums.push((date, number.to_owned(), sum));
             }
         }
         Ok(sums)

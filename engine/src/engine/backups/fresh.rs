@@ -82,7 +82,12 @@ impl Engine {
         Ok(jobs.filter(|job| job.schedule.is_some()).collect())
     }
 
-    fn databases_backed_up(&self, id: ConnectionId, jobs: &[Job]) -> Result<BTreeSet<String>> {
+    /// Databases of a connection that are backed up, selected for it, or named by a job of it.
+    pub(in super::super) fn databases_backed_up(
+        &self,
+        id: ConnectionId,
+        jobs: &[Job],
+    ) -> Result<BTreeSet<String>> {
         let prefix = tally::databases(id);
         let backed_up = self
             .0
@@ -99,7 +104,8 @@ impl Engine {
         Ok(names)
     }
 
-    fn freshness_of(
+    /// How one database stands against the jobs that back it up by themselves.
+    pub(in super::super) fn freshness_of(
         &self,
         connection: &Connection,
         database: &str,

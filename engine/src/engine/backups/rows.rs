@@ -117,9 +117,7 @@ fn note(
     };
     let label = table.label();
     if let Some(reason) = &table.entry.lost {
-        return Some(format!(
-            "The backup lacks some rows of {label}: {reason}"
-        ));
+        return Some(format!("The backup lacks some rows of {label}: {reason}"));
     }
     first.stopped_in_row.then(|| {
         format!("A row of {label} is too long to show; `backstay backup export` writes all of them")

@@ -56,12 +56,12 @@ impl Engine {
             match task.or_cancelled(self.repository_stats(&key)).await {
                 Ok(stats) => {
                     let at = self.now();
-                    let measure = MeasureRecord {
-                        stats,
-                        at,
-                        serial: 0,
-                    };
-                    self.0.catalog.put(measure).await?;
+                    let noted = self.0.catalog.write(move |tx| {
+                        let before = tx.get::<MeasureRecord>(stats.id.bits())?;
+                        let mut record = MeasureRecord::following(before, stats.clone(), at);
+                        tx.put(&mut record)
+                    });
+                    noted.await?;
                 }
                 Err(error) if error.code() == Code::Cancelled => return Err(error),
                 Err(error) => failed.push((name, error)),

@@ -248,7 +248,9 @@ impl Engine {
         create: &RestoreCreate,
     ) -> Result<RestorePlan> {
         let planned = self.planned(backup, connection, create).await?;
-        Ok(answer(&planned, backup.id, connection))
+        let mut plan = answer(&planned, backup.id, connection);
+        self.estimate(&mut plan, backup, connection.connection.id)?;
+        Ok(plan)
     }
 
     /// As [`Engine::plan_of`], and an error when something stands in the way or is not confirmed.
@@ -444,8 +446,15 @@ fn answer(planned: &Planned, backup: BackupId, connection: &ConnectionRecord) ->
         name: item.name.clone(),
         rows: item.rows,
         data_bytes: item.data_bytes,
+        exists: item.there.is_some(),
+        target_rows: item.there.and_then(|there| there.rows),
+        target_bytes: item.there.and_then(|there| there.bytes),
         reason: item.reason.clone(),
     });
+    let number = |action: Action| {
+        let items = plan.items.iter().filter(|item| item.action == action);
+        items.count() as u64
+    };
     RestorePlan {
         backup_id: backup,
         connection: connection.connection.name.clone(),
@@ -464,6 +473,13 @@ fn answer(planned: &Planned, backup: BackupId, connection: &ConnectionRecord) ->
         rows: plan.rows,
         space_bytes: plan.space_bytes,
         free_bytes: None,
+        target_bytes: plan.target_bytes,
+        estimated_ms: None,
+        estimate_basis: None,
+        creates: number(Action::Create),
+        overwrites: number(Action::Overwrite),
+        drops: number(Action::Drop),
+        skips: number(Action::Skip),
         items: items.collect(),
         truncated: plan.items.len() > PLAN_ITEMS,
         warnings: plan.warnings.clone(),

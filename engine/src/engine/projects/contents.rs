@@ -9,8 +9,8 @@ use crate::catalog::records::{ProjectRecord, RestoreRecord, restore};
 use crate::error::{Code, Error, Result};
 use crate::ids::ConnectionId;
 use crate::model::{
-    Backup, BackupCreate, BackupList, Connection, Environment, EnvironmentBackup, Page,
-    PageRequest, PointInTime, Restore, RestoreList, Started, Stored, Trigger, checked_limit,
+    Backup, BackupCreate, BackupList, Environment, EnvironmentBackup, Page, Restore, RestoreList,
+    Started, Stored, Trigger, checked_limit,
 };
 
 impl Engine {
@@ -43,7 +43,7 @@ impl Engine {
         self.backups(&list).await
     }
 
-    pub(super) fn connections_of_environment(
+    pub(in super::super) fn connections_of_environment(
         &self,
         own: &Environment,
     ) -> Result<Vec<ConnectionId>> {
@@ -133,38 +133,5 @@ impl Engine {
             next_cursor: last.map(|own| format!("{:032x}", own.id.bits())),
             items,
         })
-    }
-
-    /// Which points in time can be reached, for each connection of an environment.
-    pub async fn environment_points(
-        &self,
-        key: &str,
-        page: &PageRequest,
-    ) -> Result<Page<PointInTime>> {
-        let own = self.find_environment(key)?.environment;
-        let mut items = Vec::new();
-        for id in self.connections_of_environment(&own)? {
-            items.push(points(self.find_connection(&id.to_string())?.connection));
-        }
-        Page::cut(items, page, |own| own.connection_id)
-    }
-
-    /// Which points in time of a connection can be reached.
-    pub async fn connection_points(&self, key: &str) -> Result<PointInTime> {
-        Ok(points(self.find_connection(key)?.connection))
-    }
-}
-
-/// Logs are not archived by this version, so no span between backups can be reached.
-fn points(connection: Connection) -> PointInTime {
-    PointInTime {
-        message: format!(
-            "The log of \"{}\" is not archived: a restore brings back the moment of a backup, none in between",
-            connection.name
-        ),
-        connection_id: connection.id,
-        connection: connection.name,
-        archiving: false,
-        spans: Vec::new(),
     }
 }

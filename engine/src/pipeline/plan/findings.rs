@@ -133,7 +133,7 @@ impl Blockers {
             return;
         }
         let places: BTreeSet<&Place> = around.places.values().collect();
-        let there = |place: &&&Place| around.state.relations.contains(**place);
+        let there = |place: &&&Place| around.state.relations.contains_key(**place);
         for place in places.iter().filter(there).take(NAMED_MAX) {
             add(format!(
                 "{} exists already in \"{}\"",

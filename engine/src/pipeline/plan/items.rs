@@ -21,13 +21,14 @@ pub(super) fn list(plan: &mut Plan, archive: &Archive, around: &Surroundings) {
             continue;
         }
         let place = around.place(object);
-        let exists = is_relation(object.kind) && around.state.relations.contains(&place);
+        let own = around.state.relations.get(&place);
+        let there = own.filter(|_| is_relation(object.kind)).copied();
         let sums = sums.get(object).filter(|_| !plan.needs_only(object));
         if wanted && object.kind != ObjectKind::TableData {
             plan.rows += sums.map_or(0, |sums| sums.0);
             plan.data_bytes += sums.map_or(0, |sums| sums.1);
         }
-        let (action, reason) = action(plan, object, wanted, exists, &place);
+        let (action, reason) = action(plan, object, wanted, there.is_some(), &place);
         if is_relation(object.kind) {
             named.insert(place.clone());
         }
@@ -38,6 +39,7 @@ pub(super) fn list(plan: &mut Plan, archive: &Archive, around: &Surroundings) {
             name: place.1,
             rows: sums.map(|sums| sums.0),
             data_bytes: sums.map(|sums| sums.1),
+            there,
             reason,
         });
     }
@@ -93,6 +95,7 @@ fn action(
 
 /// What the target has and loses, and the backup does not bring.
 fn dropped(plan: &Plan, around: &Surroundings, named: &BTreeSet<Place>) -> Vec<PlanItem> {
+    let sizes = &around.state.relations;
     let item = |kind: &str, place: &Place, reason: &str| PlanItem {
         action: Action::Drop,
         kind: kind.to_owned(),
@@ -100,6 +103,7 @@ fn dropped(plan: &Plan, around: &Surroundings, named: &BTreeSet<Place>) -> Vec<P
         name: place.1.clone(),
         rows: None,
         data_bytes: None,
+        there: Some(sizes.get(place).copied().unwrap_or_default()),
         reason: Some(reason.to_owned()),
     };
     if plan.chosen.is_some() {
@@ -110,7 +114,7 @@ fn dropped(plan: &Plan, around: &Surroundings, named: &BTreeSet<Place>) -> Vec<P
             .collect();
     }
     let reason = "the backup does not hold it, and the database is emptied";
-    let gone = around.state.relations.difference(named);
+    let gone = sizes.keys().filter(|place| !named.contains(*place));
     gone.map(|place| item("RELATION", place, reason)).collect()
 }
 

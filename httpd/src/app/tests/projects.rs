@@ -82,7 +82,7 @@ fn filled(pattern: &str, side: &Side) -> (String, bool) {
         ["repositories", ..] => ("local", true),
         ["projects", ..] => (side.project.as_str(), true),
         ["environments", ..] => (side.environment.as_str(), true),
-        ["events"] => ("", true),
+        ["events" | "overview"] => ("", true),
         _ => panic!("say what {pattern} is about: which record of a project stands in its path"),
     };
     let mut path = String::from("/api/v1");
@@ -211,6 +211,7 @@ async fn what_is_in_the_own_project_is_shown_and_done() {
         "runs",
         "jobs",
         "drills",
+        "overview",
         "events?follow=false",
     ] {
         let answer = surface

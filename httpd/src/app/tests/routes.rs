@@ -77,13 +77,14 @@ const LISTS: [&str; 10] = [
 ];
 
 /// Routes that answer one document.
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 7] = [
     "/api/v1/health",
     "/api/v1/status",
     "/api/v1/doctor",
     "/api/v1/backups/stats",
     "/api/v1/repositories/local",
     "/api/v1/repositories/local/stats",
+    "/api/v1/repositories/local/trends",
 ];
 
 #[tokio::test]

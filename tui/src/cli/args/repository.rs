@@ -4,6 +4,7 @@ mod key;
 
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use clap::{Args, Subcommand, ValueHint};
 
 use super::{Page, RepositoryName, types};
@@ -38,6 +39,16 @@ Examples:
 Examples:
   backstay repository show local")]
     Show(RepositoryName),
+
+    /// Say how large a repository was day by day
+    #[command(after_help = "\
+Examples:
+  backstay repository trends local
+  backstay repository trends local --from 2026-03-01 --json
+
+Repositories are measured by the system task `statistics`, once an hour unless it was changed. Days
+are those of UTC; 400 of them are remembered.")]
+    Trends(RepositoryTrends),
 
     /// Let new backups go to this repository
     #[command(after_help = "\
@@ -125,6 +136,21 @@ Examples:
   backstay repository remove disk --confirm disk"
     )]
     Remove(RepositoryName),
+}
+
+/// `repository trends`
+#[derive(Debug, Args)]
+pub(crate) struct RepositoryTrends {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryName,
+
+    /// The first day, like 2026-03-01; the oldest one that is remembered unless told otherwise
+    #[arg(long, value_name = "DATE")]
+    pub(crate) from: Option<NaiveDate>,
+
+    /// The last day; today unless told otherwise
+    #[arg(long, value_name = "DATE")]
+    pub(crate) to: Option<NaiveDate>,
 }
 
 /// `repository add`

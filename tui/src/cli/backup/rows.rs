@@ -37,12 +37,17 @@ pub(super) async fn rows(session: &Session, args: &BackupRows) -> Done {
         let column = column.and_then(|place| rows.columns.get(place));
         let name = column.map_or_else(String::new, |column| clean(&column.name).into_owned());
         let whole = bytes(cut.bytes);
-        output.note(&format!("{name} of row {} is cut: it has {whole}", cut.row + 1));
+        output.note(&format!(
+            "{name} of row {} is cut: it has {whole}",
+            cut.row + 1
+        ));
     }
     if !rows.computed_columns.is_empty() {
         let names = rows.computed_columns.join(", ");
         let names = clean(&names);
-        output.note(&format!("A restore computes {names}: a backup does not hold generated columns"));
+        output.note(&format!(
+            "A restore computes {names}: a backup does not hold generated columns"
+        ));
     }
     if let Some(note) = &rows.note {
         output.warn(&clean(note));

@@ -42,6 +42,7 @@ fn a_dry_prune_says_would() {
         dry_run: true,
         purged_backups: 1,
         keep_packs: 4,
+        keep_bytes: 60_000_000,
         repack_packs: 2,
         delete_packs: 1,
         repack_bytes: 5_000_000,
@@ -53,7 +54,7 @@ fn a_dry_prune_says_would() {
         "would be freed             21 MB\n\
          would be deleted           1 file of data (pack)\n\
          would be copied            5.0 MB out of 2 files of data (packs) that are little used\n\
-         kept                       4 files of data (packs)\n\
+         kept                       4 files of data (packs), 60 MB\n\
          out of the trash for good  1 backup"
     );
     report.dry_run = false;

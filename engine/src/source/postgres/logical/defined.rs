@@ -49,7 +49,9 @@ pub fn read(statement: &str) -> Definition {
     };
     let starts = std::iter::once(begin).chain(cuts.iter().map(|cut| cut + 1));
     let ends = cuts.iter().copied().chain([end]);
-    let items = starts.zip(ends).filter_map(|(from, to)| statement.get(from..to));
+    let items = starts
+        .zip(ends)
+        .filter_map(|(from, to)| statement.get(from..to));
     Definition {
         columns: items.filter_map(column).collect(),
         is_partitioned: statement
@@ -62,7 +64,9 @@ fn column(item: &str) -> Option<Column> {
     let item = item.trim();
     let (name, rest) = name(item)?;
     // Quoted, these are names.
-    let is_constraint = ["CONSTRAINT", "NOT"].iter().any(|word| item.starts_with(word));
+    let is_constraint = ["CONSTRAINT", "NOT"]
+        .iter()
+        .any(|word| item.starts_with(word));
     if is_constraint {
         return None;
     }
@@ -80,7 +84,8 @@ fn end_of_type(text: &str) -> usize {
     let mut marks = Marks::new(text);
     let mut word: Option<usize> = None;
     let is_end = |from: usize, to: usize| {
-        text.get(from..to).is_some_and(|word| AFTER_TYPE.contains(&word))
+        text.get(from..to)
+            .is_some_and(|word| AFTER_TYPE.contains(&word))
     };
     while let Some((at, letter)) = marks.next() {
         let in_word = letter.is_ascii_uppercase() && marks.depth == 0;
@@ -212,13 +217,25 @@ mod tests {
         let of = "CREATE TYPE s.ty AS (\n    id integer,\n    \"at\" s.\"T,\"\n)";
         assert_eq!(
             columns(of),
-            [column("id", "integer", false), column("at", "s.\"T,\"", false)]
+            [
+                column("id", "integer", false),
+                column("at", "s.\"T,\"", false)
+            ]
         );
     }
 
     #[test]
     fn text_that_is_no_such_statement_breaks_nothing() {
-        for odd in ["", "(", ")", "((,)", "CREATE TABLE \"x", "(\" ', \",)", "(é,'", "( , )"] {
+        for odd in [
+            "",
+            "(",
+            ")",
+            "((,)",
+            "CREATE TABLE \"x",
+            "(\" ', \",)",
+            "(é,'",
+            "( , )",
+        ] {
             read(odd);
         }
     }

@@ -1,6 +1,6 @@
 //! What the target of a restore is and has: asked before anything is done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::databases::UNFINISHED;
 use super::maker::ends_the_session;
@@ -85,11 +85,20 @@ async fn names(sql: &Sql, query: &str) -> Result<BTreeSet<String>> {
         .collect()
 }
 
+/// How large a relation is, as far as the server counted it last; see `pg_class`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RelationSize {
+    /// Rows.
+    pub rows: Option<u64>,
+    /// Bytes, without indexes and long values.
+    pub bytes: Option<u64>,
+}
+
 /// A database as a restore into it sees it.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseState {
     /// Relations that no extension owns, `(schema, name)`.
-    pub relations: BTreeSet<(String, String)>,
+    pub relations: BTreeMap<(String, String), RelationSize>,
     /// Schemas that are not the server's own.
     pub schemas: BTreeSet<String>,
     /// Whether it holds anything a user made.
@@ -113,7 +122,11 @@ pub async fn database(target: &Target, name: &str) -> Result<DatabaseState> {
     let spaces = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'";
     let relations = sql
         .rows(&format!(
-            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
+            "SELECT n.nspname, c.relname, \
+               CASE WHEN c.reltuples > 0 THEN c.reltuples::bigint END AS rows, \
+               CASE WHEN c.relpages > 0 THEN c.relpages::bigint \
+                 * pg_catalog.current_setting('block_size')::bigint END AS bytes \
+             FROM pg_catalog.pg_class c \
              JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
              WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND {spaces} AND {}",
             own("pg_class", "c.oid")
@@ -121,9 +134,12 @@ pub async fn database(target: &Target, name: &str) -> Result<DatabaseState> {
         .await?;
     let mut state = DatabaseState::default();
     for row in &relations {
-        state
-            .relations
-            .insert((row.string("nspname")?, row.string("relname")?));
+        let size = RelationSize {
+            rows: row.opt_parse("rows")?,
+            bytes: row.opt_parse("bytes")?,
+        };
+        let place = (row.string("nspname")?, row.string("relname")?);
+        state.relations.insert(place, size);
     }
     let schemas = format!("SELECT n.nspname AS name FROM pg_catalog.pg_namespace n WHERE {spaces}");
     state.schemas = names(&sql, &schemas).await?;

@@ -2,7 +2,13 @@
 
 use super::*;
 
-fn rows_of(columns: usize, letters: Letters, most: usize, text: &[u8], step: usize) -> Vec<Vec<Value>> {
+fn rows_of(
+    columns: usize,
+    letters: Letters,
+    most: usize,
+    text: &[u8],
+    step: usize,
+) -> Vec<Vec<Value>> {
     let mut reader = RowReader::new(columns, letters, most);
     let mut rows = Vec::new();
     for mut piece in text.chunks(step) {
@@ -25,7 +31,10 @@ fn texts(columns: usize, text: &[u8]) -> Vec<Vec<Option<String>>> {
 }
 
 fn row(values: &[Option<&str>]) -> Vec<Option<String>> {
-    values.iter().map(|value| value.map(str::to_owned)).collect()
+    values
+        .iter()
+        .map(|value| value.map(str::to_owned))
+        .collect()
 }
 
 #[test]
@@ -56,7 +65,10 @@ fn bytes_that_are_no_text_are_written_as_digits() {
         texts(1, "žluť \u{1f418}\n".as_bytes()),
         [row(&[Some("žluť \u{1f418}")])]
     );
-    assert_eq!(texts(1, b"caf\xe9 \xff\xc5\n"), [row(&[Some("caf\\xe9 \\xff\\xc5")])]);
+    assert_eq!(
+        texts(1, b"caf\xe9 \xff\xc5\n"),
+        [row(&[Some("caf\\xe9 \\xff\\xc5")])]
+    );
     let latin = rows_of(1, Letters::of("latin1"), 99, b"caf\xe9\n", 1);
     assert_eq!(latin[0][0].text.as_deref(), Some("café"));
 }
@@ -73,7 +85,10 @@ fn long_values_are_cut_between_letters_and_say_their_size() {
         assert!(!rows[0][1].is_cut);
     }
     let exact = rows_of(1, Letters::Utf8, 4, b"abcd\n", 1);
-    assert_eq!((exact[0][0].text.as_deref(), exact[0][0].is_cut), (Some("abcd"), false));
+    assert_eq!(
+        (exact[0][0].text.as_deref(), exact[0][0].is_cut),
+        (Some("abcd"), false)
+    );
 }
 
 #[test]
