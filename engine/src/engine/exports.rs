@@ -20,6 +20,7 @@ use crate::catalog::records::{
 use crate::error::{Error, Result};
 use crate::model::{Connection, Repository};
 use crate::pipeline::backup::patiently;
+use crate::repository::format::records::Verbatim;
 
 pub(super) use due::Due;
 pub(super) use kept::{Kept, Opened, Portable, opened, put_secrets};
@@ -77,8 +78,8 @@ impl std::fmt::Debug for ConnectionExport {
 
 impl CatalogExport {
     /// Reads what [`Engine::export`] wrote.
-    pub(super) fn read(document: serde_json::Value) -> Result<Self> {
-        let export: Self = serde_json::from_value(document).map_err(|error| {
+    pub(super) fn read(document: &Verbatim) -> Result<Self> {
+        let export: Self = document.read().map_err(|error| {
             Error::invalid("The catalog in the repository cannot be read").because(error)
         })?;
         if export.version > VERSION {
@@ -139,8 +140,7 @@ impl Engine {
         }
         let change = due.newest();
         let prepared = self.behind(|engine| {
-            let document = serde_json::to_value(engine.export()?)
-                .map_err(|error| Error::internal("The catalog was not exported").because(error))?;
+            let document = Verbatim::of(&engine.export()?)?;
             Ok((document, engine.0.catalog.all::<RepositoryRecord>()?))
         });
         let (document, repositories) = match prepared.await {
@@ -156,7 +156,7 @@ impl Engine {
         let writing = waiting.map(async |record| {
             let written = async {
                 let repository = self.open_repository(record).await?;
-                self.export_into(&repository, record.repository.id, document.clone(), anew)
+                self.export_into(&repository, record.repository.id, &document, anew)
                     .await
             };
             (record, patiently(Some(TAKING), written).await)

@@ -7,10 +7,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::Value;
 
 use super::Repository;
-use super::format::records::{Export, ExportPart};
+use super::format::records::{Export, ExportPart, Verbatim};
 use super::format::sealed::Kind;
 use crate::error::Result;
 use crate::ids::NoteId;
@@ -92,7 +91,7 @@ impl Repository {
         exported: &Exported,
         name: &str,
         mark: u64,
-        catalog: Value,
+        catalog: Verbatim,
     ) -> Result<ExportPart> {
         let part = Some(name.to_owned());
         let id = self
@@ -106,7 +105,7 @@ impl Repository {
     pub async fn put_export(
         &self,
         exported: &mut Exported,
-        catalog: Value,
+        catalog: Verbatim,
         parts: BTreeMap<String, ExportPart>,
     ) -> Result<()> {
         // What it names is durable before it is.
@@ -128,7 +127,7 @@ impl Repository {
         writer: &str,
         part: Option<String>,
         parts: BTreeMap<String, ExportPart>,
-        catalog: Value,
+        catalog: Verbatim,
     ) -> Result<NoteId> {
         let at = self.inner.clock.now();
         let id = NoteId::generate(at);
@@ -194,7 +193,7 @@ impl Repository {
     }
 
     /// What a part of an export holds.
-    pub async fn export_part(&self, part: &ExportPart) -> Result<Value> {
+    pub async fn export_part(&self, part: &ExportPart) -> Result<Verbatim> {
         let export: Export = self.inner.get_record(&key_of(part.id)).await?;
         Ok(export.catalog)
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use backstay_engine::clock::Clock as _;
 use backstay_engine::ids::BackupId;
+use backstay_engine::repository::format::records::Verbatim;
 use backstay_engine::repository::{
     CheckOptions, Content, Note, Repository, SnapshotDraft, TreeEntry, TreeReader, TreeWriter,
 };
@@ -49,7 +50,7 @@ async fn small() -> (Place, Repository, BackupId) {
     let deleted = repository.delete_backup(id, "test", "", undo);
     deleted.await.unwrap();
     let mut exported = repository.exported("test").await.unwrap();
-    let empty = serde_json::json!({});
+    let empty = Verbatim::of(&serde_json::json!({})).unwrap();
     let part = repository.put_export_part(&exported, "part", 1, empty.clone());
     let parts = [("part".to_owned(), part.await.unwrap())].into();
     let whole = repository.put_export(&mut exported, empty, parts);

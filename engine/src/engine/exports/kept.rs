@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::super::notifications::{SECRET, URL};
 use super::super::pool::{PASSPHRASE, RECOVERY_CODE};
@@ -15,6 +14,7 @@ use crate::catalog::records::{
 };
 use crate::catalog::{Catalog, Record};
 use crate::error::{Error, Result};
+use crate::repository::format::records::Verbatim;
 use crate::secret::SecretText;
 use crate::vault::{Sealed, Vault};
 
@@ -98,7 +98,7 @@ pub(in crate::engine) struct Kept {
     /// [`crate::catalog::Table`] as a number.
     kind: u8,
     version: u8,
-    document: Value,
+    document: Verbatim,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     secrets: Opened,
 }
@@ -114,8 +114,7 @@ impl std::fmt::Debug for Kept {
 impl Kept {
     fn of<R: Portable>(mut record: R, vault: &Vault) -> Result<Self> {
         let secrets = opened(&mut record, vault)?;
-        let document = serde_json::to_value(&record)
-            .map_err(|error| Error::internal("A record was not exported").because(error))?;
+        let document = Verbatim::of(&record)?;
         Ok(Self {
             kind: R::TABLE as u8,
             version: R::VERSION,
@@ -136,11 +135,17 @@ impl Kept {
                     .hint("Use that version of Backstay"),
             );
         }
-        let mut document = self.document.clone();
-        for from in self.version..R::VERSION {
-            document = R::upgrade(from, document);
-        }
-        let mut record: R = serde_json::from_value(document).map_err(|error| {
+        let read = if self.version == R::VERSION {
+            self.document.read()
+        } else {
+            self.document.read().and_then(|mut document| {
+                for from in self.version..R::VERSION {
+                    document = R::upgrade(from, document);
+                }
+                serde_json::from_value(document)
+            })
+        };
+        let mut record: R = read.map_err(|error| {
             Error::invalid("A record in the exported catalog cannot be read").because(error)
         })?;
         record.set_serial(0);

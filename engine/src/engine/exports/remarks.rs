@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Engine;
 use crate::catalog::first_id_at;
@@ -13,6 +12,7 @@ use crate::catalog::records::{BackupRecord, Remark, remarks_of};
 use crate::error::{Error, Result};
 use crate::ids::RepositoryId;
 use crate::repository::Repository;
+use crate::repository::format::records::Verbatim;
 
 /// Backups that are looked at in one go.
 const AT_ONCE: usize = 2000;
@@ -31,7 +31,7 @@ impl Engine {
         &self,
         repository: &Repository,
         id: RepositoryId,
-        document: Value,
+        document: &Verbatim,
         anew: bool,
     ) -> Result<()> {
         let place = self.0.due.exported(repository.uid());
@@ -59,7 +59,7 @@ impl Engine {
             parts.insert(name, part);
         }
         repository
-            .put_export(&mut exported, document, parts)
+            .put_export(&mut exported, document.clone(), parts)
             .await?;
         *place = Some(exported);
         Ok(())
@@ -74,7 +74,7 @@ impl Engine {
             .tallies::<BackupRecord>(&prefix, "", "\u{10ffff}")
     }
 
-    fn remarks_of_day(&self, id: RepositoryId, day: &str) -> Result<Value> {
+    fn remarks_of_day(&self, id: RepositoryId, day: &str) -> Result<Verbatim> {
         let date: NaiveDate = day
             .parse()
             .map_err(|error| Error::internal("A day has no date").because(error))?;
@@ -95,17 +95,16 @@ impl Engine {
             let own = page.iter().filter(|record| record.0.repository_id == id);
             remarks.extend(own.filter_map(|record| Remark::of(&record.0)));
         }
-        serde_json::to_value(Day { remarks })
-            .map_err(|error| Error::internal("The catalog was not exported").because(error))
+        Ok(Verbatim::of(&Day { remarks })?)
     }
 }
 
 /// What a part of an export holds, where it is one of these.
-pub(in crate::engine) fn read_part(name: &str, document: Value) -> Result<Vec<Remark>> {
+pub(in crate::engine) fn read_part(name: &str, document: &Verbatim) -> Result<Vec<Remark>> {
     if !name.starts_with(PREFIX) {
         return Ok(Vec::new());
     }
-    let day: Day = serde_json::from_value(document).map_err(|error| {
+    let day: Day = document.read().map_err(|error| {
         Error::invalid("A part of the catalog in the repository cannot be read").because(error)
     })?;
     Ok(day.remarks)

@@ -22,7 +22,7 @@ async fn parts(engine: &Engine) -> BTreeMap<String, (NoteId, Vec<Remark>)> {
     let mut parts = BTreeMap::new();
     for (name, part) in export.parts {
         let document = repository.export_part(&part).await.unwrap();
-        let remarks = read_part(&name, document).unwrap();
+        let remarks = read_part(&name, &document).unwrap();
         parts.insert(name, (part.id, remarks));
     }
     parts

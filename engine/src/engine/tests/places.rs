@@ -8,7 +8,7 @@ async fn exported(engine: &Engine, name: &str) -> Vec<crate::engine::exports::Ca
     let repository = engine.open_repository(&record).await.unwrap();
     let exports = repository.exports().await.unwrap();
     let read = |export: crate::repository::format::records::Export| {
-        crate::engine::exports::CatalogExport::read(export.catalog).unwrap()
+        crate::engine::exports::CatalogExport::read(&export.catalog).unwrap()
     };
     exports.into_iter().rev().map(read).collect()
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::digest::Digest;
 use super::sealed::Kind;
@@ -102,7 +103,32 @@ pub struct Export {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub parts: BTreeMap<String, ExportPart>,
     /// The catalog's records; secrets included, which is why exports have a key of their own.
-    pub catalog: serde_json::Value,
+    pub catalog: Verbatim,
+}
+
+/// A document in a record that stays the text it is: it may be large, and not everybody reads it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Verbatim(Box<RawValue>);
+
+impl Verbatim {
+    /// The document of what it says.
+    pub fn of(document: &impl Serialize) -> Result<Self, Malformed> {
+        to_raw_value(document)
+            .map(Self)
+            .map_err(|_| Malformed("a document cannot be written as JSON"))
+    }
+
+    /// What it says.
+    pub fn read<T: DeserializeOwned>(&self) -> serde_json::Result<T> {
+        serde_json::from_str(self.0.get())
+    }
+}
+
+impl PartialEq for Verbatim {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
 }
 
 /// Where a part of an export is. Exports share the parts that did not change between them.

@@ -6,12 +6,17 @@ use super::beside::task;
 use super::*;
 use crate::clock::ManualClock;
 use crate::repository::exports::key_of;
+use crate::repository::format::records::Verbatim;
+
+fn document(value: &serde_json::Value) -> Verbatim {
+    Verbatim::of(value).unwrap()
+}
 
 #[tokio::test]
 async fn a_quiet_engine_keeps_its_export() {
     let place = Place::new();
     let (repository, _) = place.create().await;
-    let catalog = |number: i32| serde_json::json!({ "number": number });
+    let catalog = |number: i32| document(&serde_json::json!({ "number": number }));
     let put = async |writer: &str, number| {
         let mut exported = repository.exported(writer).await.unwrap();
         let put = repository.put_export(&mut exported, catalog(number), BTreeMap::new());
@@ -43,7 +48,7 @@ async fn parts_of_exports_stay_as_long_as_one_names_them() {
         ..Place::new()
     };
     let (repository, _) = place.create().await;
-    let empty = || serde_json::json!({});
+    let empty = || document(&serde_json::json!({}));
     let listed = async || {
         let all = repository.storage().list("exports/").await.unwrap();
         all.len()
@@ -89,7 +94,7 @@ async fn parts_stay_while_an_export_cannot_be_read() {
         ..Place::new()
     };
     let (repository, _) = place.create().await;
-    let empty = || serde_json::json!({});
+    let empty = || document(&serde_json::json!({}));
     let mut exported = repository.exported("one").await.unwrap();
     let put = repository.put_export_part(&exported, "some", 1, empty());
     let parts = BTreeMap::from([("some".to_owned(), put.await.unwrap())]);

@@ -21,11 +21,11 @@ impl Engine {
         // Newest first: what several engines know, the latest word counts.
         for export in repository.exports().await?.into_iter().rev() {
             let (writer, at) = (export.writer, export.at);
-            match CatalogExport::read(export.catalog) {
+            match CatalogExport::read(&export.catalog) {
                 Ok(mut read) => {
                     for (name, part) in &export.parts {
                         let part = repository.export_part(part).await;
-                        match part.and_then(|part| read_part(name, part)) {
+                        match part.and_then(|part| read_part(name, &part)) {
                             Ok(remarks) => read.remarks.extend(remarks),
                             Err(error) => {
                                 let message = format!("{writer}, {name}: {}", error.report());

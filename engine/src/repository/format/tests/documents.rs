@@ -9,7 +9,7 @@ use super::*;
 use crate::repository::snapshot::Snapshot;
 use crate::repository::stream::StreamRef;
 use crate::repository::writer::Tally;
-use records::{Export, ExportPart, Mark, Record, Trash, TrashAction};
+use records::{Export, ExportPart, Mark, Record, Trash, TrashAction, Verbatim};
 use session::{SessionRecord, State};
 
 fn at(seconds: i64) -> chrono::DateTime<chrono::Utc> {
@@ -73,7 +73,7 @@ fn trash_marks_and_exports() {
         at: at(0),
         part: None,
         parts: BTreeMap::new(),
-        catalog: json!({"connections": []}),
+        catalog: Verbatim::of(&json!({"connections": []})).unwrap(),
     };
     holds(
         &export,
