@@ -1,5 +1,7 @@
 //! What opens a repository: its key slots, listed, added and removed.
 
+use std::path::PathBuf;
+
 use super::super::pool::{PASSPHRASE, RECOVERY_CODE};
 use super::super::{Engine, names};
 use super::gone;
@@ -10,6 +12,7 @@ use crate::model::{KeyCreate, KeyKind, KeyMade, KeySlot, KeySlotKind, Page, Page
 use crate::repository::format::digest::hex;
 use crate::repository::{Credential, Repository, Slot, SlotKind};
 use crate::secret::{SecretKey, SecretText};
+use crate::vault::Sealed;
 
 impl Engine {
     /// What opens it, damaged key slots named as such. Slow where passphrases do: the one this engine
@@ -32,15 +35,6 @@ impl Engine {
         let _turn = repository.turn_at_slots().await;
         let record = self.same_repository(&found)?;
         let id = repository.add_slot(&new.credential(), &label).await?;
-        if create.use_here
-            && let Err(error) = self.open_from_now_on_with(&record, &new).await
-        {
-            // Nobody knows its key; it would only be in the way.
-            if let Err(left) = repository.remove_slot(id).await {
-                tracing::warn!(slot = %id, error = left.report(), "a key slot without use stays");
-            }
-            return Err(error);
-        }
         let slot = KeySlot {
             used_here: create.use_here,
             ..shown(Slot {
@@ -49,9 +43,13 @@ impl Engine {
                 label,
             })
         };
-        let subject = record.repository.id;
-        self.audit("repository.key_add", subject, None::<&()>, Some(&slot))
-            .await?;
+        if let Err(error) = self.take_in_key(&record, &new, &slot).await {
+            // Nobody knows its key; it would only be in the way.
+            if let Err(left) = repository.remove_slot(id).await {
+                tracing::warn!(slot = %id, error = left.report(), "a key slot without use stays");
+            }
+            return Err(error);
+        }
         self.publish_changed(&record)?;
         let (recovery_code, key) = match new {
             NewKey::Passphrase(_) => (None, None),
@@ -146,8 +144,43 @@ impl Engine {
         record.recovery_code.as_ref().map(open).transpose()
     }
 
-    /// Lets the engine open the repository with that key from now on.
-    async fn open_from_now_on_with(&self, record: &RepositoryRecord, new: &NewKey) -> Result<()> {
+    /// Writes down that a key was added, and lets the engine open the repository with it from now on where
+    /// it is to be used here.
+    async fn take_in_key(
+        &self,
+        record: &RepositoryRecord,
+        new: &NewKey,
+        slot: &KeySlot,
+    ) -> Result<()> {
+        let (id, name) = (record.repository.id, record.repository.name.clone());
+        let own = slot.used_here.then(|| self.own_key(record, new));
+        let own = own.transpose()?;
+        let written = own.as_ref().and_then(|own| own.key_file.clone());
+        let slot = slot.clone();
+        let taken_in = self.audited(move |tx, scribe| {
+            if let Some(own) = &own {
+                let changed = tx.change(id.bits(), |record: &mut RepositoryRecord| {
+                    record.repository.key = own.kind;
+                    record.key_file.clone_from(&own.key_file);
+                    record.passphrase.clone_from(&own.passphrase);
+                    Ok(())
+                });
+                changed?.ok_or_else(|| gone(&name))?;
+            }
+            scribe.note(tx, "repository.key_add", id, None::<&()>, Some(&slot))
+        });
+        let taken_in = taken_in.await;
+        if taken_in.is_err()
+            && let Some(path) = written
+            && let Err(error) = std::fs::remove_file(&path)
+        {
+            tracing::warn!(%error, path = %path.display(), "a key file without use stays");
+        }
+        taken_in
+    }
+
+    /// The key as the engine keeps it for itself.
+    fn own_key(&self, record: &RepositoryRecord, new: &NewKey) -> Result<OwnKey> {
         let id = record.repository.id;
         let (kind, key_file, passphrase) = match new {
             NewKey::KeyFile(key) => (KeyKind::KeyFile, Some(self.write_key_file(id, key)?), None),
@@ -158,40 +191,20 @@ impl Engine {
             }
             NewKey::RecoveryCode(_) => return Err(not_with_a_code()),
         };
-        let written = key_file.clone();
-        let changed = self.change_repository(record, move |record| {
-            record.repository.key = kind;
-            record.key_file.clone_from(&key_file);
-            record.passphrase.clone_from(&passphrase);
-        });
-        let changed = changed.await;
-        if changed.is_err()
-            && let Some(path) = written
-            && let Err(error) = std::fs::remove_file(&path)
-        {
-            tracing::warn!(%error, path = %path.display(), "a key file without use stays");
-        }
-        changed
+        Ok(OwnKey {
+            kind,
+            key_file,
+            passphrase,
+        })
     }
 
     /// The kit that was taken opens nothing any more; the next one has a new code.
     async fn forget_kit(&self, record: &RepositoryRecord) -> Result<()> {
-        self.change_repository(record, |record| {
-            record.recovery_code = None;
-            record.repository.kit_taken_at = None;
-        })
-        .await
-    }
-
-    async fn change_repository(
-        &self,
-        record: &RepositoryRecord,
-        change: impl Fn(&mut RepositoryRecord) + Send + 'static,
-    ) -> Result<()> {
         let id = record.repository.id;
         let changed = self.0.catalog.write(move |tx| {
             tx.change(id.bits(), |record: &mut RepositoryRecord| {
-                change(record);
+                record.recovery_code = None;
+                record.repository.kit_taken_at = None;
                 Ok(())
             })
         });
@@ -209,6 +222,13 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// What the engine opens a repository with.
+struct OwnKey {
+    kind: KeyKind,
+    key_file: Option<PathBuf>,
+    passphrase: Option<Sealed>,
 }
 
 /// What a new slot is opened with.
@@ -319,4 +339,49 @@ fn own_key(name: &str, is_own: bool) -> Error {
     Error::new(Code::Conflict, text).hint(format!(
         "Give the engine another one first: `backstay repository key add {name} --use`"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Query;
+    use crate::catalog::records::AuditRecord;
+    use crate::clock::SystemClock;
+    use crate::config::Config;
+    use crate::model::StopRequest;
+
+    #[tokio::test]
+    async fn a_key_that_is_not_taken_in_leaves_no_trace() {
+        let home = tempfile::tempdir().unwrap();
+        let clock = std::sync::Arc::new(SystemClock);
+        let engine = Engine::open(Config::in_home(home.path()), clock);
+        let engine = engine.await.unwrap();
+        let mut gone = engine.find_repository("local").unwrap();
+        gone.repository.id = crate::ids::RepositoryId::generate(engine.now());
+        let new = NewKey::KeyFile(SecretKey::random());
+        let slot = KeySlot {
+            used_here: true,
+            ..shown(Slot {
+                id: SlotId::generate(engine.now()),
+                kind: new.kind(),
+                label: "of nothing".to_owned(),
+            })
+        };
+        let keys = engine.config().paths.data.join("keys");
+        let files = || std::fs::read_dir(&keys).unwrap().count();
+        let before = files();
+        engine.take_in_key(&gone, &new, &slot).await.unwrap_err();
+        let written = engine.0.catalog.list::<AuditRecord>(&Query::newest(50));
+        let written = written.unwrap().records;
+        let added = |record: &&AuditRecord| record.0.action == "repository.key_add";
+        assert_eq!(written.iter().filter(added).count(), 0);
+        assert_eq!(files(), before);
+        let local = engine.find_repository("local").unwrap();
+        engine.take_in_key(&local, &new, &slot).await.unwrap();
+        let written = engine.0.catalog.list::<AuditRecord>(&Query::newest(50));
+        let written = written.unwrap().records;
+        assert_eq!(written.iter().filter(added).count(), 1);
+        engine.stop(&StopRequest { now: true });
+        engine.stopped().await;
+    }
 }
