@@ -10,6 +10,7 @@ mod file;
 mod index;
 mod inspect;
 mod log;
+mod look;
 mod migrate;
 mod outage;
 pub mod record;
@@ -22,6 +23,7 @@ pub(crate) use index::first_id_at;
 pub use index::{Query, Slice};
 pub(crate) use inspect::{Closed, inspect_closed};
 pub use log::{LogSink, MAX_LINES};
+pub use look::Look;
 pub use outage::Outage;
 pub use record::{Facet, Owner, Record};
 pub use writer::Tx;
@@ -169,14 +171,13 @@ impl Catalog {
 
     /// The record with that id.
     pub fn get<R: Record>(&self, id: u128) -> Result<Option<R>> {
-        self.read(|reading| {
-            let table = reading.open_table(tables::RECORDS).map_err(failed)?;
-            let Some(bytes) = table.get(&tables::key(R::TABLE, id)).map_err(failed)? else {
-                return Ok(None);
-            };
-            self.count(1);
-            record::decode(bytes.value()).map(Some)
-        })
+        self.look(|look| look.get(id))
+    }
+
+    /// Reads several things as they are at one moment, for the price of beginning once. `work` asks nothing
+    /// of the catalog but through the look.
+    pub fn look<T>(&self, work: impl FnOnce(&Look<'_>) -> Result<T>) -> Result<T> {
+        self.read(|reading| work(&Look::new(self, reading)))
     }
 
     /// The record with that unique name.
@@ -232,39 +233,22 @@ impl Catalog {
 
     /// A page of the records that match, newest first unless the query says otherwise.
     pub fn list<R: Record>(&self, query: &Query) -> Result<Slice<R>> {
-        self.read(|reading| {
-            let (slice, rows) = index::list(reading, query)?;
-            self.count(rows);
-            Ok(slice)
-        })
+        self.look(|look| look.list(query))
     }
 
     /// The same page as the JSON of its records, which is passed on as it is stored.
     pub fn documents<R: Record>(&self, query: &Query) -> Result<Slice<Vec<u8>>> {
-        self.read(|reading| {
-            let (slice, rows) = index::documents::<R>(reading, query)?;
-            self.count(rows);
-            Ok(slice)
-        })
+        self.look(|look| look.documents::<R>(query))
     }
 
     /// How many records a query takes, whatever its limit. Reads index entries only.
     pub fn count_of<R: Record>(&self, query: &Query) -> Result<u64> {
-        self.read(|reading| {
-            let count = index::count::<R>(reading, query)?;
-            self.count(count);
-            Ok(count)
-        })
+        self.look(|look| index::count::<R>(look, query))
     }
 
     /// The sum of that name over all records of a kind, as [`Record::tallies`] gives their shares.
     pub fn tally<R: Record>(&self, name: &str) -> Result<u64> {
-        self.read(|reading| {
-            let table = reading.open_table(tables::TALLIES).map_err(failed)?;
-            let found = table.get((R::TABLE as u8, name)).map_err(failed)?;
-            self.count(1);
-            Ok(found.map_or(0, |sum| sum.value()))
-        })
+        self.look(|look| look.tally::<R>(name))
     }
 
     /// The sums whose names begin with `prefix` and go on from `from` to `to`, by what follows the prefix.
@@ -364,7 +348,8 @@ fn failed(error: impl Into<redb::Error>) -> Error {
     Error::new(code, message).because(error)
 }
 
-fn undecodable(error: serde_json::Error) -> Error {
+/// The bytes of a record are not its JSON.
+pub(crate) fn undecodable(error: serde_json::Error) -> Error {
     Error::new(Code::CatalogDamaged, "A record cannot be read").because(error)
 }
 

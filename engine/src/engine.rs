@@ -89,6 +89,7 @@ struct Inner {
     export: Notify,
     /// Wakes the scheduler: a job or a drill has changed.
     schedule: Notify,
+    starts: jobs::Starts,
     /// Wakes whoever drops the scratch databases of drills.
     scratch: Notify,
     due: exports::Due,

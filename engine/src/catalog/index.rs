@@ -9,11 +9,12 @@
 
 use std::collections::BinaryHeap;
 
-use redb::{ReadOnlyTable, ReadTransaction};
+use redb::AccessGuard;
 
 use super::failed;
+use super::look::Look;
 use super::record::{Facet, Record, decode, document};
-use super::tables::{INDEX, RECORDS, Table, key};
+use super::tables::{Table, key};
 use crate::error::Result;
 use crate::model::{Page, Time, odd_cursor};
 
@@ -161,67 +162,88 @@ pub(crate) fn first_id_at(time: Time) -> u128 {
     u128::from(time.timestamp_millis().max(0).unsigned_abs()) << 80
 }
 
-/// The ids of one stretch of the index, or of all records, from one end to the other.
+/// One stretch of the index, or of all records, from one end to the other.
 struct Stretch<'a> {
-    entries: Box<dyn Iterator<Item = Result<u128>> + 'a>,
+    entries: Box<dyn Iterator<Item = Result<Entry<'a>>> + 'a>,
     facets: Vec<Facet>,
+    /// The record of the entry that is next, where it was read with it.
+    ahead: Option<Bytes<'a>>,
+}
+
+/// What is stored of a record.
+type Bytes<'a> = AccessGuard<'a, &'static [u8]>;
+
+/// An id, and the record where the stretch is one of records.
+type Entry<'a> = (u128, Option<Bytes<'a>>);
+
+impl Stretch<'_> {
+    /// The next id.
+    fn advance(&mut self) -> Result<Option<u128>> {
+        let Some(entry) = self.entries.next() else {
+            return Ok(None);
+        };
+        let (id, bytes) = entry?;
+        self.ahead = bytes;
+        Ok(Some(id))
+    }
 }
 
 /// How many entries the query's stretches have.
-pub(super) fn count<R: Record>(reading: &ReadTransaction, query: &Query) -> Result<u64> {
+pub(super) fn count<R: Record>(look: &Look<'_>, query: &Query) -> Result<u64> {
     let Some(high) = query.highest() else {
         return Ok(0);
     };
-    let records = reading.open_table(RECORDS).map_err(failed)?;
-    let index = reading.open_table(INDEX).map_err(failed)?;
     let mut count = 0;
     for facets in query.choices() {
-        for id in stretch::<R>(&records, &index, facets, query, high)?.entries {
-            id?;
+        let mut stretch = stretch::<R>(look, facets, query, high)?;
+        while stretch.advance()?.is_some() {
             count += 1;
         }
     }
+    look.count(count);
     Ok(count)
 }
 
-/// The page, and how many rows were read for it.
-pub(super) fn list<R: Record>(reading: &ReadTransaction, query: &Query) -> Result<(Slice<R>, u64)> {
-    collect::<R, R>(reading, query, |bytes| {
+/// The page.
+pub(super) fn list<R: Record>(look: &Look<'_>, query: &Query) -> Result<Slice<R>> {
+    collect::<R, R>(look, query, |bytes, wanted| {
         let record: R = decode(bytes)?;
-        let facets = record.facets();
-        Ok((record, facets))
+        Ok(has(wanted, || Ok(record.facets()))?.then_some(record))
     })
 }
 
 /// The same page as JSON, as it is stored.
-pub(super) fn documents<R: Record>(
-    reading: &ReadTransaction,
-    query: &Query,
-) -> Result<(Slice<Vec<u8>>, u64)> {
-    collect::<R, Vec<u8>>(reading, query, |bytes| {
+pub(super) fn documents<R: Record>(look: &Look<'_>, query: &Query) -> Result<Slice<Vec<u8>>> {
+    collect::<R, Vec<u8>>(look, query, |bytes, wanted| {
         let document = document::<R>(bytes)?;
-        let facets = R::facets_in(&document)?;
-        Ok((document, facets))
+        Ok(has(wanted, || R::facets_in(&document))?.then_some(document))
     })
 }
 
+/// Whether a record has these facets: two sets of values may share a hash.
+fn has(wanted: &[Facet], own: impl FnOnce() -> Result<Vec<Facet>>) -> Result<bool> {
+    if wanted.is_empty() {
+        return Ok(true);
+    }
+    let own = own()?;
+    Ok(wanted.iter().all(|facet| own.contains(facet)))
+}
+
 fn collect<R: Record, T>(
-    reading: &ReadTransaction,
+    look: &Look<'_>,
     query: &Query,
-    read: impl Fn(&[u8]) -> Result<(T, Vec<Facet>)>,
-) -> Result<(Slice<T>, u64)> {
+    read: impl Fn(&[u8], &[Facet]) -> Result<Option<T>>,
+) -> Result<Slice<T>> {
     let mut slice = Slice {
         records: Vec::new(),
         next_cursor: None,
     };
     let Some(high) = query.highest() else {
-        return Ok((slice, 0));
+        return Ok(slice);
     };
-    let records = reading.open_table(RECORDS).map_err(failed)?;
-    let index = reading.open_table(INDEX).map_err(failed)?;
     let mut stretches = Vec::new();
     for facets in query.choices() {
-        stretches.push(stretch::<R>(&records, &index, facets, query, high)?);
+        stretches.push(stretch::<R>(look, facets, query, high)?);
     }
     // The heap holds the next id of every stretch; its greatest comes first, so ids are turned round
     // where the oldest is wanted first.
@@ -229,9 +251,9 @@ fn collect<R: Record, T>(
     let (mut rows, mut last) = (0, 0);
     let mut heads = BinaryHeap::new();
     for (place, stretch) in stretches.iter_mut().enumerate() {
-        if let Some(id) = stretch.entries.next() {
+        if let Some(id) = stretch.advance()? {
             rows += 1;
-            heads.push((rank(id?), place));
+            heads.push((rank(id), place));
         }
     }
     while let Some((ranked, place)) = heads.pop() {
@@ -241,57 +263,56 @@ fn collect<R: Record, T>(
             break;
         }
         rows += 1;
-        let found = records.get(&key(R::TABLE, id)).map_err(failed)?;
-        if let Some(bytes) = found {
-            let (record, own) = read(bytes.value())?;
-            let stretch = &stretches[place];
-            // Two sets of values may share a hash.
-            if stretch.facets.iter().all(|facet| own.contains(facet)) {
-                slice.records.push(record);
-                last = id;
-            }
+        let stretch = &mut stretches[place];
+        let found = match stretch.ahead.take() {
+            Some(bytes) => Some(bytes),
+            None => look.bytes::<R>(id)?,
+        };
+        if let Some(bytes) = found
+            && let Some(record) = read(bytes.value(), &stretch.facets)?
+        {
+            slice.records.push(record);
+            last = id;
         }
-        if let Some(next) = stretches[place].entries.next() {
+        if let Some(next) = stretch.advance()? {
             rows += 1;
-            heads.push((rank(next?), place));
+            heads.push((rank(next), place));
         }
     }
-    Ok((slice, rows))
+    look.count(rows);
+    Ok(slice)
 }
 
 fn stretch<'a, R: Record>(
-    records: &'a ReadOnlyTable<&'static [u8; 17], &'static [u8]>,
-    index: &'a ReadOnlyTable<&'static [u8; 26], ()>,
+    look: &'a Look<'_>,
     facets: Vec<Facet>,
     query: &Query,
     high: u128,
 ) -> Result<Stretch<'a>> {
-    let entries: Box<dyn Iterator<Item = Result<u128>>> = if facets.is_empty() {
+    let entries = if facets.is_empty() {
         let (low, high) = (key(R::TABLE, query.low), key(R::TABLE, high));
-        let range = records
-            .range::<&[u8; 17]>(&low..=&high)
-            .map_err(failed)?
-            .map(|entry| {
-                entry
-                    .map_err(failed)
-                    .and_then(|(key, _)| last_16(key.value()))
-            });
+        let range = look.records()?.range::<&[u8; 17]>(&low..=&high);
+        let range = range.map_err(failed)?.map(|entry| {
+            let (key, bytes) = entry.map_err(failed)?;
+            Ok((last_16(key.value())?, Some(bytes)))
+        });
         turned(range, query.oldest_first)
     } else {
         let chosen: Vec<&Facet> = facets.iter().collect();
         let low = entry_key(R::TABLE, &chosen, query.low);
         let high = entry_key(R::TABLE, &chosen, high);
-        let range = index
-            .range::<&[u8; 26]>(&low..=&high)
-            .map_err(failed)?
-            .map(|entry| {
-                entry
-                    .map_err(failed)
-                    .and_then(|(key, _)| last_16(key.value()))
-            });
+        let range = look.index()?.range::<&[u8; 26]>(&low..=&high);
+        let range = range.map_err(failed)?.map(|entry| {
+            let (key, _) = entry.map_err(failed)?;
+            Ok((last_16(key.value())?, None))
+        });
         turned(range, query.oldest_first)
     };
-    Ok(Stretch { entries, facets })
+    Ok(Stretch {
+        entries,
+        facets,
+        ahead: None,
+    })
 }
 
 fn turned<'a, T>(

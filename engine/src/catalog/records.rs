@@ -68,10 +68,10 @@ use serde::{Deserialize, Serialize};
 use super::record::{Facet, Owner, Record, Table};
 use super::undecodable;
 use crate::error::Result;
-use crate::ids::{ConnectionId, DrillId, RepositoryId};
+use crate::ids::DrillId;
 use crate::model::{
     Backup, BackupCreate, BackupKind, BackupType, Connection, Database, Deletion, Repository,
-    Restore, RestoreCreate, Run, RunStatus, TaskId, VerifyLevel,
+    Restore, RestoreCreate, Run, RunKind, RunStatus, TaskId, VerifyLevel,
 };
 use crate::vault::Sealed;
 
@@ -363,12 +363,12 @@ impl Record for BackupRecord {
     fn facets(&self) -> Vec<Facet> {
         let own = &self.0;
         FiledBackup {
-            connection_id: own.connection_id,
+            connection_id: own.connection_id.to_string().into(),
             database: Cow::Borrowed(&own.database),
             kind: own.kind,
             backup_type: own.backup_type,
             status: own.status,
-            repository_id: own.repository_id,
+            repository_id: own.repository_id.to_string().into(),
             label: own.label.as_deref().map(Cow::Borrowed),
             job_id: own.job_id.as_deref().map(Cow::Borrowed),
         }
@@ -387,14 +387,16 @@ impl Record for BackupRecord {
 /// What lists of backups filter by.
 #[derive(Deserialize)]
 struct FiledBackup<'a> {
-    connection_id: ConnectionId,
+    #[serde(borrow)]
+    connection_id: Cow<'a, str>,
     #[serde(borrow)]
     database: Cow<'a, str>,
     kind: BackupKind,
     #[serde(rename = "type")]
     backup_type: BackupType,
     status: RunStatus,
-    repository_id: RepositoryId,
+    #[serde(borrow)]
+    repository_id: Cow<'a, str>,
     #[serde(borrow)]
     label: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -404,11 +406,11 @@ struct FiledBackup<'a> {
 impl FiledBackup<'_> {
     fn facets(self) -> Vec<Facet> {
         let mut facets = vec![
-            (backup::CONNECTION, self.connection_id.to_string()),
+            (backup::CONNECTION, self.connection_id.into_owned()),
             (backup::DATABASE, self.database.into_owned()),
             (backup::TYPE, kind_and_type(self.kind, self.backup_type)),
             (backup::STATUS, self.status.to_string()),
-            (backup::REPOSITORY, self.repository_id.to_string()),
+            (backup::REPOSITORY, self.repository_id.into_owned()),
         ];
         facets.extend(self.label.map(|label| (backup::LABEL, label.into_owned())));
         facets.extend(self.job_id.map(|job| (backup::JOB, job.into_owned())));
@@ -448,7 +450,8 @@ impl Record for TrashRecord {
 
 impl Record for RunRecord {
     const TABLE: Table = Table::Runs;
-    const VERSION: u8 = 1;
+    // 2: every field is written, so that its JSON can be passed on.
+    const VERSION: u8 = 2;
     fn id(&self) -> u128 {
         self.run.id.bits()
     }
@@ -464,20 +467,56 @@ impl Record for RunRecord {
     }
     fn facets(&self) -> Vec<Facet> {
         let run = &self.run;
-        let mut facets = vec![
-            (run::KIND, run.kind.to_string()),
-            (run::STATUS, run.status.to_string()),
-        ];
-        facets.extend(
-            run.connection_id
-                .map(|id| (run::CONNECTION, id.to_string())),
-        );
-        facets.extend(run.database.clone().map(|name| (run::DATABASE, name)));
-        facets.extend(run.job_id.clone().map(|job| (run::JOB, job)));
-        facets
+        FiledRun {
+            kind: run.kind,
+            status: run.status,
+            connection_id: run.connection_id.map(|id| id.to_string().into()),
+            database: run.database.as_deref().map(Cow::Borrowed),
+            job_id: run.job_id.as_deref().map(Cow::Borrowed),
+        }
+        .facets()
+    }
+    fn facets_in(document: &[u8]) -> Result<Vec<Facet>> {
+        #[derive(Deserialize)]
+        struct Filed<'a> {
+            #[serde(borrow)]
+            run: FiledRun<'a>,
+        }
+        let filed: Filed<'_> = serde_json::from_slice(document).map_err(undecodable)?;
+        Ok(filed.run.facets())
     }
     fn tallies(&self) -> Vec<(String, u64)> {
         sums::of_run(&self.run)
+    }
+}
+
+/// What lists of runs filter by.
+#[derive(Deserialize)]
+struct FiledRun<'a> {
+    kind: RunKind,
+    status: RunStatus,
+    #[serde(borrow)]
+    connection_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    database: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    job_id: Option<Cow<'a, str>>,
+}
+
+impl FiledRun<'_> {
+    fn facets(self) -> Vec<Facet> {
+        let mut facets = vec![
+            (run::KIND, self.kind.to_string()),
+            (run::STATUS, self.status.to_string()),
+        ];
+        let named = [
+            (run::CONNECTION, self.connection_id),
+            (run::DATABASE, self.database),
+            (run::JOB, self.job_id),
+        ];
+        let named = named.into_iter();
+        facets.extend(named.filter_map(|(facet, own)| Some((facet, own?.into_owned()))));
+        facets
     }
 }
 

@@ -8,6 +8,7 @@ mod fresh;
 mod gzip;
 mod resolve;
 mod rows;
+mod stats;
 mod trash;
 
 pub(super) use base::remarks_on_types;
@@ -15,18 +16,16 @@ pub(super) use trash::Deleting;
 
 pub use export::{Export, Prepared};
 
-use std::collections::BTreeMap;
-
 use super::{Engine, names};
 use crate::catalog::records::{
-    BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, Work, backup, kind_and_type, tally,
+    BackupRecord, ConnectionRecord, RepositoryRecord, RunRecord, Work, backup, kind_and_type,
 };
 use crate::catalog::{Query, Tx};
 use crate::error::{Code, Error, Result};
 use crate::ids::{BackupId, RunId};
 use crate::model::{
-    Backup, BackupCreate, BackupKind, BackupList, BackupStats, BackupType, Destination, LogLine,
-    LogQuery, Page, Run, RunKind, RunStatus, Started, Stored, Trigger, VerifyLevel, VerifyRequest,
+    Backup, BackupCreate, BackupKind, BackupList, BackupType, Destination, LogLine, LogQuery, Page,
+    Run, RunKind, RunStatus, Started, Stored, Trigger, VerifyLevel, VerifyRequest,
 };
 use crate::runs::NewRun;
 
@@ -164,45 +163,6 @@ impl Engine {
             restore: None,
             credentials: None,
         }
-    }
-
-    /// Numbers over all backups that the caller may see.
-    pub async fn backup_stats(&self) -> Result<BackupStats> {
-        let seen = self.seen_connections()?;
-        let catalog = &self.0.catalog;
-        let sum = |name: &str| match &seen {
-            None => catalog.tally::<BackupRecord>(name),
-            Some(seen) => seen.iter().try_fold(0_u64, |sum, id| {
-                let own = catalog.tally::<BackupRecord>(&tally::within(id, name))?;
-                Ok(sum.saturating_add(own))
-            }),
-        };
-        let made_at = |query: Query| {
-            let query = match &seen {
-                None => query,
-                Some(seen) => query.any_of(backup::CONNECTION, seen),
-            };
-            let backup = self.first_restorable(query)?;
-            Ok::<_, Error>(backup.map(|backup| backup.created_at))
-        };
-        let (source_bytes, stored_bytes) = (sum(tally::SOURCE_BYTES)?, sum(tally::STORED_BYTES)?);
-        let mut verified = BTreeMap::new();
-        for level in VerifyLevel::ALL {
-            let count = sum(&tally::verified(*level))?;
-            if count > 0 {
-                verified.insert(level.to_string(), count);
-            }
-        }
-        Ok(BackupStats {
-            backups: sum(tally::BACKUPS)?,
-            partial: sum(tally::PARTIAL)?,
-            source_bytes,
-            stored_bytes,
-            ratio: ratio(source_bytes, stored_bytes),
-            oldest_at: made_at(Query::oldest(1))?,
-            newest_at: made_at(Query::newest(1))?,
-            verified,
-        })
     }
 
     /// The first backup of a list that can be restored.
@@ -477,9 +437,4 @@ pub(super) fn blank_backup(
         losses: Vec::new(),
         error: None,
     }
-}
-/// How often the one is in the other, to two decimal places.
-fn ratio(source_bytes: u64, stored_bytes: u64) -> Option<f64> {
-    let exact = source_bytes as f64 / stored_bytes as f64;
-    (stored_bytes > 0).then(|| (exact * 100.0).round() / 100.0)
 }

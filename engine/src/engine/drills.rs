@@ -7,7 +7,6 @@ mod schedule;
 mod scratch;
 
 use super::Engine;
-use super::jobs::next_start;
 use crate::catalog::records::{
     ConnectionRecord, DrillRecord, DrillReportRecord, RepositoryRecord, drill, drill_report,
 };
@@ -86,7 +85,8 @@ impl Engine {
         }
         drill.next_run_at = match (&drill.schedule, drill.enabled) {
             (Some(schedule), true) => {
-                next_start(schedule, drill.id.bits(), record.handled, self.now())
+                let (starts, id) = (&self.0.starts, drill.id.bits());
+                starts.next(schedule, id, record.handled, self.now())
             }
             _ => None,
         };

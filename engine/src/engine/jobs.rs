@@ -2,10 +2,14 @@
 
 mod change;
 mod fire;
+mod moving;
 mod retention;
 mod runs;
 mod scheduler;
+mod starts;
 pub(super) mod timed;
+
+pub(super) use starts::Starts;
 
 pub(super) use change::{job_from, repository_ids};
 pub(super) use runs::is_temporary;
@@ -14,12 +18,12 @@ use std::time::Duration;
 
 use super::{Engine, names};
 use crate::catalog::Query;
-use crate::catalog::records::{ConnectionRecord, JobRecord, RepositoryRecord, RunRecord, job, run};
+use crate::catalog::records::{JobRecord, job};
 use crate::error::{Code, Error, Result};
 use crate::ids::{JobId, JobKind};
 use crate::model::{
     CronPreset, CronPreview, CronPreviewRequest, Job, JobClone, JobCreate, JobEdit, JobList,
-    JobRun, JobSchedule, Page, PageRequest, RunKind, RunStatus, Time,
+    JobSchedule, Page, PageRequest, Stored, Time,
 };
 use crate::schedule::cron::PRESETS;
 use crate::schedule::{Cron, Timetable};
@@ -29,9 +33,6 @@ const DAY_SECONDS: u32 = 24 * 60 * 60;
 /// Starts a preview answers when the caller does not say, and at most.
 const PREVIEWED: u32 = 10;
 const PREVIEWED_MAX: u32 = 100;
-/// Runs of one job that began together, as far as one that failed is looked for, and how near that is.
-const ROUND: usize = 50;
-const TOGETHER: chrono::TimeDelta = chrono::TimeDelta::seconds(2);
 
 /// A schedule, ready to be asked. The seed spreads the starts of several.
 pub(super) fn timetable(schedule: &JobSchedule, seed: u128) -> Result<Timetable> {
@@ -68,31 +69,15 @@ pub(super) fn check_schedule(schedule: Option<&JobSchedule>, seed: u128, now: Ti
     Ok(())
 }
 
-/// When a schedule begins something next; nothing where it cannot be read, of which an alert tells.
-pub(super) fn next_start(
-    schedule: &JobSchedule,
-    seed: u128,
-    handled: Time,
-    now: Time,
-) -> Option<Time> {
-    let timetable = timetable(schedule, seed).ok()?;
-    timetable.decide(handled, now).next
-}
-
 impl Engine {
     /// Jobs, newest first.
-    pub async fn jobs(&self, list: &JobList) -> Result<Page<Job>> {
+    pub async fn jobs(&self, list: &JobList) -> Result<Stored<Page<Job>>> {
         let connection = self.connection_filter(list.connection.as_deref())?;
         let query = Query::page(list.limit, list.cursor.as_deref())?
             .only(job::CONNECTION, connection)
             .only(job::ENABLED, list.enabled);
         let query = self.within_projects(query, job::CONNECTION)?;
-        let page = self.0.catalog.list::<JobRecord>(&query)?.page(|own| own);
-        let items = page.items.into_iter().map(|record| self.shown(record));
-        Ok(Page {
-            items: items.collect::<Result<_>>()?,
-            next_cursor: page.next_cursor,
-        })
+        self.page_of_jobs(&query)
     }
 
     /// One job, by id or name.
@@ -105,67 +90,6 @@ impl Engine {
             Error::new(Code::JobNotFound, format!("There is no job \"{key}\""))
                 .hint("`backstay job list` shows them")
         })
-    }
-
-    /// The job with what is known of it at this moment.
-    pub(super) fn shown(&self, record: JobRecord) -> Result<Job> {
-        let catalog = &self.0.catalog;
-        let mut job = record.job;
-        if let Some(found) = catalog.get::<ConnectionRecord>(job.connection_id.bits())? {
-            job.connection = found.connection.name;
-        }
-        job.repositories.clear();
-        for id in &job.repository_ids {
-            let found = catalog.get::<RepositoryRecord>(id.bits())?;
-            let name = found.map_or_else(|| id.to_string(), |found| found.repository.name);
-            job.repositories.push(name);
-        }
-        for hook in &mut job.work.hooks {
-            if let Ok(found) = self.find_target(&hook.target) {
-                hook.target = found.target.name;
-            }
-        }
-        job.next_run_at = None;
-        if job.enabled {
-            let retry = record.retries.iter().map(|retry| retry.at).min();
-            let now = self.now();
-            let schedule = job.schedule.as_ref();
-            let next = schedule.and_then(|own| next_start(own, job.id.bits(), record.handled, now));
-            job.next_run_at = [retry, next].into_iter().flatten().min();
-        }
-        job.last_run = self.last_round(&job)?;
-        Ok(job)
-    }
-
-    /// The newest run, or the one that went worst of those begun with it: one that failed is not to be hidden
-    /// by its neighbours.
-    fn last_round(&self, job: &Job) -> Result<Option<JobRun>> {
-        let at_once = if job.work.databases.len() == 1 {
-            1
-        } else {
-            ROUND
-        };
-        let newest = Query::newest(at_once)
-            .only(run::JOB, Some(job.id))
-            .only(run::KIND, Some(RunKind::Backup));
-        let newest = self.0.catalog.list::<RunRecord>(&newest)?.records;
-        let Some(begun) = newest.first().map(|record| record.run.created_at) else {
-            return Ok(None);
-        };
-        let round = newest
-            .into_iter()
-            .map(|record| record.run)
-            .take_while(|run| begun - run.created_at < TOGETHER);
-        let worst = round.min_by_key(|run| {
-            let well = !run.status.is_final() || run.status == RunStatus::Success;
-            (run.status != RunStatus::Failed, well)
-        });
-        Ok(worst.map(|run| JobRun {
-            run_id: run.id,
-            status: run.status,
-            created_at: run.created_at,
-            finished_at: run.finished_at,
-        }))
     }
 
     /// Adds a job. Its first scheduled run is the next one from now on.

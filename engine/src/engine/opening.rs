@@ -13,6 +13,7 @@ use super::backups::Deleting;
 use super::downloads::Busy;
 use super::execute::Workshop;
 use super::exports::Due;
+use super::jobs::Starts;
 use super::notifications::Outbox;
 use super::pool::Pool;
 use super::settings::InForce;
@@ -73,6 +74,7 @@ pub(super) async fn open(config: Config, clock: SharedClock, workers: Handle) ->
         stop_now: AtomicBool::new(false),
         export: Notify::new(),
         schedule: Notify::new(),
+        starts: Starts::default(),
         scratch: Notify::new(),
         due,
         settings,

@@ -1,13 +1,15 @@
 //! Runs: list, follow, cancel.
 
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::Engine;
 use crate::catalog::records::{BackupRecord, RunRecord, run};
-use crate::catalog::{Owner, Query};
+use crate::catalog::{Owner, Query, undecodable};
 use crate::error::{Error, Result};
-use crate::ids::{ConnectionId, JobId, RepositoryId};
-use crate::model::{LogLine, LogQuery, Page, Run, RunKind, RunList};
+use crate::ids::{ConnectionId, JobId, RepositoryId, RunId};
+use crate::model::{LogLine, LogQuery, Page, Run, RunKind, RunList, Stored};
 
 /// Lines of a log answered at once, at most and when the caller does not say.
 const MAX_LINES: u32 = 1000;
@@ -46,7 +48,7 @@ impl RunWatch {
 
 impl Engine {
     /// Runs, newest first; those of system tasks only when asked for by kind.
-    pub async fn runs(&self, list: &RunList) -> Result<Page<Run>> {
+    pub async fn runs(&self, list: &RunList) -> Result<Stored<Page<Run>>> {
         let connection = self.connection_filter(list.connection.as_deref())?;
         let wanted = |kind: &RunKind| match list.kind {
             Some(only) => *kind == only,
@@ -61,8 +63,31 @@ impl Engine {
             .only(run::DATABASE, list.database.as_ref())
             .within(list.from, list.to);
         let query = self.within_projects(query, run::CONNECTION)?;
-        let slice = self.0.catalog.list::<RunRecord>(&query)?;
-        Ok(slice.page(|record| self.0.runs.refreshed(record.run)))
+        let found = self.0.catalog.documents::<RunRecord>(&query)?;
+        let items = found.records.iter().map(|document| self.told_run(document));
+        let items = items.collect::<Result<Vec<_>>>()?;
+        Ok(Stored::page(&items, found.next_cursor.as_deref()))
+    }
+
+    /// The run as it is stored, or as it is at this moment where it goes on.
+    fn told_run(&self, document: &[u8]) -> Result<Vec<u8>> {
+        #[derive(Deserialize)]
+        struct Kept<'a> {
+            #[serde(borrow)]
+            run: &'a RawValue,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            id: RunId,
+        }
+        let kept: Kept<'_> = serde_json::from_slice(document).map_err(undecodable)?;
+        let stored = kept.run.get();
+        let Named { id } = serde_json::from_str(stored).map_err(undecodable)?;
+        match self.0.runs.live(id) {
+            Some(live) => serde_json::to_vec(&live.snapshot())
+                .map_err(|error| Error::internal("A run could not be written").because(error)),
+            None => Ok(stored.as_bytes().to_vec()),
+        }
     }
 
     /// One run, by id or a unique prefix of one.

@@ -3,11 +3,14 @@
 mod alerts;
 mod answers;
 mod between;
+mod deliveries;
 mod edits;
 mod exports;
+mod job_documents;
 mod jobs;
 mod keys;
 mod overview;
+mod listed;
 mod places;
 mod projects;
 mod rebuilds;

@@ -8,7 +8,7 @@ use backstay_engine::model::{
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::answers::{Accepted, Created, NoContent, Reply};
+use super::answers::{Accepted, Created, NoContent, Passed, Reply};
 use super::{App, trigger};
 use crate::extract::{Change, Empty, Json, Path, Query};
 use crate::problem::Answer;
@@ -29,8 +29,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Lists jobs.
 #[utoipa::path(get, path = "/jobs", params(JobList))]
-async fn list(State(app): State<App>, Query(list): Query<JobList>) -> Answer<Reply<Page<Job>>> {
-    Ok(Reply(app.engine.jobs(&list).await?))
+async fn list(State(app): State<App>, Query(list): Query<JobList>) -> Answer<Passed<Page<Job>>> {
+    Ok(Passed(app.engine.jobs(&list).await?))
 }
 
 /// Adds a job.

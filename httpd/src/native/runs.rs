@@ -10,7 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::App;
-use super::answers::{EventStream, Reply};
+use super::answers::{EventStream, Passed, Reply};
 use super::events::{document, keep_alive};
 use crate::extract::{Empty, Path, Query};
 use crate::problem::Answer;
@@ -27,8 +27,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// Lists runs, newest first.
 #[utoipa::path(get, path = "/runs", params(RunList))]
-async fn list(State(app): State<App>, Query(list): Query<RunList>) -> Answer<Reply<Page<Run>>> {
-    Ok(Reply(app.engine.runs(&list).await?))
+async fn list(State(app): State<App>, Query(list): Query<RunList>) -> Answer<Passed<Page<Run>>> {
+    Ok(Passed(app.engine.runs(&list).await?))
 }
 
 /// Shows a run.

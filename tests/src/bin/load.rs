@@ -82,15 +82,7 @@ fn main() {
     home.serve();
     home.ok(&["connection", "add", "main", &server.url("postgres")]);
     home.ok(&["backup", "run", "main/shop", "--quiet"]);
-    home.ok(&[
-        "job",
-        "add",
-        "nightly",
-        "main/shop",
-        "--cron",
-        "daily",
-        "--paused",
-    ]);
+    home.ok(&["job", "add", "nightly", "main/shop", "--cron", "yearly"]);
     home.terminate();
     fill(&home, &arguments);
     home.serve();

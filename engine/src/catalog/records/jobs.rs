@@ -57,8 +57,8 @@ pub struct OfJob {
 
 impl Record for JobRecord {
     const TABLE: Table = Table::Jobs;
-    /// 1: a retry had one repository.
-    const VERSION: u8 = 2;
+    /// 1: a retry had one repository. 3: every field is written, so that its JSON can be passed on.
+    const VERSION: u8 = 3;
     fn id(&self) -> u128 {
         self.job.id.bits()
     }
@@ -74,7 +74,10 @@ impl Record for JobRecord {
     fn name(&self) -> Option<String> {
         Some(self.job.name.clone())
     }
-    fn upgrade(_: u8, mut document: serde_json::Value) -> serde_json::Value {
+    fn upgrade(from: u8, mut document: serde_json::Value) -> serde_json::Value {
+        if from > 1 {
+            return document;
+        }
         let retries = document["retries"].as_array_mut();
         for retry in retries.into_iter().flatten() {
             retry["repository_ids"] = serde_json::json!([retry["repository_id"]]);

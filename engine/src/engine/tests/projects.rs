@@ -415,6 +415,8 @@ async fn the_jobs_of_a_schedule_follow_it_and_the_connections() {
             .jobs(&JobList::default())
             .await
             .unwrap()
+            .read()
+            .unwrap()
             .items
             .is_empty()
     );

@@ -3,7 +3,8 @@
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
-use super::alerts::{dead_webhook, made};
+use super::alerts::made;
+use super::deliveries::dead_webhook;
 use super::jobs::{at, nightly, opened_at};
 use super::*;
 use crate::catalog::records::{

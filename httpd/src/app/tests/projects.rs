@@ -191,7 +191,7 @@ async fn no_operation_shows_or_touches_what_is_in_another_project() {
     }
     // And nothing was done.
     let runs = surface.engine.runs(&RunList::default()).await.unwrap();
-    assert_eq!(runs.items.len(), 2);
+    assert_eq!(runs.read().unwrap().items.len(), 2);
     assert_eq!(
         surface.engine.connection("beta").await.unwrap().project,
         "blue"
