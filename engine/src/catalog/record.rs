@@ -19,6 +19,8 @@ pub enum Owner {
     Everybody,
     /// A project's, by its name.
     Project(String),
+    /// That of these projects, by their names: whoever sees all of them sees it.
+    Projects(Vec<String>),
     /// That of a connection.
     Connection(ConnectionId),
     /// That of two connections: whoever sees both sees it.

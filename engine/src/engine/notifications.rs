@@ -16,10 +16,10 @@ pub(super) use runs::has_failed_as;
 
 use super::lookup::References;
 use super::{Engine, names};
-use crate::catalog::Query;
 use crate::catalog::records::{
     ConnectionRecord, DeliveryRecord, JobRecord, TargetRecord, delivery, target,
 };
+use crate::catalog::{Query, Record as _};
 use crate::error::{Code, Error, Result};
 use crate::ids::{DeliveryId, DeliveryKind, TargetKind as TargetIdKind};
 use crate::model::{
@@ -38,14 +38,22 @@ pub(super) const SECRET: &str = "secret";
 pub(super) const TARGETS: usize = 200;
 
 impl Engine {
-    /// Notification targets, newest first.
+    /// Notification targets, newest first: for callers who are limited to projects those that are for
+    /// their projects alone.
     pub async fn targets(&self, list: &TargetList) -> Result<Page<Target>> {
-        let query = Query::page(list.limit, list.cursor.as_deref())?.only(target::KIND, list.kind);
-        let page = self.0.catalog.list::<TargetRecord>(&query)?.page(|own| own);
-        let items = page
-            .items
-            .into_iter()
-            .map(|record| self.shown_target(record.target));
+        let query = Query::newest(TARGETS).only(target::KIND, list.kind);
+        let mut seen = Vec::new();
+        for record in self.0.catalog.list::<TargetRecord>(&query)?.records {
+            if self.may_see(&record.owner())? {
+                seen.push(record.target);
+            }
+        }
+        let page = PageRequest {
+            limit: list.limit,
+            cursor: list.cursor.clone(),
+        };
+        let page = Page::cut(seen, &page, |target| target.id)?;
+        let items = page.items.into_iter().map(|own| self.shown_target(own));
         Ok(Page {
             items: items.collect::<Result<_>>()?,
             next_cursor: page.next_cursor,

@@ -27,6 +27,9 @@ impl Engine {
             Owner::Everybody => true,
             Owner::Engine => false,
             Owner::Project(name) => caller.sees(name),
+            Owner::Projects(names) => {
+                !names.is_empty() && names.iter().all(|name| caller.sees(name))
+            }
             Owner::Connection(id) => sees(id)?,
             Owner::Both(one, other) => sees(one)? && sees(other)?,
         })

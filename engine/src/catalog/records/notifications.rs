@@ -105,6 +105,14 @@ impl Record for TargetRecord {
     fn set_serial(&mut self, serial: u64) {
         self.target.serial = serial;
     }
+    /// One that is for all projects, or names something else besides, is the engine's.
+    fn owner(&self) -> Owner {
+        let own = &self.target;
+        if own.projects.is_empty() || !own.connection_ids.is_empty() || !own.job_ids.is_empty() {
+            return Owner::Engine;
+        }
+        Owner::Projects(own.projects.clone())
+    }
     fn name(&self) -> Option<String> {
         Some(self.target.name.clone())
     }

@@ -3,8 +3,10 @@
 use backstay_engine::access::scope::acting_as;
 use backstay_engine::access::{Actor, Caller, Grant, Permissions};
 use backstay_engine::model::{
-    ApiKeyCreate, BackupCreate, ConnectionCreate, DrillCreate, JobCreate, RunList, Trigger,
+    ApiKeyCreate, BackupCreate, ConnectionCreate, DrillCreate, JobCreate, RunList, TargetCreate,
+    TargetEdit, Trigger,
 };
+use backstay_engine::secret::SecretText;
 
 use super::access::{Surface, request};
 use super::*;
@@ -17,6 +19,7 @@ pub(super) struct Side {
     run: String,
     job: String,
     drill: String,
+    target: String,
     project: String,
     environment: String,
 }
@@ -46,6 +49,14 @@ pub(super) async fn side(engine: &Engine, name: &str, project: &str) -> Side {
         ..serde_json::from_str(r#"{"name":"","connection":""}"#).unwrap()
     };
     let drill = engine.add_drill(drill).await.unwrap();
+    let target = TargetCreate {
+        name: format!("{name}-told"),
+        url: Some(SecretText::new("http://127.0.0.1:1/")),
+        events: Some(vec!["check.failed".to_owned()]),
+        projects: vec![project.to_owned()],
+        ..serde_json::from_str(r#"{"name":"","kind":"webhook"}"#).unwrap()
+    };
+    let target = engine.add_target(target).await.unwrap().target;
     let backup = BackupCreate {
         connection: name.to_owned(),
         database: Some(format!("{name}_db")),
@@ -62,6 +73,7 @@ pub(super) async fn side(engine: &Engine, name: &str, project: &str) -> Side {
         run: started.run_id.to_string(),
         job: job.id.to_string(),
         drill: drill.id.to_string(),
+        target: target.id.to_string(),
         project: engine.project(project).await.unwrap().id.to_string(),
         environment: environment.id.to_string(),
     }
@@ -77,6 +89,7 @@ fn filled(pattern: &str, side: &Side) -> (String, bool) {
         ["runs", ..] => (side.run.as_str(), true),
         ["jobs", ..] => (side.job.as_str(), true),
         ["drills", ..] => (side.drill.as_str(), true),
+        ["notifications", ..] => (side.target.as_str(), true),
         ["restores", ..] => ("rst_00000000000000000000000001", false),
         ["alerts", ..] => ("alr_00000000000000000000000001", false),
         ["repositories", ..] => ("local", true),
@@ -150,6 +163,7 @@ async fn no_operation_shows_or_touches_what_is_in_another_project() {
         &blue.run,
         &blue.job,
         &blue.drill,
+        &blue.target,
         &blue.project,
         &blue.environment,
     ];
@@ -212,6 +226,7 @@ async fn what_is_in_the_own_project_is_shown_and_done() {
         "jobs",
         "drills",
         "overview",
+        "notifications",
         "events?follow=false",
     ] {
         let answer = surface
@@ -231,6 +246,7 @@ async fn what_is_in_the_own_project_is_shown_and_done() {
         format!("jobs/{}", red.job),
         format!("drills/{}", red.drill),
         format!("drills/{}/reports", red.drill),
+        format!("notifications/{}", red.target),
         format!("projects/{}/backups", red.project),
         format!("environments/{}/backups", red.environment),
         "environments/red%2Fdefault/pitr".to_owned(),
@@ -254,6 +270,48 @@ async fn what_is_in_the_own_project_is_shown_and_done() {
     let pause = format!("/api/v1/jobs/{}/pause", red.job);
     let (status, shown) = text(surface.send(request("POST", &pause, &key), "").await).await;
     assert_eq!(status, 200, "{shown}");
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn hooks_call_targets_that_are_for_the_own_project_alone() {
+    let surface = Surface::new().await;
+    let red = side(&surface.engine, "alpha", "red").await;
+    side(&surface.engine, "beta", "blue").await;
+    let key = limited_key(&surface, "red").await;
+    let hooked = async |target: &str| {
+        let job = format!("/api/v1/jobs/{}", red.job);
+        let hook = format!("{{\"hooks\":[{{\"when\":\"after\",\"target\":\"{target}\"}}]}}");
+        let answer = surface.send(request("PATCH", &job, &key), &hook).await;
+        text(answer).await
+    };
+    let (status, shown) = hooked("alpha-told").await;
+    assert_eq!(status, 200, "{shown}");
+    assert_eq!(hooked("beta-told").await.0, 404);
+    // One that is for others, too, is theirs no longer.
+    let wider = TargetEdit {
+        projects: Some(vec!["red".to_owned(), "blue".to_owned()]),
+        ..TargetEdit::default()
+    };
+    surface
+        .engine
+        .edit_target("alpha-told", wider)
+        .await
+        .unwrap();
+    assert_eq!(hooked("alpha-told").await.0, 404);
+    let every = TargetEdit {
+        projects: Some(Vec::new()),
+        ..TargetEdit::default()
+    };
+    surface
+        .engine
+        .edit_target("beta-told", every)
+        .await
+        .unwrap();
+    let list = request("GET", "/api/v1/notifications", &key);
+    let (status, shown) = text(surface.send(list, "").await).await;
+    assert_eq!(status, 200);
+    assert!(shown.contains("\"items\":[]"), "{shown}");
     surface.end().await;
 }
 
