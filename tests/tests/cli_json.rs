@@ -96,7 +96,20 @@ fn connections(shapes: &mut Shapes<'_>, server: &Server) {
     shapes.of(&["connection", "edit", "main", "--environment", "shop/live"]);
     shapes.of(&["connection", "test", "main"]);
     shapes.of(&["connection", "discover", "main"]);
-    shapes.of(&["connection", "databases", "main"]);
+    let all = shapes.of(&["connection", "databases", "main"]);
+    // What looks for them answers as little at once as what lists them, and goes on there.
+    let names = |page: &Value| {
+        let items = page["items"].as_array().unwrap().iter();
+        items.map(|own| own["name"].clone()).collect::<Vec<_>>()
+    };
+    let own = "/api/v1/connections/main";
+    let asked = ["api", "POST", &format!("{own}/discover?limit=1")];
+    let first = shapes.home.json(&asked);
+    assert_eq!(names(&first), names(&all)[..1]);
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let rest = format!("{own}/databases?cursor={cursor}");
+    let rest = shapes.home.json(&["api", "GET", &rest]);
+    assert_eq!(names(&rest), names(&all)[1..]);
 }
 
 fn repositories(shapes: &mut Shapes<'_>) {
@@ -105,6 +118,11 @@ fn repositories(shapes: &mut Shapes<'_>) {
     shapes.of(&["repository", "add", "second", second]);
     shapes.of(&["repository", "list"]);
     shapes.of(&["repository", "show", "local"]);
+    let edited = shapes.of(&["repository", "edit", "second", "--name", "other"]);
+    assert_eq!(edited["name"], "other");
+    shapes
+        .home
+        .ok(&["repository", "edit", "other", "--name", "second"]);
     shapes.of(&["repository", "set-default", "local"]);
     shapes.of(&["repository", "test", "local"]);
     shapes.of(&["repository", "check", "local"]);

@@ -10,17 +10,19 @@ use crate::ids::{ConnectionId, DatabaseId};
 use crate::model::{Connection, Database, DatabaseEdit, Page, PageRequest};
 
 impl Engine {
-    /// Asks the server which databases it has, and remembers them.
-    pub async fn discover(&self, connection: &str) -> Result<Page<Database>> {
+    /// Asks the server which databases it has, and remembers them. Answers a page of [`Self::databases`].
+    pub async fn discover(&self, connection: &str, page: &PageRequest) -> Result<Page<Database>> {
+        // Before anything is asked: a page that cannot be is the caller's mistake.
+        Query::page(page.limit, page.cursor.as_deref())?;
         let record = self.find_connection(connection)?;
         let sql = self.target(&record)?.maintenance().await?;
         let found = probe::databases(&sql).await?;
         let scribe = Some(self.scribe());
-        let known = self
-            .remember_databases(&record.connection, found, scribe)
+        self.remember_databases(&record.connection, found, scribe)
             .await?;
         self.changed();
-        Ok(Page::whole(known))
+        self.databases(&record.connection.id.to_string(), page)
+            .await
     }
 
     /// The databases known of a connection.

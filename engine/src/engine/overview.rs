@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{Days, NaiveDate};
 
-use super::jobs::next_start;
+use super::jobs::Starts;
 use super::{Engine, visible};
 use crate::access::Caller;
 use crate::access::scope::{self, acting_as, acting_now_as};
@@ -228,7 +228,8 @@ impl Engine {
         let covering = jobs
             .iter()
             .filter(|record| fresh.jobs.iter().any(|own| own.job_id == record.job.id));
-        let next_run_at = covering.filter_map(|record| next_of(record, name, around.now));
+        let next_run_at =
+            covering.filter_map(|record| next_of(&self.0.starts, record, name, around.now));
         Ok(DatabaseOverview {
             protection,
             reason,
@@ -343,10 +344,10 @@ fn is_about(alert: &Alert, own: &Connection) -> bool {
 }
 
 /// When a job backs that database up next.
-fn next_of(record: &JobRecord, database: &str, now: Time) -> Option<Time> {
+fn next_of(starts: &Starts, record: &JobRecord, database: &str, now: Time) -> Option<Time> {
     let retries = record.retries.iter().filter(|own| own.database == database);
     let schedule = record.job.schedule.as_ref();
-    let next = schedule.and_then(|own| next_start(own, record.job.id.bits(), record.handled, now));
+    let next = schedule.and_then(|own| starts.next(own, record.job.id.bits(), record.handled, now));
     retries.map(|own| own.at).chain(next).min()
 }
 

@@ -93,14 +93,15 @@ async fn test_new(
     Ok(Reply(app.engine.test_new_connection(tried).await?))
 }
 
-/// Looks which databases the server has.
-#[utoipa::path(post, path = "/connections/{id}/discover")]
+/// Looks which databases the server has; a page of those found on it.
+#[utoipa::path(post, path = "/connections/{id}/discover", params(PageRequest))]
 async fn discover(
     State(app): State<App>,
     Path(key): Path<String>,
+    Query(page): Query<PageRequest>,
     _: Empty,
 ) -> Answer<Reply<Page<Database>>> {
-    Ok(Reply(app.engine.discover(&key).await?))
+    Ok(Reply(app.engine.discover(&key, &page).await?))
 }
 
 /// Says whether the server answered when it was last asked.

@@ -38,6 +38,16 @@ pub(crate) async fn repository(session: &Session, command: RepositoryCommand) ->
         }
         RepositoryCommand::Show(name) => show(session, &name.name).await,
         RepositoryCommand::Trends(args) => days::trends(session, args).await,
+        RepositoryCommand::Edit(args) => {
+            let target = path(&["repositories", &args.repository.name]);
+            let edit = model::RepositoryEdit {
+                name: Some(args.new_name),
+            };
+            let repository: Repository = session.engine().await?.patch(&target, &edit).await?;
+            session
+                .output
+                .record(&repository, |_, own| format!("Changed {}", own.name))
+        }
         RepositoryCommand::SetDefault(name) => {
             let client = session.engine().await?;
             let target = path(&["repositories", &name.name, "set-default"]);

@@ -50,6 +50,12 @@ Repositories are measured by the system task `statistics`, once an hour unless i
 are those of UTC; 400 of them are remembered.")]
     Trends(RepositoryTrends),
 
+    /// Change what a repository is called
+    #[command(after_help = "\
+Examples:
+  backstay repository edit local --name disk")]
+    Edit(RepositoryEdit),
+
     /// Let new backups go to this repository
     #[command(after_help = "\
 Examples:
@@ -151,6 +157,17 @@ pub(crate) struct RepositoryTrends {
     /// The last day; today unless told otherwise
     #[arg(long, value_name = "DATE")]
     pub(crate) to: Option<NaiveDate>,
+}
+
+/// `repository edit`
+#[derive(Debug, Args)]
+pub(crate) struct RepositoryEdit {
+    #[command(flatten)]
+    pub(crate) repository: RepositoryName,
+
+    /// Its new name
+    #[arg(long = "name", value_name = "NEW")]
+    pub(crate) new_name: String,
 }
 
 /// `repository add`

@@ -1,7 +1,7 @@
 //! `connection databases`, `connection discover`.
 
 use backstay_engine::model::{Database, DatabaseEdit, Page};
-use backstay_engine::{Code, Error};
+use backstay_engine::{Code, Error, Result};
 use serde_json::json;
 
 use crate::cli::args::{self, ConnectionDatabases};
@@ -12,12 +12,7 @@ use crate::cli::session::Session;
 use crate::client::path;
 
 pub(super) async fn databases(session: &Session, args: ConnectionDatabases) -> Done {
-    let target = path(&["connections", &args.connection.name, "databases"]);
-    let all = args::Page {
-        limit: 100_000,
-        cursor: None,
-    };
-    let mut page: Page<Database> = session.list(&target, &json!({}), &all).await?;
+    let mut page = every(session, &args.connection.name).await?;
     let changes = args.select.iter().map(|name| (name, true));
     let changes = changes.chain(args.deselect.iter().map(|name| (name, false)));
     for (name, selected) in changes {
@@ -42,6 +37,16 @@ pub(super) async fn databases(session: &Session, args: ConnectionDatabases) -> D
             .await?;
     }
     print_databases(session, &page)
+}
+
+/// Every database known of a connection.
+async fn every(session: &Session, name: &str) -> Result<Page<Database>> {
+    let target = path(&["connections", name, "databases"]);
+    let all = args::Page {
+        limit: 100_000,
+        cursor: None,
+    };
+    session.list(&target, &json!({}), &all).await
 }
 
 fn print_databases(session: &Session, page: &Page<Database>) -> Done {
@@ -80,6 +85,6 @@ fn print_databases(session: &Session, page: &Page<Database>) -> Done {
 pub(super) async fn discover(session: &Session, name: &str) -> Done {
     let client = session.engine().await?;
     let discover = path(&["connections", name, "discover"]);
-    let page: Page<Database> = client.post(&discover, &json!({})).await?;
-    print_databases(session, &page)
+    let _: Page<Database> = client.post(&discover, &json!({})).await?;
+    print_databases(session, &every(session, name).await?)
 }
