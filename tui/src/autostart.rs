@@ -28,6 +28,10 @@ const LOG_MAX_BYTES: u64 = 16 << 20;
 /// What is told of the log when the engine did not start.
 const LOG_TAIL_BYTES: u64 = 4096;
 
+/// How many arenas glibc's allocator may have, mallopt(3). What a burst of work leaves behind stays in the arena
+/// of its thread; with few of them the next burst uses it again.
+const ARENAS: &str = "MALLOC_ARENA_MAX";
+
 /// What the new engine is told.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
@@ -134,6 +138,9 @@ fn spawn(launch: &Launch, log: std::fs::File) -> Result<Child> {
     }
     for _ in 0..launch.verbose {
         command.arg("-v");
+    }
+    if std::env::var_os(ARENAS).is_none() {
+        command.env(ARENAS, "2");
     }
     command
         // Holding the folder of a command would keep its file system from being unmounted.

@@ -78,7 +78,10 @@ fn main() {
             arguments.rows
         ),
     );
-    let mut home = Home::new().with("BACKSTAY_LISTEN", "127.0.0.1:0");
+    // As the system's service is started.
+    let mut home = Home::new()
+        .with("BACKSTAY_LISTEN", "127.0.0.1:0")
+        .with("MALLOC_ARENA_MAX", "2");
     home.serve();
     home.ok(&["connection", "add", "main", &server.url("postgres")]);
     home.ok(&["backup", "run", "main/shop", "--quiet"]);
