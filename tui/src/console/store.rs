@@ -64,6 +64,35 @@ pub(crate) struct List<T> {
     pub(crate) items: Vec<T>,
     /// Where the next page begins.
     pub(crate) next: Option<String>,
+    /// What the first page of a `Paged` holds beside its rows.
+    pub(crate) beside: Option<Answer>,
+    /// The first so many are of the latest round through the pages of a `Paged`.
+    renewed: usize,
+}
+
+impl<T> List<T> {
+    pub(crate) fn new(items: Vec<T>, next: Option<String>) -> Self {
+        Self {
+            renewed: items.len(),
+            items,
+            next,
+            beside: None,
+        }
+    }
+
+    /// With what stands beside the rows.
+    pub(crate) fn with(mut self, beside: impl Any + Send) -> Self {
+        self.beside = Some(Box::new(beside));
+        self
+    }
+}
+
+/// A document that is more than a page of rows.
+pub(crate) trait Paged: DeserializeOwned {
+    type Row: Keyed + Send + 'static;
+
+    /// Its rows, where the next page begins, and what stands beside them.
+    fn into_list(self) -> List<Self::Row>;
 }
 
 impl Want {
@@ -86,18 +115,30 @@ impl Want {
     pub(crate) fn list<T: DeserializeOwned + Keyed + Send + 'static>(
         path: impl Into<String>,
     ) -> Self {
-        let path = path.into();
+        Self {
+            read: |bytes| {
+                let page: Page<T> = parse(bytes)?;
+                Ok(Box::new(List::new(page.items, page.next_cursor)))
+            },
+            merge: merge::<T>,
+            ..Self::rows::<T>(path.into())
+        }
+    }
+
+    /// A document that comes in pages, every one of which is read and is read again.
+    pub(crate) fn paged<P: Paged + 'static>(path: impl Into<String>) -> Self {
+        Self {
+            read: |bytes| Ok(Box::new(parse::<P>(bytes)?.into_list())),
+            merge: renew::<P::Row>,
+            more: true,
+            ..Self::rows::<P::Row>(path.into())
+        }
+    }
+
+    fn rows<T: 'static>(path: String) -> Self {
         let joint = if path.contains('?') { '&' } else { '?' };
         Self {
             path: format!("{path}{joint}limit={PAGE}"),
-            read: |bytes| {
-                let page: Page<T> = parse(bytes)?;
-                Ok(Box::new(List {
-                    items: page.items,
-                    next: page.next_cursor,
-                }))
-            },
-            merge: merge::<T>,
             cursor: |answer| answer.downcast_ref::<List<T>>()?.next.clone(),
             len: |answer| {
                 answer
@@ -147,10 +188,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 fn merge<T: Keyed + Send + 'static>(old: Option<Answer>, new: Answer, first: bool) -> Answer {
     let Some(old) = old else { return new };
     let (Ok(mut old), Ok(new)) = (old.downcast::<List<T>>(), new.downcast::<List<T>>()) else {
-        return Box::new(List::<T> {
-            items: Vec::new(),
-            next: None,
-        });
+        return Box::new(List::<T>::new(Vec::new(), None));
     };
     let new = *new;
     if !first {
@@ -170,6 +208,29 @@ fn merge<T: Keyed + Send + 'static>(old: Option<Answer>, new: Answer, first: boo
         }
         _ => Box::new(new),
     }
+}
+
+/// What was read in rounds before stays until this one comes to it, or to its end.
+fn renew<T: Keyed + Send + 'static>(old: Option<Answer>, new: Answer, first: bool) -> Answer {
+    let Some(old) = old else { return new };
+    let (Ok(mut old), Ok(new)) = (old.downcast::<List<T>>(), new.downcast::<List<T>>()) else {
+        return Box::new(List::<T>::new(Vec::new(), None));
+    };
+    let new = *new;
+    let keys: BTreeSet<String> = new.items.iter().map(Keyed::key).collect();
+    let rest = old.items.split_off(if first { 0 } else { old.renewed });
+    let mut items = old.items;
+    items.extend(new.items);
+    let renewed = items.len();
+    if new.next.is_some() {
+        items.extend(rest.into_iter().filter(|item| !keys.contains(&item.key())));
+    }
+    Box::new(List {
+        items,
+        next: new.next,
+        beside: new.beside.or(old.beside),
+        renewed,
+    })
 }
 
 #[derive(Debug)]

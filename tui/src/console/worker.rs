@@ -11,6 +11,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Notify, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
@@ -108,9 +109,10 @@ impl Worker {
     pub(crate) fn call(&self, screen: u64, call: Call) {
         let (engine, messages) = (self.engine.lock().clone(), self.messages.clone());
         tokio::spawn(async move {
-            let answer = engine
-                .ask(call.method, &call.path, call.body.as_ref())
-                .await;
+            let answer = match files_read(call.body.clone()).await {
+                Ok(body) => engine.ask(call.method, &call.path, body.as_ref()).await,
+                Err(error) => Err(error),
+            };
             let answer = answer.and_then(|bytes| document(&bytes));
             let _ = messages.send(Msg::Called(screen, call, answer)).await;
         });
@@ -123,6 +125,50 @@ impl Drop for Worker {
             task.abort();
         }
     }
+}
+
+/// The largest file that goes into a request: keys and certificates are far smaller.
+const FILE_MAX: u64 = 256 << 10;
+
+/// The body with the text of a file wherever it says `{"$file": "PATH"}`: no screen reads files, and a form takes
+/// the name of one.
+async fn files_read(body: Option<Value>) -> Result<Option<Value>> {
+    let Some(mut body) = body else {
+        return Ok(None);
+    };
+    let mut waiting = vec![&mut body];
+    while let Some(value) = waiting.pop() {
+        let name = match value {
+            Value::Object(fields) if fields.len() == 1 => {
+                fields.get("$file").and_then(Value::as_str)
+            }
+            _ => None,
+        };
+        if let Some(name) = name {
+            *value = Value::String(file(name).await?);
+        } else if let Value::Object(fields) = value {
+            waiting.extend(fields.values_mut());
+        }
+    }
+    Ok(Some(body))
+}
+
+async fn file(name: &str) -> Result<String> {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let path = match name.strip_prefix("~/") {
+        Some(rest) => format!("{home}/{rest}"),
+        None => name.to_owned(),
+    };
+    let failed = |error: std::io::Error| {
+        Error::invalid(format!("The file {name} could not be read")).because(error)
+    };
+    let mut text = String::new();
+    let file = tokio::fs::File::open(&path).await.map_err(failed)?;
+    file.take(FILE_MAX)
+        .read_to_string(&mut text)
+        .await
+        .map_err(failed)?;
+    Ok(text)
 }
 
 fn document(bytes: &[u8]) -> Result<Value> {
@@ -250,3 +296,6 @@ fn take(topics: &mut BTreeSet<String>, kind: &str) {
     let topic = kind.split('.').next().unwrap_or(kind);
     topics.insert(topic.to_owned());
 }
+
+#[cfg(test)]
+mod tests;

@@ -156,7 +156,11 @@ pub(crate) struct Form {
     busy: bool,
     touched: bool,
     said: Vec<(String, Role)>,
+    then: Option<Then>,
 }
+
+/// What is asked once a step has closed the form.
+type Then = fn(&Value, &View<'_>) -> Vec<Ask>;
 
 impl Form {
     /// A form with those fields and buttons; `subject` is handed to the steps.
@@ -175,7 +179,14 @@ impl Form {
             busy: false,
             touched: false,
             said: Vec::new(),
+            then: None,
         }
+    }
+
+    /// Goes on with that once a step has closed it.
+    pub(crate) fn then(mut self, then: Then) -> Self {
+        self.then = Some(then);
+        self
     }
 
     fn go(&mut self, forward: bool) {
@@ -305,7 +316,11 @@ impl Screen for Form {
         };
         match result {
             Err(error) => self.refused(error),
-            Ok(_) if step.closes => cx.ask(Ask::Close),
+            Ok(answer) if step.closes => {
+                cx.ask(Ask::Close);
+                let then = self.then.map(|then| then(answer, &cx.view));
+                cx.asks.extend(then.into_iter().flatten());
+            }
             Ok(answer) => self.said = step.says.map(|says| says(answer)).unwrap_or_default(),
         }
     }

@@ -163,6 +163,12 @@ impl<T: Keyed + 'static> ListPane<T> {
         self
     }
 
+    /// Sorted by that column at first.
+    pub(crate) fn sorted(mut self, column: usize) -> Self {
+        self.sort = Some((column, false));
+        self
+    }
+
     /// Shows another list; the cursor stays on the record where that is there too.
     pub(crate) fn show(&mut self, want: Want) {
         self.want = want;
