@@ -124,7 +124,9 @@ macro_rules! actions {
 
 actions! {
     // What a screen's objects can be asked to do.
-    Open "open" ["enter"] in [List, Run] Look "open", "Open what is selected";
+    Next "next" ["enter"] in [Wizard] Look "go on", "Go on to the next step; esc goes back, and what was chosen stays";
+    OpenBackup "backup" ["enter"] in [Run] Look "backup", "Show the backup that the run is about";
+    Open "open" ["enter"] in [List] Look "open", "Open what is selected";
     BackUp "back-up" ["b"] in [Overview, Connections, Connection, Backups] Safe "back up", "Back up the selected database now";
     Restore "restore" ["R"] in [Overview, Connections, Connection, Backups, Backup, Objects, Wizard] Costly "restore", "Restore: choose what, where and when, see the plan, then start";
     Rows "rows" ["v"] in [Objects] Safe "rows", "Show the first rows of the table as the backup holds them";

@@ -9,12 +9,18 @@ use super::framed;
 use crate::console::action::{Action, Context, Tier};
 use crate::console::key::Key;
 use crate::console::screen::{Ask, Call, Cx, Screen, Subject, View};
-use crate::console::text::{Cut, clean, fit, width};
+use crate::console::text::{clean, width, wrapped};
 use crate::console::theme::Role;
 use crate::console::widgets::field::Field;
 
 /// Keys pressed sooner than that were meant for what was there before.
 const DEAD_MILLIS: i64 = 300;
+
+/// Cells it takes, where there are as many.
+const WIDTH: u16 = 76;
+
+/// Lines that are laid out; more than are ever seen.
+const LINES: usize = 200;
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -61,6 +67,19 @@ impl Confirm {
 
     fn is_sure(&self) -> bool {
         !self.needs_name() || self.typed.text() == self.question.name
+    }
+
+    /// What it says, in lines of that many cells.
+    fn lines(&self, room: usize) -> Vec<(String, Role)> {
+        let commands = self.question.calls.iter().take(3);
+        let commands = commands.map(|call| (format!("$ {}", call.command), Role::Faint));
+        let all = self.question.lines.iter().cloned();
+        let all = all.chain([(String::new(), Role::Text)]).chain(commands);
+        let pieces = |(text, role): (String, Role)| {
+            let pieces = wrapped(&clean(&text), room);
+            pieces.into_iter().map(move |piece| (piece, role))
+        };
+        all.flat_map(pieces).take(LINES).collect()
     }
 
     fn go(&mut self, cx: &mut Cx<'_>) {
@@ -133,8 +152,8 @@ impl Screen for Confirm {
     }
 
     fn floats(&self) -> Option<(u16, u16)> {
-        let lines = self.question.lines.len() + self.question.calls.len().min(3);
-        Some((76, (lines as u16).saturating_add(8).min(30)))
+        let lines = self.lines(usize::from(WIDTH - 4)).len() as u16;
+        Some((WIDTH, lines.saturating_add(7).min(30)))
     }
 
     fn subject(&self, _view: &View<'_>) -> Option<Subject> {
@@ -148,15 +167,15 @@ impl Screen for Confirm {
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
         let inner = framed(frame, area, &self.question.title, view);
         let room = usize::from(inner.width);
-        let commands = self.question.calls.iter().take(3);
-        let commands = commands.map(|call| (format!("$ {}", call.command), Role::Faint));
-        let mut lines: Vec<(String, Role)> = self.question.lines.clone();
-        lines.push((String::new(), Role::Text));
-        lines.extend(commands);
+        let mut lines = self.lines(room);
         let foot = if self.needs_name() { 4 } else { 2 };
         let height = usize::from(inner.height).saturating_sub(foot);
+        if lines.len() > height {
+            lines.truncate(height.saturating_sub(1));
+            let text = "and more, for which there is no room here";
+            lines.push((text.to_owned(), Role::Warning));
+        }
         for (n, (text, role)) in lines.iter().take(height).enumerate() {
-            let text = fit(&clean(text), room, Cut::End, view.glyphs.ellipsis);
             frame.buffer_mut().set_stringn(
                 inner.x,
                 inner.y + n as u16,

@@ -1,6 +1,8 @@
 //! One backup: what it holds, what was proved of it, and what can be done with it.
 
 mod forms;
+#[cfg(test)]
+mod tests;
 
 use backstay_engine::model::{Backup, BackupType, VerifyLevel};
 use ratatui::Frame;

@@ -323,7 +323,7 @@ impl Screen for Wizard {
 
     fn hindrance(&self, action: Action, view: &View<'_>) -> Option<String> {
         let why = match action {
-            Action::Open if self.step == Step::What && self.backups.selected(view).is_none() => {
+            Action::Next if self.step == Step::What && self.backups.selected(view).is_none() => {
                 "no backup is selected".to_owned()
             }
             Action::Rename if self.step != Step::Objects => {
@@ -389,7 +389,7 @@ impl Screen for Wizard {
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         match action {
-            Action::Open | Action::NextPane => self.next(cx),
+            Action::Next | Action::Open | Action::NextPane => self.next(cx),
             Action::PreviousPane => {
                 if let Some(step) = self.step.beside(false) {
                     self.go(step, cx);
@@ -485,7 +485,7 @@ impl Screen for Wizard {
         };
         if list && double {
             let action = if self.step == Step::What {
-                Action::Open
+                Action::Next
             } else {
                 Action::Mark
             };

@@ -154,7 +154,7 @@ impl Screen for RunScreen {
         let why = match action {
             Action::Log if self.only_log => "this is the log",
             Action::Cancel if run.is_none_or(|run| run.status.is_final()) => "it has ended already",
-            Action::Open if run.is_none_or(|run| run.backup_id.is_none()) => {
+            Action::OpenBackup if run.is_none_or(|run| run.backup_id.is_none()) => {
                 "there is no backup that it is about"
             }
             Action::NextMatch | Action::PreviousMatch if self.log.filter().is_none() => {
@@ -167,7 +167,7 @@ impl Screen for RunScreen {
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         match action {
-            Action::Open => {
+            Action::OpenBackup => {
                 if let Some(backup) = self.run(cx.view.store).and_then(|run| run.backup_id) {
                     cx.open(BackupScreen::new(backup.to_string()));
                 }

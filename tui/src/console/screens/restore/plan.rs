@@ -155,9 +155,7 @@ pub(super) fn question(
     if plan.destroys {
         create.confirm = Some(plan.database.clone());
         line.push_str(&format!(" --confirm {}", shell(&plan.database)));
-        let what = what_happens(plan);
-        let pieces = crate::console::text::wrapped(&what, 70);
-        lines.extend(pieces.into_iter().map(|piece| (piece, Role::Bad)));
+        lines.push((what_happens(plan), Role::Bad));
     } else {
         let text = "Nothing that is there now is changed or lost.";
         lines.push((text.to_owned(), Role::Good));

@@ -97,9 +97,10 @@ impl LogPane {
             .as_ref()
             .filter(|own| self.stages.last() != Some(*own))
         {
-            if self.stages.len() < STAGES {
-                self.stages.push(stage.clone());
+            if self.stages.len() == STAGES {
+                self.stages.remove(0);
             }
+            self.stages.push(stage.clone());
         }
         self.lines.push_back(line);
         if self.lines.len() > KEPT {

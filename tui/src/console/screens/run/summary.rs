@@ -23,8 +23,8 @@ pub(super) fn summary(
     view: &View<'_>,
 ) {
     head(run, sheet, view);
-    steps(run, stages, sheet, view);
     if run.status == RunStatus::Running {
+        steps(run, stages, usize::from(area.width), sheet, view);
         progress(run, usize::from(area.width), sheet, view);
         if rates.len() > 1 && area.height >= 20 {
             plot(rates, usize::from(area.width), sheet, view);
@@ -83,25 +83,43 @@ fn head(run: &Run, sheet: &mut Sheet<'_>, view: &View<'_>) {
     sheet.line(Line::from(words));
 }
 
-/// The stages there were, by the log, and the one it is in.
-fn steps(run: &Run, stages: &[String], sheet: &mut Sheet<'_>, view: &View<'_>) {
-    let now = run.progress.stage.as_ref();
-    let mut spans: Vec<Span<'static>> = Vec::new();
-    let mut add = |sign: &str, name: &str, role: Role| {
-        if !spans.is_empty() {
-            spans.push(Span::styled(view.glyphs.separator, view.style(Role::Faint)));
-        }
-        spans.push(Span::styled(
-            format!("{sign} {}", clean(name)),
-            view.style(role),
-        ));
+/// The stages there were, by the log, and the one it is in; the last ones where there is not room for all.
+fn steps(run: &Run, stages: &[String], room: usize, sheet: &mut Sheet<'_>, view: &View<'_>) {
+    // The log may be ahead of the run's record, or behind it.
+    let told = run.progress.stage.as_ref();
+    let (done, now) = match (
+        told.filter(|own| !stages.contains(own)),
+        stages.split_last(),
+    ) {
+        (Some(own), _) => (stages, Some(own)),
+        (None, Some((last, before))) => (before, Some(last)),
+        (None, None) => (stages, None),
     };
-    let running = run.status == RunStatus::Running;
-    for stage in stages.iter().filter(|own| !running || Some(*own) != now) {
-        add(view.glyphs.ok, stage, Role::Faint);
+    let mut steps: Vec<Span<'static>> = done
+        .iter()
+        .map(|own| (format!("{} {}", view.glyphs.ok, clean(own)), Role::Faint))
+        .chain(now.map(|own| {
+            (
+                format!("{} {}", meter::spinner(view), clean(own)),
+                Role::Running,
+            )
+        }))
+        .map(|(text, role)| Span::styled(text, view.style(role)))
+        .collect();
+    let between = Span::styled(view.glyphs.separator, view.style(Role::Faint));
+    let wide = |steps: &[Span<'_>]| -> usize {
+        let own = steps.iter().map(|own| own.width() + between.width());
+        own.sum()
+    };
+    while steps.len() > 1 && wide(&steps) > room {
+        steps.remove(0);
     }
-    if let Some(stage) = now.filter(|_| running) {
-        add(meter::spinner(view), stage, Role::Running);
+    let mut spans = Vec::new();
+    for step in steps {
+        if !spans.is_empty() {
+            spans.push(between.clone());
+        }
+        spans.push(step);
     }
     if !spans.is_empty() {
         sheet.line(Line::from(spans));
@@ -178,12 +196,11 @@ fn ended(run: &Run, sheet: &mut Sheet<'_>) {
         sheet.fact("objects", &objects(run));
     }
     if own.read_bytes > 0 {
-        let written = format!(
-            "{}, {} written",
-            bytes(own.read_bytes),
-            bytes(own.stored_bytes)
-        );
-        sheet.fact("read", &written);
+        let mut read = bytes(own.read_bytes);
+        if own.stored_bytes > 0 {
+            read.push_str(&format!(", {} written", bytes(own.stored_bytes)));
+        }
+        sheet.fact("read", &read);
     }
     if run.destinations.is_empty() {
         sheet.maybe("repository", run.repository.clone());
@@ -202,9 +219,9 @@ fn next(run: &Run, sheet: &mut Sheet<'_>) {
         Some(kept) => format!(
             "{database} is the restored one now. Look whether all is well; then drop {kept}, the old one, which takes space until then"
         ),
-        None => format!(
-            "Connect to {database} and look whether all is well; then let programs use it, or copy out of it what was missing"
-        ),
+        None => {
+            format!("Look into {database} whether all is well before programs rely on it")
+        }
     };
     sheet.fact("next", &text);
 }
