@@ -73,6 +73,12 @@ impl App {
         }
     }
 
+    /// A screen that was opened takes in what is there already.
+    pub(super) fn opened(&mut self, effects: &mut Vec<Effect>) {
+        let id = self.trail.now().id;
+        self.with(id, effects, |screen, cx| screen.refreshed(cx));
+    }
+
     /// `id` is who asks. What a layer asks for after it closed itself is its opener's.
     fn grant(&mut self, mut id: u64, asks: Vec<Ask>, effects: &mut Vec<Effect>) {
         for ask in asks {
@@ -80,6 +86,7 @@ impl App {
                 Ask::Open(screen) => {
                     self.layers.clear();
                     self.trail.open(screen, false);
+                    self.opened(effects);
                 }
                 Ask::Layer(screen) => {
                     let own = self.trail.number();

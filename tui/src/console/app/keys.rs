@@ -160,6 +160,7 @@ impl App {
             Some(screen) => {
                 self.layers.clear();
                 self.trail.open(screen, true);
+                self.opened(effects);
             }
             None => {
                 self.on_top(effects, |screen, cx| screen.act(action, cx));

@@ -1,5 +1,7 @@
 //! What is inside a backup: its schemas, the objects in each, and the first rows of a table.
 
+mod rows;
+
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
@@ -17,6 +19,7 @@ use crate::console::text::{Cut, bytes, clean, count, fit, width};
 use crate::console::theme::Role;
 use crate::console::widgets::list::{Cell, Column, Cursor, Filter, ListPane, sentence};
 use crate::console::widgets::meter;
+use rows::Rows;
 
 /// What stands between the parts of an object's key.
 const BETWEEN: char = '\u{0}';
@@ -24,8 +27,12 @@ const BETWEEN: char = '\u{0}';
 impl Keyed for BackupObject {
     fn key(&self) -> String {
         let schema = self.schema.as_deref().unwrap_or_default();
-        format!("{}{BETWEEN}{schema}{BETWEEN}{}", self.kind, self.name)
+        key(&self.kind, schema, &self.name)
     }
+}
+
+fn key(kind: &str, schema: &str, name: &str) -> String {
+    format!("{kind}{BETWEEN}{schema}{BETWEEN}{name}")
 }
 
 /// Schema and name of an object, from its key.
@@ -354,9 +361,11 @@ impl Screen for Objects {
 
     fn hindrance(&self, action: Action, view: &View<'_>) -> Option<String> {
         match action {
-            Action::Open | Action::Rows => {
-                Some("rows of a backup are not shown here yet".to_owned())
-            }
+            Action::Open | Action::Rows => match self.list.selected(view) {
+                Some(own) if is_relation(&own.kind) => None,
+                Some(_) => Some("only tables have rows".to_owned()),
+                None => Some("nothing is selected".to_owned()),
+            },
             Action::Restore
                 if !self
                     .list
@@ -375,6 +384,12 @@ impl Screen for Objects {
 
     fn act(&mut self, action: Action, cx: &mut Cx<'_>) -> bool {
         match action {
+            Action::Open | Action::Rows => {
+                if let Some(object) = self.list.selected(&cx.view) {
+                    let schema = object.schema.clone().unwrap_or_default();
+                    cx.open(Rows::new(self.of.clone(), &schema, &object.name));
+                }
+            }
             Action::Restore => {
                 let chosen = self.list.chosen(&cx.view);
                 let tables = chosen.iter().filter(|own| is_relation(&own.kind));

@@ -167,6 +167,42 @@ fn objects_are_reached_by_their_schemas_and_restored_from_there() {
     probe.keys("j enter");
     probe.picture(120, 36);
     probe.draw_everywhere();
+    let rows = json!({
+        "backup_id": ID, "schema": "shop", "name": "item", "kind": "TABLE",
+        "columns": [{ "name": "id", "type": "bigint" }, { "name": "who", "type": null },
+                    { "name": "memo", "type": "text" }],
+        "rows": [["1", null, ""], ["2", "\u{1b}[31m", "顧客"]], "total_rows": 90, "truncated": true,
+        "cut": [], "computed_columns": ["full"], "note": null
+    });
+    probe.answer(
+        &format!("/api/v1/backups/{ID}/rows?object=shop.item&"),
+        rows,
+    );
+    probe.keys("enter");
+    let picture = probe.picture(120, 36);
+    assert!(
+        picture.contains("the first 2 of 90 rows; computed again by a restore: full"),
+        "{picture}"
+    );
+    assert!(
+        picture.contains("NULL") && picture.contains("''"),
+        "{picture}"
+    );
+    assert!(picture.contains("\\u{1b}[31m"), "{picture}");
+    probe.draw_everywhere();
+    probe.keys("right right");
+    let sideways = probe.picture(120, 36);
+    assert!(
+        sideways.contains("memo") && !sideways.contains("bigint"),
+        "{sideways}"
+    );
+    probe.keys("enter");
+    probe.draw_everywhere();
+    probe.keys("esc esc enter");
+    let again = probe.picture(120, 36);
+    assert!(again.contains("id    who         memo"), "{again}");
+    probe.keys("esc");
+    probe.picture(120, 36);
     probe.keys("space space R");
     let wizard = probe.picture(120, 36);
     assert!(

@@ -9,7 +9,7 @@ use crate::client::path;
 use crate::console::action::{Action, Tier};
 use crate::console::layers::{Confirm, Question};
 use crate::console::screen::{Call, View};
-use crate::console::text::{bytes, count, shell};
+use crate::console::text::{bytes, count, duration_ms, shell};
 use crate::console::theme::Role;
 use crate::console::widgets::sheet::Sheet;
 
@@ -44,9 +44,11 @@ pub(super) fn describe(plan: &RestorePlan, sheet: &mut Sheet<'_>, view: &View<'_
         (true, true) => "it exists and is empty",
         (true, false) => "it exists and holds something",
     };
+    let size = plan.target_bytes.filter(|_| !plan.creates_database);
+    let size = size.map_or_else(String::new, |size| format!(", {} now", bytes(size)));
     sheet.fact(
         "into",
-        &format!("{}/{}: {state}", plan.connection, plan.database),
+        &format!("{}/{}: {state}{size}", plan.connection, plan.database),
     );
     let free = plan.free_bytes.map_or_else(
         || "what is free there is not known".to_owned(),
@@ -59,6 +61,12 @@ pub(super) fn describe(plan: &RestorePlan, sheet: &mut Sheet<'_>, view: &View<'_
         bytes(plan.space_bytes)
     );
     sheet.fact("data", &data);
+    let time = match (plan.estimated_ms, &plan.estimate_basis) {
+        (Some(time), Some(basis)) => format!("about {}, by {basis}", duration_ms(time)),
+        (Some(time), None) => format!("about {}", duration_ms(time)),
+        (None, _) => "not known: no restore of it was measured yet".to_owned(),
+    };
+    sheet.fact("takes", &time);
     if let (Some(from), Some(to)) = (&plan.source_version, &plan.target_version) {
         sheet.fact("versions", &format!("from {from} to {to}"));
     }
@@ -73,23 +81,17 @@ pub(super) fn describe(plan: &RestorePlan, sheet: &mut Sheet<'_>, view: &View<'_
 }
 
 fn items(plan: &RestorePlan, sheet: &mut Sheet<'_>, view: &View<'_>) {
-    let number = |action| {
-        plan.items
-            .iter()
-            .filter(|item| item.action == action)
-            .count() as u64
-    };
     let more = if plan.truncated {
-        ", and more that are not listed"
+        "; not all are listed"
     } else {
         ""
     };
     sheet.title(format!(
         "{} made, {} overwritten, {} dropped, {} left out{more}",
-        count(number(PlanAction::Create)),
-        count(number(PlanAction::Overwrite)),
-        count(number(PlanAction::Drop)),
-        count(number(PlanAction::Skip)),
+        count(plan.creates),
+        count(plan.overwrites),
+        count(plan.drops),
+        count(plan.skips),
     ));
     // What is lost comes first: a person must not miss it among what is made.
     let order = [
@@ -127,6 +129,18 @@ fn line(item: &PlanItem) -> String {
     }
     if let Some(size) = item.data_bytes {
         text.push_str(&format!(", {}", bytes(size)));
+    }
+    if item.exists {
+        text.push_str(match item.action {
+            PlanAction::Create | PlanAction::Skip => "; it is there already",
+            PlanAction::Drop | PlanAction::Overwrite => "; there now",
+        });
+        if let Some(rows) = item.target_rows {
+            text.push_str(&format!(", about {} rows", count(rows)));
+        }
+        if let Some(size) = item.target_bytes {
+            text.push_str(&format!(", {}", bytes(size)));
+        }
     }
     if let Some(reason) = &item.reason {
         text.push_str(&format!(": {reason}"));

@@ -29,11 +29,12 @@ fn plan(destroys: bool, blockers: &[&str]) -> Value {
         "database_empty": false, "creates_database": false, "destroys": destroys, "replaces_objects": destroys,
         "sessions": 0, "selection": null, "losses": [], "source_version": "16.4", "target_version": "17.2",
         "data_bytes": 10, "rows": 3, "space_bytes": 20, "free_bytes": null,
+        "estimated_ms": 90_000, "estimate_basis": "the last 3 restores", "creates": 1, "drops": 1,
         "items": [
             { "action": "create", "kind": "TABLE", "schema": "public", "name": "a", "rows": 3,
               "data_bytes": 10, "reason": null },
             { "action": if destroys { "drop" } else { "skip" }, "kind": "TABLE", "schema": "public", "name": "old",
-              "rows": null, "data_bytes": null, "reason": null }
+              "exists": true, "target_rows": 70, "target_bytes": 800, "rows": null, "data_bytes": null, "reason": null }
         ],
         "truncated": false, "warnings": [], "blockers": blockers
     })
