@@ -301,10 +301,9 @@ impl Screen for Overview {
             ..area
         };
         let (left, right) = if body.width >= WIDE {
-            let [left, right] = body.layout(&Layout::horizontal([
-                Constraint::Min(90),
-                Constraint::Length(58),
-            ]));
+            let [left, right] = body.layout(
+                &Layout::horizontal([Constraint::Min(90), Constraint::Length(58)]).spacing(2),
+            );
             (left, right)
         } else {
             let own = self.work.height(view).min(body.height / 2);

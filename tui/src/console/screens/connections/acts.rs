@@ -33,7 +33,7 @@ pub(in crate::console::screens) fn test(name: &str, cx: &mut Cx<'_>) {
 pub(in crate::console::screens) fn discovering(name: &str) -> Call {
     Call {
         method: "POST",
-        path: path(&["connections", name, "discover"]),
+        path: path(&["connections", name, "discover"]) + "?limit=200",
         body: Some(json!({})),
         says: format!("Looking for databases on {name}"),
         command: format!("backstay connection discover {}", shell(name)),
@@ -56,10 +56,10 @@ pub(in crate::console::screens) fn answered(tag: u32, result: &Result<Value>, cx
                 let there = page.items.iter().filter(|own| own.present);
                 let count = there.clone().count();
                 let taken = there.filter(|own| own.selected).count();
-                cx.toast(
-                    Level::Good,
-                    format!("{count} databases; {taken} of them are in whole-server backups"),
-                );
+                let more = page.next_cursor.map_or("", |_| "More than ");
+                let text =
+                    format!("{more}{count} databases; {taken} of them are in whole-server backups");
+                cx.toast(Level::Good, text);
             }
         }
         _ => {}

@@ -110,7 +110,7 @@ fn back_up_and_discover_are_asked_of_the_server() {
         driver.asked(),
         [
             r#"POST /api/v1/backups {"connection":"shop","database":null}"#,
-            "POST /api/v1/connections/shop/discover {}",
+            "POST /api/v1/connections/shop/discover?limit=200 {}",
         ]
     );
 }
@@ -160,7 +160,7 @@ fn a_connection_is_added_by_its_parts_and_a_first_backup_offered() {
     assert_eq!(
         driver.asked(),
         [
-            "POST /api/v1/connections/shop/discover {}",
+            "POST /api/v1/connections/shop/discover?limit=200 {}",
             r#"POST /api/v1/backups {"connection":"shop","database":null}"#,
         ]
     );
