@@ -69,12 +69,11 @@ fn table_of(text: &str) -> Result<Choice> {
 
 /// The columns that rows have; of what has no rows, those it is defined with.
 fn columns(table: Option<&ArchivedTable>, definition: &Definition) -> Vec<RowColumn> {
-    let names: Vec<&String> = match table {
-        Some(table) => table.entry.columns.iter().collect(),
-        None => {
-            let own = definition.columns.iter().filter(|own| !own.is_generated);
-            own.map(|own| &own.name).collect()
-        }
+    let names: Vec<&String> = if let Some(table) = table {
+        table.entry.columns.iter().collect()
+    } else {
+        let own = definition.columns.iter().filter(|own| !own.is_generated);
+        own.map(|own| &own.name).collect()
     };
     let column = |name: &String| RowColumn {
         name: name.clone(),

@@ -89,7 +89,7 @@ impl Engine {
                 all.extend(self.measure(own.backup_id, ms, to, at, |_| true)?);
             }
         }
-        all.sort_by(|one, other| other.at.cmp(&one.at));
+        all.sort_by_key(|one| std::cmp::Reverse(one.at));
         Ok(all)
     }
 

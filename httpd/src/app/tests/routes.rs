@@ -222,6 +222,12 @@ async fn what_is_not_there_has_the_code_of_its_kind() {
         };
         surface.refused(method, path, body, 404, code).await;
     }
+    surface.end().await;
+}
+
+#[tokio::test]
+async fn what_every_path_names_and_is_not_there_has_the_code_of_its_kind() {
+    let surface = Surface::new().await;
     for (method, pattern, _) in TABLE {
         let (first, rest) = pattern[1..].split_once('/').unwrap_or_default();
         if !["GET", "DELETE", "PATCH"].contains(method) || !rest.starts_with('{') {

@@ -282,7 +282,7 @@ impl<T: Keyed + 'static> ListPane<T> {
             Action::MarkAll => self.mark_all(view),
             Action::Sort => self.sort_next(),
             Action::SortReverse => {
-                self.sort = self.sort.map(|(column, reversed)| (column, !reversed))
+                self.sort = self.sort.map(|(column, reversed)| (column, !reversed));
             }
             Action::Wide => self.wide = !self.wide,
             Action::Left => self.scrolled = self.scrolled.saturating_sub(1),
