@@ -41,6 +41,8 @@ use self::failure::{Done, Failure};
 use self::output::Output;
 use self::session::Session;
 
+pub(crate) use self::job::rules;
+
 /// Reads the arguments, does what they say, and answers the exit code.
 pub(crate) fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(words(std::env::args_os())) {

@@ -7,6 +7,7 @@
 mod action;
 mod app;
 pub(crate) mod config;
+mod difference;
 mod editor;
 mod event_loop;
 mod glyph;

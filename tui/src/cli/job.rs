@@ -2,7 +2,8 @@
 
 mod show;
 
-pub(super) use show::{rules, when};
+pub(crate) use show::rules;
+pub(super) use show::when;
 
 use backstay_engine::model::{
     self, CronPreview, CronPreviewRequest, Hook, HookFailure, HookTime, Job, JobSchedule, Policy,

@@ -31,8 +31,10 @@ pub(crate) enum Context {
     Run,
     Log,
     Jobs,
+    Retention,
     Repositories,
     Repository,
+    Trash,
     Alerts,
     Audit,
     Settings,
@@ -54,8 +56,10 @@ impl Context {
         Self::Run,
         Self::Log,
         Self::Jobs,
+        Self::Retention,
         Self::Repositories,
         Self::Repository,
+        Self::Trash,
         Self::Alerts,
         Self::Audit,
         Self::Settings,
@@ -78,8 +82,10 @@ impl Context {
             Self::Run => "run",
             Self::Log => "log",
             Self::Jobs => "jobs",
+            Self::Retention => "retention",
             Self::Repositories => "repositories",
             Self::Repository => "repository",
+            Self::Trash => "trash",
             Self::Alerts => "alerts",
             Self::Audit => "audit",
             Self::Settings => "settings",
@@ -148,6 +154,8 @@ actions! {
     RunNow "run-now" ["b"] in [Jobs, Settings] Safe "run now", "Run it now";
     Pause "pause" ["p"] in [Jobs, Settings] Reversible "pause", "Pause it, or let it go on";
     Clone "clone" ["c"] in [Jobs] Safe "clone", "Make another like it";
+    EditHere "edit-here" ["ctrl-e"] in [Jobs, Settings] Safe "", "Edit what is selected as text here, without another program";
+    SaveRules "save-rules" ["R"] in [Retention] Costly "save rules", "Save these rules for the job: which backups they delete is asked first";
     Retention "retention" ["w"] in [Jobs] Look "what-if", "Try other retention rules and see which backups would go, and why";
     Check "check" ["v"] in [Repositories, Repository] Safe "check", "Check the repository: everything that should be there is, and can be read";
     Prune "prune" ["P"] in [Repositories, Repository] Irreversible "prune", "Free the space of what was deleted: the plan first";
@@ -155,6 +163,7 @@ actions! {
     Trash "trash" ["u"] in [Repository, Repositories] Look "undelete", "Show deleted backups, and bring one back";
     Read "read" ["r"] in [Alerts] Safe "read", "Mark the alert as read";
     Dismiss "dismiss" ["x"] in [Alerts] Reversible "dismiss", "Dismiss the alert; it comes again only when its state does";
+    Undelete "undelete" ["u"] in [Trash] Safe "bring back", "Bring the deleted backup back";
     ShowAll "show-all" ["A"] in [Alerts, Runs, Backups] Look "all", "Show the dismissed or ended ones too, or only the others";
     Calendar "calendar" ["c"] in [Overview, Connections, Connection] Look "calendar", "Show a calendar of results";
     Coverage "coverage" ["C"] in [Connections, Connection] Look "coverage", "Show the times the connection can be brought back to";

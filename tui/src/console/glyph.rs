@@ -110,6 +110,11 @@ impl Glyphs {
         }
     }
 
+    /// Stands between what was and what is.
+    pub(crate) fn arrow(&self) -> &'static str {
+        if self.ascii { "->" } else { "→" }
+    }
+
     /// The lines of frames.
     pub(crate) fn border(&self) -> border::Set<'static> {
         if self.ascii {

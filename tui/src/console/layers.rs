@@ -2,6 +2,7 @@
 
 mod confirm;
 mod contents;
+mod draft;
 mod help;
 mod palette;
 
@@ -11,6 +12,7 @@ use ratatui::widgets::{Block, Clear, Widget as _};
 
 pub(crate) use confirm::{Confirm, Question};
 pub(crate) use contents::{Contents, messages};
+pub(crate) use draft::Draft;
 pub(crate) use help::help;
 pub(crate) use palette::Palette;
 

@@ -89,6 +89,11 @@ pub(crate) enum Ask {
         text: String,
         tag: u32,
     },
+    /// Hand an edited text to a screen, as if it came from the editor. After `Close` it is for who opened the layer.
+    Edited {
+        tag: u32,
+        text: String,
+    },
     /// Ask the engine again for everything shown.
     Refresh,
     /// Talk to another engine, one of the named contexts.
@@ -139,6 +144,9 @@ pub(crate) trait Screen: fmt::Debug + Send {
 
     /// Whose actions hold here, the nearest first, without `Global`.
     fn contexts(&self) -> &'static [Context];
+
+    /// Once, as soon as it is there.
+    fn opened(&mut self, _cx: &mut Cx<'_>) {}
 
     /// What it shows.
     fn wants(&self, _store: &Store) -> Vec<Want> {

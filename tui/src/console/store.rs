@@ -149,6 +149,22 @@ impl Want {
         }
     }
 
+    /// A list made of one document.
+    pub(crate) fn rows_of<T: Keyed + Send + 'static>(
+        path: impl Into<String>,
+        read: fn(&[u8]) -> Result<Answer>,
+    ) -> Self {
+        Self {
+            read,
+            len: |answer| {
+                answer
+                    .downcast_ref::<List<T>>()
+                    .map_or(0, |list| list.items.len())
+            },
+            ..Self::one::<()>(path)
+        }
+    }
+
     /// Asked again after events of those kinds.
     pub(crate) fn on(mut self, topics: &'static [&'static str]) -> Self {
         self.topics = topics;

@@ -64,7 +64,7 @@ pub(in crate::cli) fn when(schedule: &JobSchedule) -> String {
     text
 }
 
-pub(in crate::cli) fn rules(policy: &model::Policy) -> String {
+pub(crate) fn rules(policy: &model::Policy) -> String {
     let tier = |tier: Option<model::Tier>| tier.and_then(|tier| tier.keep);
     let rules = [
         ("last", policy.keep_last),

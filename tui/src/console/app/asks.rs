@@ -1,8 +1,10 @@
 //! Lets screens act, and does what they ask for.
 
+use backstay_engine::{Code, Error};
+
 use super::{App, Effect, Held, View};
 use crate::console::message::Link;
-use crate::console::screen::{Ask, Cx, Level, Screen};
+use crate::console::screen::{Ask, Call, Cx, Level, Screen};
 
 /// What screens see, from the parts of the console beside them.
 macro_rules! view {
@@ -76,7 +78,10 @@ impl App {
     /// A screen that was opened takes in what is there already.
     pub(super) fn opened(&mut self, effects: &mut Vec<Effect>) {
         let id = self.trail.now().id;
-        self.with(id, effects, |screen, cx| screen.refreshed(cx));
+        self.with(id, effects, |screen, cx| {
+            screen.opened(cx);
+            screen.refreshed(cx);
+        });
     }
 
     /// `id` is who asks. What a layer asks for after it closed itself is its opener's.
@@ -91,6 +96,7 @@ impl App {
                 Ask::Layer(screen) => {
                     let own = self.trail.number();
                     self.layers.push(Held::layer(own, id, screen));
+                    self.with(own, effects, |screen, cx| screen.opened(cx));
                 }
                 Ask::Close => match self.layers.iter().position(|layer| layer.id == id) {
                     Some(at) => id = self.layers.remove(at).opener,
@@ -99,20 +105,9 @@ impl App {
                     }
                     None => {}
                 },
-                Ask::Call(call) => {
-                    if matches!(self.link, Link::Live { .. }) {
-                        effects.push(Effect::Call(id, call));
-                    } else {
-                        let what = if call.says.is_empty() {
-                            "Asking the engine"
-                        } else {
-                            &call.says
-                        };
-                        let text = format!(
-                            "{what}: not done, no engine answers now; try again when it does"
-                        );
-                        self.toasts.add(Level::Bad, text, self.now);
-                    }
+                Ask::Call(call) => self.calls(id, call, effects),
+                Ask::Edited { tag, text } => {
+                    self.with(id, effects, |screen, cx| screen.edited(tag, Some(text), cx));
                 }
                 Ask::Toast(level, text) => self.toasts.add(level, text, self.now),
                 Ask::Copy(text) => {
@@ -131,6 +126,27 @@ impl App {
                 Ask::Switch(context) => self.switch(context, effects),
             }
         }
+    }
+
+    /// Sends a call off; who asked hears at once when nobody is there to take it.
+    fn calls(&mut self, id: u64, call: Call, effects: &mut Vec<Effect>) {
+        if matches!(self.link, Link::Live { .. }) {
+            return effects.push(Effect::Call(id, call));
+        }
+        if !call.says.is_empty() {
+            let text = format!(
+                "{}: not done, no engine answers now; try again when it does",
+                call.says
+            );
+            self.toasts.add(Level::Bad, text, self.now);
+        }
+        let gone = Err(Error::new(
+            Code::EngineUnreachable,
+            "No engine answers now; nothing was done",
+        ));
+        self.with(id, effects, |screen, cx| {
+            screen.answered(call.tag, &gone, cx)
+        });
     }
 
     fn switch(&mut self, context: String, effects: &mut Vec<Effect>) {

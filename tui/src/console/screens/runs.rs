@@ -1,10 +1,10 @@
 //! Runs: those that go on first.
 
-use backstay_engine::model::{Run, RunStatus};
+use backstay_engine::model::{Job, Run, RunStatus};
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 
-use crate::client::path;
+use crate::client::{path, query_value};
 use crate::console::action::{Action, Context, Tier};
 use crate::console::layers::{Confirm, Question};
 use crate::console::screen::{Ask, Call, Cx, Screen, Subject, View};
@@ -66,6 +66,8 @@ const COLUMNS: &[Column<Run>] = &[
 #[derive(Debug)]
 pub(crate) struct Runs {
     list: ListPane<Run>,
+    /// The job they are of, where not all are shown.
+    job: Option<String>,
 }
 
 impl Runs {
@@ -73,6 +75,17 @@ impl Runs {
         let want = Want::list::<Run>(path(&["runs"])).on(&["run"]);
         Self {
             list: ListPane::new(want, COLUMNS, "Nothing has run yet"),
+            job: None,
+        }
+    }
+
+    /// Those of a job.
+    pub(crate) fn of_job(job: &Job) -> Self {
+        let query = format!("?job={}", query_value(&job.id.to_string()));
+        let want = Want::list::<Run>(path(&["runs"]) + &query).on(&["run"]);
+        Self {
+            list: ListPane::new(want, COLUMNS, "The job has not run yet"),
+            job: Some(job.name.clone()),
         }
     }
 }
@@ -117,7 +130,10 @@ pub(crate) fn cancelling(runs: &[&Run], view: &View<'_>) -> Option<Confirm> {
 
 impl Screen for Runs {
     fn crumbs(&self) -> Vec<String> {
-        vec!["Runs".to_owned()]
+        match &self.job {
+            None => vec!["Runs".to_owned()],
+            Some(job) => vec!["Jobs".to_owned(), job.clone(), "Runs".to_owned()],
+        }
     }
 
     fn contexts(&self) -> &'static [Context] {

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use serde_json::Value;
 
 use crate::console::action::{Action, Context};
-use crate::console::layers::framed;
+use crate::console::layers::{Contents, framed};
 use crate::console::screen::{Ask, Call, Cx, Level, Screen, View};
 use crate::console::text::{Cut, clean, fit, width};
 use crate::console::theme::Role;
@@ -37,6 +37,10 @@ pub(crate) struct Entry {
     pub(crate) help: &'static str,
     pub(crate) input: Input,
     error: Option<String>,
+    /// What `ctrl-n` puts there, one after the other.
+    suggestions: Vec<String>,
+    /// Whether it takes several, with commas between.
+    several: bool,
 }
 
 impl Entry {
@@ -47,7 +51,54 @@ impl Entry {
             help,
             input,
             error: None,
+            suggestions: Vec::new(),
+            several: false,
         }
+    }
+
+    /// With words that `ctrl-n` puts there.
+    pub(crate) fn suggesting(mut self, words: Vec<String>) -> Self {
+        self.suggestions = words;
+        self
+    }
+
+    /// With words of which it takes several, commas between them.
+    pub(crate) fn several(mut self, words: Vec<String>) -> Self {
+        self.several = true;
+        self.suggesting(words)
+    }
+
+    /// Puts the next suggestion there; that of the last word where it takes several.
+    fn suggest(&mut self) -> bool {
+        let Input::Line(field) = &mut self.input else {
+            return false;
+        };
+        let text = field.text().to_owned();
+        let (kept, last) = match text.rsplit_once(',') {
+            Some((kept, last)) if self.several => (format!("{kept}, "), last.trim()),
+            _ => (String::new(), text.trim()),
+        };
+        let at = self.suggestions.iter().position(|word| word == last);
+        let next = match at {
+            Some(at) => self.suggestions.get((at + 1) % self.suggestions.len()),
+            None => {
+                let mut all = self.suggestions.iter();
+                all.find(|word| word.starts_with(last))
+                    .or_else(|| self.suggestions.first())
+            }
+        };
+        if let Some(next) = next {
+            field.set(&format!("{kept}{next}"));
+        }
+        next.is_some()
+    }
+
+    /// What is said of it while it has the keyboard.
+    fn help(&self) -> String {
+        if self.suggestions.is_empty() {
+            return self.help.to_owned();
+        }
+        format!("{} (ctrl-n: {})", self.help, self.suggestions.join(", "))
     }
 
     /// A line of text that holds `text` at first.
@@ -119,6 +170,16 @@ impl Filled<'_> {
         }
     }
 
+    /// The words between commas.
+    pub(crate) fn words(&self, name: &str) -> Vec<String> {
+        let text = self.text(name);
+        let words = text.split(',').map(str::trim);
+        words
+            .filter(|word| !word.is_empty())
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
     pub(crate) fn is_on(&self, name: &str) -> bool {
         matches!(self.input(name), Some(Input::Switch(true)))
     }
@@ -139,9 +200,21 @@ pub(crate) struct Step {
     pub(crate) call: fn(&Filled<'_>, &str) -> std::result::Result<Call, Wrong>,
     /// Whether the form is closed when it worked.
     pub(crate) closes: bool,
-    /// What is told of the answer when it worked.
+    /// What is told of the answer when it worked: in the form, or over the screen when it was closed.
     pub(crate) says: Option<fn(&Value) -> Told>,
 }
+
+/// What the engine says of what is being filled in, while it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    /// The question: a call that only looks. None where there is nothing to ask.
+    pub(crate) call: fn(&Filled<'_>, &str) -> Option<Call>,
+    /// The answer in lines.
+    pub(crate) says: fn(&Result<Value>, &View<'_>) -> Vec<(String, Role)>,
+}
+
+/// Tag of a watch's calls.
+const WATCH: u32 = u32::MAX;
 
 /// A form on the screen.
 #[derive(Debug)]
@@ -157,6 +230,11 @@ pub(crate) struct Form {
     touched: bool,
     said: Vec<(String, Role)>,
     then: Option<Then>,
+    watch: Option<Watch>,
+    /// What was asked last for it, and whether the answer is not there yet.
+    asked: Option<String>,
+    asking: bool,
+    watched: Vec<(String, Role)>,
 }
 
 /// What is asked once a step has closed the form.
@@ -180,6 +258,10 @@ impl Form {
             touched: false,
             said: Vec::new(),
             then: None,
+            watch: None,
+            asked: None,
+            asking: false,
+            watched: Vec::new(),
         }
     }
 
@@ -187,6 +269,31 @@ impl Form {
     pub(crate) fn then(mut self, then: Then) -> Self {
         self.then = Some(then);
         self
+    }
+
+    /// Shows what the engine says of what is filled in.
+    pub(crate) fn watching(mut self, watch: Watch) -> Self {
+        self.watch = Some(watch);
+        self
+    }
+
+    /// Asks again where something else is filled in now; one question at a time.
+    fn look(&mut self, cx: &mut Cx<'_>) {
+        let Some(watch) = self.watch.filter(|_| !self.asking) else {
+            return;
+        };
+        let Some(mut call) = (watch.call)(&Filled(&self.entries), &self.subject) else {
+            self.asked = None;
+            self.watched.clear();
+            return;
+        };
+        let question = format!("{} {:?}", call.path, call.body);
+        if self.asked.as_ref() == Some(&question) {
+            return;
+        }
+        (self.asked, self.asking) = (Some(question), true);
+        call.tag = WATCH;
+        cx.call(call);
     }
 
     fn go(&mut self, forward: bool) {
@@ -278,12 +385,22 @@ impl Screen for Form {
         false
     }
 
+    fn opened(&mut self, cx: &mut Cx<'_>) {
+        self.look(cx);
+    }
+
     fn key(&mut self, key: KeyEvent, cx: &mut Cx<'_>) -> bool {
         if self.change(key) {
+            self.look(cx);
             return true;
         }
         let fields = self.entries.len();
         match key.code {
+            KeyCode::Char('n') if key.modifiers == KeyModifiers::CONTROL => {
+                let entry = self.entries.get_mut(self.at);
+                self.touched |= entry.is_some_and(Entry::suggest);
+                self.look(cx);
+            }
             KeyCode::Tab | KeyCode::Down => self.go(true),
             KeyCode::BackTab | KeyCode::Up => self.go(false),
             KeyCode::Left if self.at >= fields => self.go(false),
@@ -298,7 +415,7 @@ impl Screen for Form {
         true
     }
 
-    fn paste(&mut self, text: &str, _cx: &mut Cx<'_>) {
+    fn paste(&mut self, text: &str, cx: &mut Cx<'_>) {
         if let Some(Entry {
             input: Input::Line(field),
             ..
@@ -306,10 +423,16 @@ impl Screen for Form {
         {
             field.paste(text);
             self.touched = true;
+            self.look(cx);
         }
     }
 
     fn answered(&mut self, tag: u32, result: &Result<Value>, cx: &mut Cx<'_>) {
+        if let (WATCH, Some(watch)) = (tag, self.watch) {
+            self.asking = false;
+            self.watched = (watch.says)(result, &cx.view);
+            return self.look(cx);
+        }
         self.busy = false;
         let Some(step) = self.steps.get((tag as usize).wrapping_sub(1)) else {
             return;
@@ -320,6 +443,9 @@ impl Screen for Form {
                 cx.ask(Ask::Close);
                 let then = self.then.map(|then| then(answer, &cx.view));
                 cx.asks.extend(then.into_iter().flatten());
+                if let Some(says) = step.says {
+                    cx.layer(Contents::new(self.title.clone(), says(answer)));
+                }
             }
             Ok(answer) => self.said = step.says.map(|says| says(answer)).unwrap_or_default(),
         }
@@ -343,13 +469,20 @@ impl Screen for Form {
     }
 
     fn floats(&self) -> Option<(u16, u16)> {
-        Some((90, (self.entries.len() as u16 + 9).min(40)))
+        let watched = if self.watch.is_some() { 7 } else { 0 };
+        Some((90, (self.entries.len() as u16 + 9 + watched).min(40)))
     }
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
         let inner = framed(frame, area, &self.title, view);
         let said = self.said.len().min(4) as u16;
-        let foot = 3 + said;
+        let least = usize::from(inner.height / 4);
+        let spare = usize::from(inner.height.saturating_sub(3 + said));
+        let watched = self
+            .watched
+            .len()
+            .min(spare.saturating_sub(self.entries.len()).max(least)) as u16;
+        let foot = 3 + said + watched;
         let rows = inner.height.saturating_sub(foot);
         let labels = self
             .entries
@@ -379,9 +512,9 @@ impl Screen for Form {
         let (help, role) = match entry {
             Some(Entry {
                 error: Some(why), ..
-            }) => (why.as_str(), Role::Bad),
-            Some(entry) => (entry.help, Role::Faint),
-            None => ("", Role::Faint),
+            }) => (why.clone(), Role::Bad),
+            Some(entry) => (entry.help(), Role::Faint),
+            None => (String::new(), Role::Faint),
         };
         let mut put = |y: u16, text: &str, role: Role| {
             if y >= inner.y && y < inner.bottom() {
@@ -391,7 +524,11 @@ impl Screen for Form {
                     .set_stringn(inner.x, y, text, room, view.style(role));
             }
         };
-        put(y, help, role);
+        for (text, role) in &self.watched[..usize::from(watched)] {
+            put(y, text, *role);
+            y += 1;
+        }
+        put(y, &help, role);
         for (text, role) in &self.said[..usize::from(said)] {
             y += 1;
             put(y, text, *role);

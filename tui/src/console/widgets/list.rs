@@ -104,6 +104,36 @@ impl<T> Column<T> {
     }
 }
 
+/// The methods of a screen that is a table in the field of that name.
+macro_rules! listed {
+    ($list:ident) => {
+        fn escape(&mut self, cx: &mut Cx<'_>) -> bool {
+            self.$list.escape(&cx.view)
+        }
+
+        fn click(&mut self, at: Position, double: bool, cx: &mut Cx<'_>) {
+            if self.$list.click(at, &cx.view) && double {
+                cx.ask(Ask::Act(Action::Open));
+            }
+        }
+
+        fn wheel(&mut self, lines: i32, cx: &mut Cx<'_>) {
+            self.$list.wheel(lines, &cx.view);
+        }
+
+        fn filter(&self) -> Option<String> {
+            self.$list.filter()
+        }
+
+        fn set_filter(&mut self, text: &str, cx: &mut Cx<'_>) -> bool {
+            self.$list.set_filter(text, &cx.view);
+            true
+        }
+    };
+}
+
+pub(crate) use listed;
+
 /// The order in which records are shown, as long as nothing it depends on changes.
 #[derive(Debug, Default)]
 struct Arranged {
@@ -129,6 +159,8 @@ pub(crate) struct ListPane<T: 'static> {
     scrolled: usize,
     arranged: RefCell<Arranged>,
     area: Shared<Rect>,
+    /// Another part of the screen has the keyboard.
+    dimmed: Shared<bool>,
 }
 
 impl<T> fmt::Debug for ListPane<T> {
@@ -154,6 +186,7 @@ impl<T: Keyed + 'static> ListPane<T> {
             scrolled: 0,
             arranged: RefCell::default(),
             area: Shared::new(Rect::ZERO),
+            dimmed: Shared::new(false),
         }
     }
 

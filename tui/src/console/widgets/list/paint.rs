@@ -92,6 +92,19 @@ impl<T: Keyed + 'static> ListPane<T> {
         }
     }
 
+    /// Draws it as one of several: only the one with the keyboard shows where its cursor is.
+    pub(crate) fn draw_pane(
+        &self,
+        frame: &mut Frame<'_>,
+        area: Rect,
+        focused: bool,
+        view: &View<'_>,
+    ) {
+        self.dimmed.set(!focused);
+        self.draw(frame, area, view);
+        self.dimmed.set(false);
+    }
+
     fn plan(&self, area: Rect) -> Plan {
         let room = area.width.saturating_sub(MARGIN);
         let mut chosen: Vec<usize> = (0..self.columns.len()).collect();
@@ -198,7 +211,7 @@ impl<T: Keyed + 'static> ListPane<T> {
                 view.style(Role::Marked),
             );
         }
-        if selected {
+        if selected && !self.dimmed.get() {
             buffer.set_style(line, view.style(Role::Selected));
             buffer.set_stringn(line.x, line.y, view.glyphs.cursor, 1, Style::new());
         }
