@@ -164,8 +164,12 @@ pub(super) const WORDS: &[(&str, &str)] = &[
     ("damaged_backup_id", "null"),
     ("date", r#""2026-03-01""#),
     (
-        "DatabaseOverview.reason",
-        r#""The last good backup is 3 h old""#,
+        "ConnectionOverview.databases",
+        r#"[{"database": "orders", "protection": "protected", "reason": "The last good backup is 3 h old", "freshness": "fresh", "backup_id": "bck_01JQ8ZK4T0W3M5N7P9R1S2V4X6", "last_good_at": "2026-03-01T02:00:00Z", "age_ms": 10800000, "goal_ms": 86400000, "expected_at": "2026-03-02T02:00:00Z", "next_run_at": "2026-03-02T02:00:00Z", "proof": {"backup_id": "bck_01JQ8ZK4T0W3M5N7P9R1S2V4X6", "level": "decoded", "at": "2026-03-01T02:05:00Z"}, "damaged_backup_id": null, "days": [{"date": "2026-03-01", "success": 1}]}]"#,
+    ),
+    (
+        "Overview.repositories",
+        r#"[{"repository_id": "rep_01JQ8ZK4T0W3M5N7P9R1S2V4X6", "repository": "main", "is_default": true, "reachable": true, "backups": 14, "source_bytes": 734003200, "stored_bytes": 52428800, "total_bytes": 107374182400, "free_bytes": 96636764160, "measured_at": "2026-03-01T02:00:00Z"}]"#,
     ),
     (
         "ConnectionOverview.reason",

@@ -41,6 +41,11 @@ pub fn read(statement: &str) -> Definition {
             _ => {}
         }
     }
+    // The columns of a typed table are its type's: what comes first in parentheses is its key.
+    let begin = begin.filter(|begin| {
+        let before = statement.get(..*begin).unwrap_or_default();
+        !before.contains("\nPARTITION BY ")
+    });
     let (Some(begin), Some(end)) = (begin, end) else {
         return Definition {
             is_partitioned: statement.contains("\nPARTITION BY "),

@@ -271,13 +271,21 @@ fn attach(
         attaches.push((*index, out.add(draft)));
         parent_of.insert(*index, *parent);
     }
-    for (index, number) in attaches {
-        let mut at = parent_of.get(&index);
+    for (index, number) in &attaches {
+        let mut at = parent_of.get(index);
         while let Some(above) = at {
             if let Some(above) = indexes.get_mut(above) {
-                above.attaches.push(number);
+                above.attaches.push(*number);
             }
             at = parent_of.get(above);
+        }
+    }
+    // From the leaves up: of two sessions that complete levels of one tree at once, neither sees what the other
+    // has not committed, and the server would take the root for incomplete for good.
+    for (index, number) in attaches {
+        let below = indexes.get(&index).map(|own| own.attaches.clone());
+        if let Some(draft) = out.draft_mut(number) {
+            draft.needs.extend(below.unwrap_or_default());
         }
     }
 }
