@@ -30,4 +30,5 @@ mod trials;
 
 pub use app::{app, serve};
 pub use identity::Origin;
+pub use native::document;
 pub use surface::Surface;

@@ -75,7 +75,7 @@ pub(crate) fn is_public(method: &Method, path: &str) -> bool {
 }
 
 /// The API's document, as JSON.
-pub(crate) fn document() -> serde_json::Value {
+pub fn document() -> serde_json::Value {
     openapi::complete(described().into_openapi())
 }
 

@@ -30,6 +30,9 @@ mod view;
 mod widgets;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use app::{Named, Settings};
 pub(crate) use glyph::{ASCII, Glyphs};
 pub(crate) use open::{Contexts, Remote, Starter, open};

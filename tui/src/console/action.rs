@@ -66,6 +66,17 @@ impl Context {
         Self::Wizard,
     ];
 
+    /// What else holds where it does: its keys come first, so none of them may be one of these.
+    pub(crate) fn over(self) -> &'static [Self] {
+        match self {
+            Self::Global => &[],
+            Self::List | Self::Text => &[Self::Global],
+            Self::Run => &[Self::Log, Self::Text, Self::Global],
+            Self::Log | Self::Backup => &[Self::Text, Self::Global],
+            _ => &[Self::List, Self::Global],
+        }
+    }
+
     /// As it is written in the keymap file.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -114,7 +114,6 @@ impl App {
             now: self.now,
             theme: self.settings.theme,
             glyphs: self.settings.glyphs,
-            read_only: self.settings.read_only,
             keymap: &self.settings.keymap,
         }
     }

@@ -61,7 +61,7 @@ impl File {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let own: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let own: Self = toml::from_str(text).map_err(|error| placed(text, &error))?;
         own.theme()?;
         Keymap::with(&own.keys)?;
         for (name, context) in &own.contexts {
@@ -81,6 +81,19 @@ impl File {
     pub(crate) fn keymap(&self) -> Keymap {
         // `parse` has tried it.
         Keymap::with(&self.keys).unwrap_or_default()
+    }
+}
+
+/// What is wrong, and in which line.
+fn placed(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => format!(
+            "line {}: {}",
+            before.matches('\n').count() + 1,
+            error.message()
+        ),
+        None => error.message().to_owned(),
     }
 }
 

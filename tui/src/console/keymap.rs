@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crossterm::event::{KeyCode, KeyModifiers};
+
 use super::action::{ACTIONS, Action, Context};
 use super::key::{Key, Keys};
 
@@ -58,16 +60,55 @@ impl Keymap {
                 map.bind(*context, name, keys)?;
             }
         }
+        map.check_back()?;
         for context in Context::ALL {
             map.check(*context)?;
-        }
-        let leaves = |action| !map.keys(&[Context::Global], action).is_empty();
-        if !leaves(Action::Back) {
-            return Err(
-                "[keys.global] \"back\" has no key; dialogs could not be closed".to_owned(),
-            );
+            for far in context.over() {
+                map.check_over(*context, *far)?;
+            }
         }
         Ok(map)
+    }
+
+    /// Nothing keeps anybody in a dialog: there is a way back that no text field takes for a letter.
+    fn check_back(&self) -> Result<(), String> {
+        let closes = |(keys, action): &&(Keys, Action)| {
+            let letter = matches!(keys.0[0].code, KeyCode::Char(_) | KeyCode::Backspace)
+                && keys.0[0].modifiers == KeyModifiers::NONE;
+            *action == Action::Back && keys.0.len() == 1 && !letter
+        };
+        let global = self.0.get(&Context::Global);
+        match global.into_iter().flatten().find(closes) {
+            Some(_) => Ok(()),
+            None => Err(
+                "[keys.global] \"back\" needs a key that is no letter, such as esc; dialogs could not be closed"
+                    .to_owned(),
+            ),
+        }
+    }
+
+    /// No key of a context hides one of another that holds on the same screen.
+    fn check_over(&self, near: Context, far: Context) -> Result<(), String> {
+        // The wizard goes on for both.
+        let same = |own: Action, other: Action| {
+            own == other || (own, other) == (Action::Next, Action::Open)
+        };
+        let of = |context| self.0.get(&context).into_iter().flatten();
+        for (keys, action) in of(near) {
+            for (others, other) in of(far) {
+                let shorter = keys.0.len().min(others.0.len());
+                if keys.0[..shorter] == others.0[..shorter] && !same(*action, *other) {
+                    return Err(format!(
+                        "[keys.{}] \"{}\" would hide [keys.{}] \"{}\", which is on {others}; give one of them another key, or \"none\"",
+                        near.name(),
+                        action.row().name,
+                        far.name(),
+                        other.row().name,
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn bind(&mut self, context: Context, name: &str, keys: &[String]) -> Result<(), String> {
@@ -87,6 +128,15 @@ impl Keymap {
             let keys: Keys = key
                 .parse()
                 .map_err(|why| format!("{place}\"{name}\": {why}"))?;
+            if let Some(taken) = keys
+                .0
+                .iter()
+                .find(|key| always(**key) && !row.keys.contains(&key.to_string().as_str()))
+            {
+                return Err(format!(
+                    "{place}\"{name}\": {taken} cannot be bound; it always quits, or always suspends"
+                ));
+            }
             own.push((keys, row.action));
         }
         Ok(())
@@ -141,6 +191,13 @@ impl Keymap {
         .collect()
     }
 
+    /// Whether some binding of an action, wherever that holds, ends with that key.
+    pub(crate) fn ends(&self, action: Action, key: Key) -> bool {
+        let all = self.0.values().flatten();
+        all.filter(|(_, own)| *own == action)
+            .any(|(keys, _)| keys.0.last() == Some(&key))
+    }
+
     /// What may follow keys that are the beginning of something.
     pub(crate) fn continuations(
         &self,
@@ -154,6 +211,11 @@ impl Keymap {
             .map(|(keys, action)| (keys.0[pressed.len()], *action))
             .collect()
     }
+}
+
+/// Keys that no screen and no keymap can take.
+pub(crate) fn always(key: Key) -> bool {
+    key.modifiers == KeyModifiers::CONTROL && matches!(key.code, KeyCode::Char('c' | 'z'))
 }
 
 /// "X is not known; did you mean Y?"

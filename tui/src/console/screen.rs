@@ -22,7 +22,6 @@ pub(crate) struct View<'a> {
     pub(crate) now: Time,
     pub(crate) theme: Theme,
     pub(crate) glyphs: Glyphs,
-    pub(crate) read_only: bool,
     /// What the keys are called, for hints inside screens.
     pub(crate) keymap: &'a super::keymap::Keymap,
 }
@@ -79,8 +78,6 @@ pub(crate) enum Ask {
     /// Change something.
     Call(Call),
     Toast(Level, String),
-    /// To the clipboard.
-    Copy(String),
     /// Do an action as if its key had been pressed.
     Act(Action),
     /// Edit text in `$EDITOR`; it comes back through `edited`.
@@ -94,8 +91,6 @@ pub(crate) enum Ask {
         tag: u32,
         text: String,
     },
-    /// Ask the engine again for everything shown.
-    Refresh,
     /// Talk to another engine, one of the named contexts.
     Switch(String),
 }

@@ -18,6 +18,9 @@ pub(crate) const ROWS_MAX: usize = 10_000;
 /// Rows of one page.
 const PAGE: usize = 200;
 
+/// What failed is asked again after that time.
+const ASK_AGAIN_MILLIS: i64 = 10_000;
+
 /// Answers nobody wanted for so many rounds are forgotten.
 const FORGET_AFTER: u64 = 2_000;
 
@@ -368,7 +371,11 @@ impl Store {
             let age = (now - at).num_milliseconds();
             age < 0 || age.unsigned_abs() >= every.as_millis() as u64
         });
-        let fresh = slot.stale || old;
+        let failed = slot.error.is_some()
+            && slot
+                .at
+                .is_none_or(|at| !(0..ASK_AGAIN_MILLIS).contains(&(now - at).num_milliseconds()));
+        let fresh = slot.stale || old || failed;
         let cursor = if fresh && (!frozen || slot.answer.is_none()) {
             None
         } else {

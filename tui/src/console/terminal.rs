@@ -24,6 +24,9 @@ use ratatui::backend::CrosstermBackend;
 use super::app::App;
 use super::view;
 
+/// A frame in which nothing changed is shorter: resets, and where the cursor is.
+const IDLE_BYTES: usize = 64;
+
 /// Whether the terminal is the console's now.
 static TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -57,7 +60,7 @@ impl Frames {
     fn present(&self, out: &mut impl Write) -> io::Result<()> {
         let mut own = self.0.lock();
         let frame = std::mem::take(&mut own.collected);
-        let idle = frame.len() < 32 && frame == own.last;
+        let idle = frame.len() < IDLE_BYTES && frame == own.last;
         if !idle && !frame.is_empty() {
             let mut whole = Vec::with_capacity(frame.len() + 16);
             queue!(whole, BeginSynchronizedUpdate)?;

@@ -2,7 +2,8 @@
 
 use backstay_engine::model::Time;
 use chrono::{DateTime, Utc};
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
 
 pub(crate) use crate::cli::output::text::{bytes, clean, count, duration_ms, time};
 
@@ -44,11 +45,11 @@ pub(crate) fn fit(text: &str, room: usize, cut: Cut, ellipsis: &str) -> String {
     }
 }
 
-/// The beginning of the text, in at most `room` cells.
+/// The beginning of the text, in at most `room` cells. Letters of several characters stay whole.
 pub(crate) fn head(text: &str, room: usize) -> &str {
     let mut used = 0;
-    for (at, letter) in text.char_indices() {
-        used += letter.width().unwrap_or(0);
+    for (at, letter) in text.grapheme_indices(true) {
+        used += width(letter);
         if used > room {
             return &text[..at];
         }
@@ -96,13 +97,25 @@ pub(crate) fn clock(time: Time) -> String {
 
 fn tail(text: &str, room: usize) -> &str {
     let mut used = 0;
-    for (at, letter) in text.char_indices().rev() {
-        used += letter.width().unwrap_or(0);
+    for (at, letter) in text.grapheme_indices(true).rev() {
+        used += width(letter);
         if used > room {
-            return &text[at + letter.len_utf8()..];
+            return &text[at + letter.len()..];
         }
     }
     text
+}
+
+/// The end of the text that is left when `room` cells of its beginning are taken away, and the cells that went.
+pub(crate) fn without_head(text: &str, room: usize) -> (&str, usize) {
+    let mut gone = 0;
+    for (at, letter) in text.grapheme_indices(true) {
+        if gone >= room {
+            return (&text[at..], gone);
+        }
+        gone += width(letter);
+    }
+    ("", gone)
 }
 
 /// How long ago, in one unit: `now`, `42s`, `7m`, `3h`, `12d`, `2y`. What lies ahead is `in 7m`.

@@ -26,6 +26,9 @@ const AT_ONCE: usize = 6;
 const GATHER: Duration = Duration::from_millis(100);
 /// Time between two attempts to reach the engine, the first and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+/// How long an answer may take, and how long the question whether the engine is there.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const HEALTH_WAIT: Duration = Duration::from_secs(15);
 /// After so long without an event the engine is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -98,7 +101,7 @@ impl Worker {
         let slots = self.slots.clone();
         tokio::spawn(async move {
             let _slot = slots.acquire().await;
-            let answer = engine.ask("GET", &fetch.path(), None).await;
+            let answer = ask_within(ANSWER_WAIT, engine.as_ref(), &fetch.path()).await;
             // Read here, so that a long answer holds up nobody at the keyboard.
             let answer = answer.and_then(|bytes| (fetch.want.read)(&bytes));
             let _ = messages.send(Msg::Fetched(fetch, answer)).await;
@@ -179,6 +182,20 @@ fn document(bytes: &[u8]) -> Result<Value> {
         .map_err(|error| Error::internal("The engine's answer was not understood").because(error))
 }
 
+/// Asks a question; an engine that takes it and says nothing is not waited for for ever.
+async fn ask_within(wait: Duration, engine: &dyn Engine, path: &str) -> Result<Bytes> {
+    match tokio::time::timeout(wait, engine.ask("GET", path, None)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Error::new(
+            Code::EngineUnreachable,
+            format!(
+                "The engine did not answer within {} seconds",
+                wait.as_secs()
+            ),
+        )),
+    }
+}
+
 /// Stays connected, tells what happens, and how it stands.
 async fn keep_linked(engine: Arc<dyn Engine>, messages: mpsc::Sender<Msg>, now: Arc<Notify>) {
     let mut wait = RETRY.0;
@@ -221,13 +238,13 @@ async fn connect(
     started: &mut bool,
 ) -> Result<Box<dyn EventSource>> {
     let health = path(&["health"]);
-    let mut answer = engine.ask("GET", &health, None).await;
+    let mut answer = ask_within(HEALTH_WAIT, engine.as_ref(), &health).await;
     let unreachable = |error: &Error| error.code() == Code::EngineUnreachable;
     if !*started && answer.as_ref().is_err_and(unreachable) {
         *started = true;
         let _ = messages.send(Msg::Link(Link::Starting)).await;
         if engine.start().await? {
-            answer = engine.ask("GET", &health, None).await;
+            answer = ask_within(HEALTH_WAIT, engine.as_ref(), &health).await;
         }
     }
     let health: Health = serde_json::from_slice(&answer?).map_err(|error| {
@@ -262,14 +279,17 @@ async fn follow(
             Ok(Ok(None)) => return gone(),
             Ok(Err(error)) => return error,
             // Nothing happened: is it still there?
-            Err(_) => match engine.ask("GET", &path(&["health"]), None).await {
+            Err(_) => match ask_within(HEALTH_WAIT, engine.as_ref(), &path(&["health"])).await {
                 Ok(_) => continue,
                 Err(error) => return error,
             },
         }
         let until = tokio::time::Instant::now() + GATHER;
         let mut end = None;
-        while let Ok(next) = tokio::time::timeout_at(until, events.next()).await {
+        // A flood always has a next one ready: the clock is looked at too.
+        while tokio::time::Instant::now() < until
+            && let Ok(next) = tokio::time::timeout_at(until, events.next()).await
+        {
             match next {
                 Ok(Some(kind)) => take(&mut topics, &kind),
                 Ok(None) => end = Some(gone()),

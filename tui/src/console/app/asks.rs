@@ -14,7 +14,6 @@ macro_rules! view {
             now: $app.now,
             theme: $app.settings.theme,
             glyphs: $app.settings.glyphs,
-            read_only: $app.settings.read_only,
             keymap: &$app.settings.keymap,
         }
     };
@@ -22,7 +21,7 @@ macro_rules! view {
 
 impl App {
     /// Lets the topmost layer, or the screen, do something.
-    pub(super) fn on_top<R>(
+    pub(crate) fn on_top<R>(
         &mut self,
         effects: &mut Vec<Effect>,
         act: impl FnOnce(&mut dyn Screen, &mut Cx<'_>) -> R,
@@ -110,11 +109,6 @@ impl App {
                     self.with(id, effects, |screen, cx| screen.edited(tag, Some(text), cx));
                 }
                 Ask::Toast(level, text) => self.toasts.add(level, text, self.now),
-                Ask::Copy(text) => {
-                    self.toasts
-                        .add(Level::Info, format!("Copied: {text}"), self.now);
-                    effects.push(Effect::Copy(text));
-                }
                 Ask::Act(action) => self.act(action, effects),
                 Ask::EditText { name, text, tag } => effects.push(Effect::Edit {
                     screen: id,
@@ -122,7 +116,6 @@ impl App {
                     name,
                     text,
                 }),
-                Ask::Refresh => self.store.all_stale(),
                 Ask::Switch(context) => self.switch(context, effects),
             }
         }

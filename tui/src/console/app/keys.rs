@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use super::{App, Effect};
 use crate::console::action::{Action, Context, Tier};
 use crate::console::key::Key;
-use crate::console::keymap::Found;
+use crate::console::keymap::{self, Found};
 use crate::console::layers::{Contents, Palette, help, messages};
 use crate::console::message::Link;
 use crate::console::screen::{Level, Screen, allowed};
@@ -27,11 +27,10 @@ impl App {
         }
         let own = Key::from(key);
         // These two no screen and no keymap can take.
-        if own.modifiers == KeyModifiers::CONTROL {
+        if keymap::always(own) {
             match own.code {
                 KeyCode::Char('c') => return effects.push(Effect::Quit),
-                KeyCode::Char('z') => return effects.push(Effect::Suspend),
-                _ => {}
+                _ => return effects.push(Effect::Suspend),
             }
         }
         if self.filter.is_some() {
@@ -133,8 +132,7 @@ impl App {
             Action::CopyId | Action::CopyCommand => self.copy(action, effects),
             Action::GoContexts => {
                 let screen = screens::contexts(&self.settings);
-                self.layers.clear();
-                self.trail.open(screen, true);
+                self.leave_for(screen, effects);
             }
             Action::LastRun => self.go_to_last_run(),
             other => self.go_or_pass(other, effects),
@@ -157,15 +155,25 @@ impl App {
 
     fn go_or_pass(&mut self, action: Action, effects: &mut Vec<Effect>) {
         match screens::root(action) {
-            Some(screen) => {
-                self.layers.clear();
-                self.trail.open(screen, true);
-                self.opened(effects);
-            }
+            Some(screen) => self.leave_for(screen, effects),
             None => {
                 self.on_top(effects, |screen, cx| screen.act(action, cx));
             }
         }
+    }
+
+    /// Goes to a screen, unless what was typed over this one would be lost.
+    fn leave_for(&mut self, screen: Box<dyn Screen>, effects: &mut Vec<Effect>) {
+        let here = std::iter::once(self.trail.now()).chain(&self.layers);
+        if here.into_iter().any(|held| held.screen.unsaved()) {
+            let text =
+                "What was typed is not saved; save it, or give it up with Esc, before you go";
+            self.toasts.add(Level::Warning, text.to_owned(), self.now);
+            return;
+        }
+        self.layers.clear();
+        self.trail.open(screen, true);
+        self.opened(effects);
     }
 
     fn show(&mut self, layer: impl Screen + 'static) {

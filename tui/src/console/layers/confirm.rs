@@ -66,7 +66,7 @@ impl Confirm {
     }
 
     fn is_sure(&self) -> bool {
-        !self.needs_name() || self.typed.text() == self.question.name
+        !self.needs_name() || !self.typed.is_empty() && self.typed.text() == self.question.name
     }
 
     /// What it says, in lines of that many cells.
@@ -130,15 +130,14 @@ impl Screen for Confirm {
         if key.code == KeyCode::Esc {
             return false;
         }
-        if (cx.view.now - self.since).num_milliseconds() < DEAD_MILLIS {
+        let since = (cx.view.now - self.since).num_milliseconds();
+        if (0..DEAD_MILLIS).contains(&since) {
             return true;
         }
         if self.needs_name() && !self.on_it && self.typed.key(key) {
             return true;
         }
-        let initiating = self.question.action.row().contexts;
-        let keys = cx.view.keymap.keys(initiating, self.question.action);
-        if keys.iter().any(|keys| keys.0 == [Key::from(key)]) {
+        if cx.view.keymap.ends(self.question.action, Key::from(key)) {
             return true;
         }
         self.press(key.code, cx);
@@ -170,10 +169,10 @@ impl Screen for Confirm {
         let mut lines = self.lines(room);
         let foot = if self.needs_name() { 4 } else { 2 };
         let height = usize::from(inner.height).saturating_sub(foot);
-        if lines.len() > height {
-            lines.truncate(height.saturating_sub(1));
-            let text = "and more, for which there is no room here";
-            lines.push((text.to_owned(), Role::Warning));
+        if lines.len() > height && height > 0 {
+            let more = lines.len() + 1 - height;
+            lines.truncate(height - 1);
+            lines.push((format!("and {more} more lines"), Role::Warning));
         }
         for (n, (text, role)) in lines.iter().take(height).enumerate() {
             frame.buffer_mut().set_stringn(
@@ -189,7 +188,7 @@ impl Screen for Confirm {
         }
         let last = inner.bottom() - 1;
         if self.needs_name() && inner.height > 4 {
-            let asked = format!("Type {} to confirm: ", self.question.name);
+            let asked = format!("Type {} to confirm: ", clean(&self.question.name));
             frame.buffer_mut().set_stringn(
                 inner.x,
                 last - 2,

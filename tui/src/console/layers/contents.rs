@@ -1,5 +1,8 @@
 //! Text to read over a screen: keys of everything, messages there were, long values.
 
+use std::borrow::Cow;
+use std::cell::Cell;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 
@@ -7,7 +10,7 @@ use super::framed;
 use crate::console::action::{ACTIONS, Action, Context};
 use crate::console::keymap::Keymap;
 use crate::console::screen::{Cx, Level, Screen, View};
-use crate::console::text::{clean, time};
+use crate::console::text::{clean, head, time, width};
 use crate::console::theme::Role;
 use crate::console::toast::Toasts;
 use crate::console::widgets::list::{Cursor, Filter};
@@ -19,7 +22,12 @@ pub(crate) struct Contents {
     lines: Vec<(String, Role)>,
     filter: Filter,
     cursor: Cursor,
+    /// Cells of a line, when it was last drawn.
+    room: Cell<usize>,
 }
+
+/// Where the help begins in lists of keys.
+const INDENT: usize = 19;
 
 impl Contents {
     pub(crate) fn new(title: impl Into<String>, lines: Vec<(String, Role)>) -> Self {
@@ -28,6 +36,7 @@ impl Contents {
             lines,
             filter: Filter::default(),
             cursor: Cursor::default(),
+            room: Cell::new(80),
         }
     }
 
@@ -53,12 +62,56 @@ impl Contents {
         Self::new("Keys", lines)
     }
 
-    fn shown(&self) -> Vec<&(String, Role)> {
-        self.lines
-            .iter()
-            .filter(|(line, _)| self.filter.is_empty() || self.filter.matches(line))
-            .collect()
+    /// What the filter lets through, in lines of at most that many cells.
+    fn shown(&self, room: usize) -> Vec<(Cow<'_, str>, Role)> {
+        let lines = self.lines.iter();
+        let lines = lines.filter(|(line, _)| self.filter.is_empty() || self.filter.matches(line));
+        let mut shown = Vec::new();
+        for (line, role) in lines {
+            let line = clean(line);
+            if width(&line) <= room {
+                shown.push((line, *role));
+            } else {
+                let lines = folded(&line, room).into_iter();
+                shown.extend(lines.map(|line| (Cow::Owned(line), *role)));
+            }
+        }
+        shown
     }
+
+    /// As it was drawn the last time.
+    fn rows(&self) -> usize {
+        self.shown(self.room.get()).len()
+    }
+}
+
+/// A text in lines of that many cells, broken at spaces where there are some. What follows the first is indented.
+fn folded(text: &str, room: usize) -> Vec<String> {
+    let indent = " ".repeat(if room > 60 { INDENT } else { 4 }.min(room / 2));
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split_inclusive(' ') {
+        let mut word = word;
+        while width(&line) + width(word.trim_end()) > room {
+            let fresh = line.trim_start().is_empty();
+            if fresh {
+                // A word that no line has room for.
+                let first = head(word, room.saturating_sub(width(&line)).max(1));
+                let first = if first.is_empty() { word } else { first };
+                line.push_str(first);
+                word = &word[first.len()..];
+            }
+            lines.push(std::mem::replace(&mut line, indent.clone()));
+            if word.is_empty() {
+                break;
+            }
+        }
+        line.push_str(word);
+    }
+    if !line.trim().is_empty() {
+        lines.push(line);
+    }
+    lines
 }
 
 impl Screen for Contents {
@@ -71,7 +124,7 @@ impl Screen for Contents {
     }
 
     fn act(&mut self, action: Action, _cx: &mut Cx<'_>) -> bool {
-        self.cursor.arranged(self.shown().len(), None);
+        self.cursor.arranged(self.rows(), None);
         self.cursor.act(action)
     }
 
@@ -103,20 +156,21 @@ impl Screen for Contents {
 
     fn draw(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
         let inner = framed(frame, area, &self.title, view);
-        let shown = self.shown();
+        self.room.set(usize::from(inner.width));
+        let shown = self.shown(usize::from(inner.width));
         self.cursor.arranged(shown.len(), None);
         self.cursor.drawn(usize::from(inner.height));
         let seen = shown.iter().enumerate().skip(self.cursor.offset());
         for (row, (n, (line, role))) in seen.take(usize::from(inner.height)).enumerate() {
             let y = inner.y + row as u16;
-            let width = usize::from(inner.width);
+            let room = usize::from(inner.width);
             let mut style = view.style(*role);
             if n == self.cursor.at() {
                 style = style.patch(view.style(Role::Selected));
             }
             frame
                 .buffer_mut()
-                .set_stringn(inner.x, y, clean(line), width, style);
+                .set_stringn(inner.x, y, line, room, style);
         }
     }
 }

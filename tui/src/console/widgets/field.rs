@@ -110,24 +110,16 @@ impl Field {
         let before: String = shown.chars().take(self.area.cursor().1).collect();
         let room = usize::from(area.width).saturating_sub(1);
         let cursor = crate::console::text::width(&before);
-        // What is left of the window, so that the cursor stays inside.
-        let mut skipped = 0;
-        let mut rest = shown.as_str();
-        while cursor - skipped > room {
-            let Some(first) = rest.chars().next() else {
-                break;
-            };
-            let (letter, after) = rest.split_at(first.len_utf8());
-            skipped += crate::console::text::width(letter);
-            rest = after;
-        }
+        // The cursor stays inside the window.
+        let left = cursor.saturating_sub(room);
+        let (rest, skipped) = crate::console::text::without_head(&shown, left);
         let style = view.style(if focused { Role::Text } else { Role::Faint });
         let text = crate::console::text::head(rest, usize::from(area.width));
         frame
             .buffer_mut()
             .set_stringn(area.x, area.y, text, usize::from(area.width), style);
         if focused {
-            let x = area.x + (cursor - skipped.min(cursor)).min(room) as u16;
+            let x = area.x + cursor.saturating_sub(skipped).min(room) as u16;
             frame.set_cursor_position(Position::new(x, area.y));
         }
     }

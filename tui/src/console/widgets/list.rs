@@ -214,7 +214,12 @@ impl<T: Keyed + 'static> ListPane<T> {
             .list::<T>(&self.want)
             .value
             .map_or(0, |list| list.items.len());
-        let shown = self.arranged.borrow().rows.len();
+        // Without a filter all of them are; those that just came are not arranged before they are drawn.
+        let shown = if self.filter.is_empty() {
+            read
+        } else {
+            self.arranged.borrow().rows.len()
+        };
         let near = self.cursor.at() + 2 * self.cursor.height().max(20) >= shown.min(read);
         vec![self.want.clone().more(near || self.sort.is_some())]
     }
@@ -239,8 +244,14 @@ impl<T: Keyed + 'static> ListPane<T> {
         }
         let list = view.store.list::<T>(&self.want).value;
         let all = list.into_iter().flat_map(|list| &list.items);
-        all.filter(|item| self.marks.contains(&item.key()))
-            .collect()
+        let marked: Vec<&T> = all
+            .filter(|item| self.marks.contains(&item.key()))
+            .collect();
+        // Marks of records that are gone are none.
+        if marked.is_empty() {
+            return self.selected(view).into_iter().collect();
+        }
+        marked
     }
 
     /// The keys of what is marked.
@@ -251,11 +262,6 @@ impl<T: Keyed + 'static> ListPane<T> {
     /// Marks those, also before they were read.
     pub(crate) fn mark_these(&mut self, keys: impl IntoIterator<Item = String>) {
         self.marks.extend(keys);
-    }
-
-    /// How many are marked.
-    pub(crate) fn marked(&self) -> usize {
-        self.marks.len()
     }
 
     /// Works out which rows are shown in which order, when something changed; keeps the cursor on its record.
@@ -275,17 +281,16 @@ impl<T: Keyed + 'static> ListPane<T> {
         }
         if let Some((column, reversed)) = self.sort {
             let column = &self.columns[column];
-            let compare = |a: &u32, b: &u32| {
-                let (a, b) = (&items[*a as usize], &items[*b as usize]);
-                let order = match column.order {
-                    Some(order) => order(a, b),
-                    None => (column.cell)(a, view)
-                        .plain()
-                        .cmp(&(column.cell)(b, view).plain()),
-                };
-                if reversed { order.reverse() } else { order }
-            };
-            rows.sort_by(compare);
+            match column.order {
+                Some(order) => {
+                    rows.sort_by(|a, b| order(&items[*a as usize], &items[*b as usize]));
+                }
+                None => rows
+                    .sort_by_cached_key(|row| (column.cell)(&items[*row as usize], view).plain()),
+            }
+            if reversed {
+                rows.reverse();
+            }
         }
         let key = self.cursor.key();
         let same = key.and_then(|key| {
@@ -309,6 +314,7 @@ impl<T: Keyed + 'static> ListPane<T> {
     /// Does an action of the `List` context; false when it is another.
     pub(crate) fn act(&mut self, action: Action, view: &View<'_>) -> bool {
         self.arrange(view);
+        self.unmark_gone(view);
         match action {
             Action::Mark => self.mark(view),
             Action::MarkRange => self.mark_range(view),
@@ -353,6 +359,16 @@ impl<T: Keyed + 'static> ListPane<T> {
         self.cursor.act(Action::Down);
     }
 
+    fn unmark_gone(&mut self, view: &View<'_>) {
+        let Some(list) = view.store.list::<T>(&self.want).value else {
+            return;
+        };
+        if !self.marks.is_empty() {
+            let there: BTreeSet<String> = list.items.iter().map(Keyed::key).collect();
+            self.marks.retain(|key| there.contains(key));
+        }
+    }
+
     fn mark_range(&mut self, view: &View<'_>) {
         let Some(list) = view.store.list::<T>(&self.want).value else {
             return;
@@ -393,6 +409,7 @@ impl<T: Keyed + 'static> ListPane<T> {
 
     /// Esc: the filter goes first, then the marks.
     pub(crate) fn escape(&mut self, view: &View<'_>) -> bool {
+        self.unmark_gone(view);
         if !self.filter.is_empty() {
             self.set_filter("", view);
         } else if !self.marks.is_empty() {
