@@ -8,7 +8,7 @@ use super::glyph::Glyphs;
 use super::theme::Role;
 
 /// One line for each value that was added, taken away or changed; nothing where they are the same.
-pub(crate) fn difference(before: &Value, after: &Value, glyphs: Glyphs) -> Vec<(String, Role)> {
+pub(crate) fn difference(before: &Value, after: &Value, glyphs: &Glyphs) -> Vec<(String, Role)> {
     let (old, new) = (leaves(before), leaves(after));
     let mut names: Vec<&String> = old.keys().chain(new.keys()).collect();
     names.sort();
@@ -67,7 +67,7 @@ mod tests {
     fn it_names_what_was_added_changed_and_taken_away() {
         let before = json!({"name": "nightly", "schedule": {"cron": "0 2 * * *"}, "label": "old", "same": [1]});
         let after = json!({"name": "nightly", "schedule": {"cron": "0 3 * * *"}, "verify": "decoded", "same": [1]});
-        let lines: Vec<String> = difference(&before, &after, ASCII)
+        let lines: Vec<String> = difference(&before, &after, &ASCII)
             .into_iter()
             .map(|(line, _)| line)
             .collect();
@@ -79,6 +79,6 @@ mod tests {
                 "+ verify: decoded"
             ]
         );
-        assert!(difference(&after, &after, ASCII).is_empty());
+        assert!(difference(&after, &after, &ASCII).is_empty());
     }
 }

@@ -33,6 +33,7 @@ impl Probe {
         Self::with(screen, answers, UTF8, Theme::Default)
     }
 
+    #[expect(clippy::large_types_passed_by_value, reason = "it is kept")]
     pub(crate) fn with(
         screen: impl Screen + 'static,
         answers: &[(&str, Value)],

@@ -124,7 +124,7 @@ impl Want {
                 Ok(Box::new(List::new(page.items, page.next_cursor)))
             },
             merge: merge::<T>,
-            ..Self::rows::<T>(path.into())
+            ..Self::rows::<T>(&path.into())
         }
     }
 
@@ -134,11 +134,11 @@ impl Want {
             read: |bytes| Ok(Box::new(parse::<P>(bytes)?.into_list())),
             merge: renew::<P::Row>,
             more: true,
-            ..Self::rows::<P::Row>(path.into())
+            ..Self::rows::<P::Row>(&path.into())
         }
     }
 
-    fn rows<T: 'static>(path: String) -> Self {
+    fn rows<T: 'static>(path: &str) -> Self {
         let joint = if path.contains('?') { '&' } else { '?' };
         Self {
             path: format!("{path}{joint}limit={PAGE}"),
@@ -273,7 +273,6 @@ pub(crate) struct Seen<'a, T> {
     pub(crate) error: Option<&'a Error>,
     /// Grows with every change.
     pub(crate) revision: u64,
-    pub(crate) loading: bool,
 }
 
 /// A request that should be made.
@@ -329,7 +328,6 @@ impl Store {
             value: slot.and_then(|slot| slot.answer.as_ref()?.downcast_ref()),
             error: slot.and_then(|slot| slot.error.as_ref()),
             revision: slot.map_or(0, |slot| slot.revision),
-            loading: slot.is_none_or(|slot| slot.loading),
         }
     }
 

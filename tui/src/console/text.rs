@@ -155,12 +155,5 @@ pub(crate) fn shell(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// An id short enough for a table: its last eight letters, which differ most.
-pub(crate) fn short_id(id: &str) -> String {
-    let body = id.split_once('_').map_or(id, |(_, body)| body);
-    let from = body.char_indices().rev().nth(7).map_or(0, |(at, _)| at);
-    body[from..].to_lowercase()
-}
-
 #[cfg(test)]
 mod tests;

@@ -27,7 +27,7 @@ const GATHER: Duration = Duration::from_millis(100);
 /// Time between two attempts to reach the engine, the first and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// How long an answer may take, and how long the question whether the engine is there.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const ANSWER_WAIT: Duration = Duration::from_mins(1);
 const HEALTH_WAIT: Duration = Duration::from_secs(15);
 /// After so long without an event the engine is asked whether it is still there.
 const SILENCE: Duration = Duration::from_secs(20);

@@ -138,7 +138,7 @@ impl App {
             "No engine answers now; nothing was done",
         ));
         self.with(id, effects, |screen, cx| {
-            screen.answered(call.tag, &gone, cx)
+            screen.answered(call.tag, &gone, cx);
         });
     }
 

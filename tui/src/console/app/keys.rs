@@ -140,16 +140,13 @@ impl App {
     }
 
     fn go_to_last_run(&mut self) {
-        match &self.last_run {
-            Some(run) => {
-                let screen = screens::RunScreen::new(run.clone());
-                self.layers.clear();
-                self.trail.open(Box::new(screen), false);
-            }
-            None => {
-                let text = "No run was started from this console yet".to_owned();
-                self.toasts.add(Level::Info, text, self.now);
-            }
+        if let Some(run) = &self.last_run {
+            let screen = screens::RunScreen::new(run.clone());
+            self.layers.clear();
+            self.trail.open(Box::new(screen), false);
+        } else {
+            let text = "No run was started from this console yet".to_owned();
+            self.toasts.add(Level::Info, text, self.now);
         }
     }
 

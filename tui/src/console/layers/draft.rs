@@ -57,16 +57,15 @@ impl Draft {
 
     fn finish(&mut self, cx: &mut Cx<'_>) {
         let text = self.area.lines().join("\n") + "\n";
-        match (self.check)(&text) {
-            Err(why) => self.wrong = Some(why),
-            Ok(()) => {
-                cx.ask(Ask::Close);
-                cx.ask(Ask::Edited {
-                    tag: self.tag,
-                    text,
-                });
-            }
+        if let Err(why) = (self.check)(&text) {
+            self.wrong = Some(why);
+            return;
         }
+        cx.ask(Ask::Close);
+        cx.ask(Ask::Edited {
+            tag: self.tag,
+            text,
+        });
     }
 
     /// What of the text is seen, so that the cursor is.

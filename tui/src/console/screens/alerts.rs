@@ -223,7 +223,9 @@ impl Screen for Alerts {
             }
             Action::Read => {
                 let calls = self.calls("read", "Marking as read", cx);
-                calls.into_iter().for_each(|call| cx.call(call));
+                for call in calls {
+                    cx.call(call);
+                }
             }
             Action::Dismiss => self.dismiss(cx),
             Action::ShowAll => {

@@ -89,7 +89,7 @@ fn told(own: &AuditEvent, view: &View<'_>) -> Vec<(String, Role)> {
         own.before.as_ref().unwrap_or(&nothing),
         own.after.as_ref().unwrap_or(&nothing),
     );
-    let changes = difference(before, after, view.glyphs);
+    let changes = difference(before, after, &view.glyphs);
     if changes.is_empty() {
         lines.push(("No value was changed".to_owned(), Role::Faint));
     }

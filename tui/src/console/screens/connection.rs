@@ -57,6 +57,10 @@ const COLUMNS: &[Column<Database>] = &[
     }),
 ];
 
+#[expect(
+    clippy::option_option,
+    reason = "not known yet is not the same as not there"
+)]
 fn known<'s>(own: &Database, view: &View<'s>) -> Option<Option<&'s DatabaseOverview>> {
     overview::known(view, &own.connection_id.to_string(), &own.name)
 }
@@ -132,7 +136,9 @@ impl ConnectionScreen {
         if calls.is_empty() {
             calls.push(backups::backing_up(&self.name, None));
         }
-        calls.into_iter().for_each(|call| cx.call(call));
+        for call in calls {
+            cx.call(call);
+        }
     }
 
     fn select(&self, cx: &mut Cx<'_>) {
@@ -152,9 +158,10 @@ impl ConnectionScreen {
                 method: "PUT",
                 path: path(&["connections", "databases", &own.id.to_string()]),
                 body: Some(json!({ "selected": selected })),
-                says: match selected {
-                    true => format!("{verb} {} into whole-server backups", own.name),
-                    false => format!("{verb} {} out of whole-server backups", own.name),
+                says: if selected {
+                    format!("{verb} {} into whole-server backups", own.name)
+                } else {
+                    format!("{verb} {} out of whole-server backups", own.name)
                 },
                 command: format!(
                     "backstay connection databases {} {flag} {}",
@@ -165,7 +172,9 @@ impl ConnectionScreen {
                 tag: 0,
             })
             .collect();
-        calls.into_iter().for_each(|call| cx.call(call));
+        for call in calls {
+            cx.call(call);
+        }
     }
 
     /// Proves the last good backup of the selected database.

@@ -126,7 +126,7 @@ impl Screen for Connections {
         match action {
             Action::Open => {
                 self.with_selected(cx, |own, cx| {
-                    cx.open(ConnectionScreen::new(own.name.clone()))
+                    cx.open(ConnectionScreen::new(own.name.clone()));
                 });
             }
             Action::BackUp => {
@@ -135,7 +135,9 @@ impl Screen for Connections {
                     .iter()
                     .map(|own| backing_up(&own.name, None))
                     .collect();
-                calls.into_iter().for_each(|call| cx.call(call));
+                for call in calls {
+                    cx.call(call);
+                }
             }
             Action::Restore => self.with_selected(cx, |own, cx| {
                 cx.open(Wizard::of_database(&own.name, None));

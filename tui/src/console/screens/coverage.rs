@@ -100,7 +100,8 @@ impl Line<'_> {
         let (from, to) = self.range;
         let whole = (to - from).num_milliseconds().max(1);
         let part = (at.clamp(from, to) - from).num_milliseconds();
-        (i128::from(part) * i128::from(self.cells - 1) / i128::from(whole)) as u16
+        let cell = i128::from(part) * i128::from(self.cells - 1) / i128::from(whole);
+        u16::try_from(cell).unwrap_or_default()
     }
 
     fn fill(&mut self, y: u16, (from, to): (u16, u16), sign: &str, role: Role) {

@@ -31,9 +31,8 @@ impl Keyed for Job {
 
 const COLUMNS: &[Column<Job>] = &[
     Column::<Job>::new("JOB", (14, 30), 0, |job, _| Cell::text(job.name.as_str())),
-    Column::<Job>::new("STATE", (8, 8), 1, |job, view| state(job, view)),
-    Column::<Job>::new("NEXT RUN", (8, 8), 2, |job, view| next(job, view))
-        .by(|a, b| order(a).cmp(&order(b))),
+    Column::<Job>::new("STATE", (8, 8), 1, state),
+    Column::<Job>::new("NEXT RUN", (8, 8), 2, next).by(|a, b| order(a).cmp(&order(b))),
     Column::<Job>::new("LAST RUN", (13, 13), 1, |job, view| match &job.last_run {
         None => Cell::of("never", Role::Faint),
         Some(run) => Cell::sign(view.glyphs.status(run.status), run.status.as_str()),
@@ -214,7 +213,7 @@ impl Jobs {
         let before = text::document(&job);
         match text::changed(&before, written) {
             Ok(None) => cx.toast(Level::Info, "Nothing was changed"),
-            Ok(Some(edit)) => self.ask(&job, &edit, &before, written, cx),
+            Ok(Some(edit)) => Self::ask(&job, &edit, &before, written, cx),
             Err(why) => {
                 let title = format!("Edit the job {}", job.name);
                 self.editing = Some(job);
@@ -223,7 +222,7 @@ impl Jobs {
         }
     }
 
-    fn ask(&self, job: &Job, edit: &JobEdit, before: &Value, written: &str, cx: &mut Cx<'_>) {
+    fn ask(job: &Job, edit: &JobEdit, before: &Value, written: &str, cx: &mut Cx<'_>) {
         let after: Value = serde_json::from_str(written).unwrap_or_default();
         let mut call = form::editing(job, edit);
         let whole = call.body.clone().unwrap_or_default();
@@ -232,7 +231,7 @@ impl Jobs {
             call.path,
             shell(&whole.to_string())
         );
-        let mut lines = difference(before, &over(before, after), cx.view.glyphs);
+        let mut lines = difference(before, &over(before, after), &cx.view.glyphs);
         lines.insert(0, ("This is changed:".to_owned(), Role::Text));
         let question = Question {
             title: format!("Change the job {}", job.name),

@@ -66,6 +66,10 @@ pub(super) fn want() -> Want {
 }
 
 /// What is known of a database: nothing yet, or what there is, if anything.
+#[expect(
+    clippy::option_option,
+    reason = "not known yet is not the same as not there"
+)]
 pub(super) fn known<'s>(
     view: &View<'s>,
     connection_id: &str,
@@ -145,7 +149,7 @@ impl Overview {
         }
     }
 
-    fn draw_first_steps(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
+    fn draw_first_steps(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
         let contexts = [Context::Overview, Context::List, Context::Global];
         let key = |action| view.key(&contexts, action).unwrap_or_default();
         let lines = [
@@ -179,7 +183,7 @@ impl Overview {
 
     fn draw_databases(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
         if self.has_no_connection(view) {
-            return self.draw_first_steps(frame, area, view);
+            return Self::draw_first_steps(frame, area, view);
         }
         let why = u16::from(area.height > 4);
         let table = Rect {
@@ -306,7 +310,7 @@ impl Screen for Overview {
             );
             (left, right)
         } else {
-            let own = self.work.height(view).min(body.height / 2);
+            let own = Work::height(view).min(body.height / 2);
             let [left, right] = body.layout(&Layout::vertical([
                 Constraint::Min(1),
                 Constraint::Length(own),

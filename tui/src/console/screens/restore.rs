@@ -91,7 +91,7 @@ pub(crate) struct Wizard {
 }
 
 impl Wizard {
-    fn of(list: Of) -> Self {
+    fn of(list: &Of) -> Self {
         Self {
             step: Step::What,
             backups: list.pane("There is no backup that could be restored"),
@@ -114,7 +114,7 @@ impl Wizard {
             connection: Some(backup.connection.clone()),
             database: Some(backup.database.clone()),
         };
-        let mut own = Self::of(list);
+        let mut own = Self::of(&list);
         own.take(backup.clone());
         own.step = Step::Where;
         own
@@ -137,7 +137,7 @@ impl Wizard {
         };
         Self {
             takes_newest: database.is_some(),
-            ..Self::of(list)
+            ..Self::of(&list)
         }
     }
 
@@ -157,7 +157,7 @@ impl Wizard {
     /// What the steps say so far, as `restore run` takes it.
     fn target(&self) -> Option<crate::cli::args::RestoreTarget> {
         let backup = self.backup.as_ref()?;
-        let marks = self.objects.iter().flat_map(|list| list.marks());
+        let marks = self.objects.iter().flat_map(ListPane::marks);
         let objects = marks.filter_map(|key| {
             let (schema, name) = named(key)?;
             let mut text = objects::quoted(schema, name);
@@ -249,7 +249,7 @@ impl Wizard {
         match self.step {
             Step::What => self.backups.act(action, &cx.view),
             Step::Where => {
-                let known = self.connections(cx.view.store);
+                let known = Self::connections(cx.view.store);
                 self.touched |= matches!(action, Action::Mark | Action::Left | Action::Right);
                 self.choice.act(action, &known)
             }
@@ -264,7 +264,7 @@ impl Wizard {
         }
     }
 
-    fn connections(&self, store: &Store) -> Vec<String> {
+    fn connections(store: &Store) -> Vec<String> {
         let seen = store.one::<Page<choice::Server>>(&choice::servers());
         let all = seen.value.into_iter().flat_map(|list| &list.items);
         all.map(|own| own.name.clone()).collect()

@@ -86,16 +86,15 @@ impl RunScreen {
         let same = self
             .sampled
             .is_some_and(|then| (view.now - then).num_milliseconds().abs() < 1000);
-        match self.rates.last_mut().filter(|_| same) {
-            Some(last) => *last = rate,
-            None => {
-                if self.rates.len() == RATES {
-                    self.rates.remove(0);
-                }
-                self.rates.push(rate);
-                self.sampled = Some(view.now);
-            }
+        if let Some(last) = self.rates.last_mut().filter(|_| same) {
+            *last = rate;
+            return;
         }
+        if self.rates.len() == RATES {
+            self.rates.remove(0);
+        }
+        self.rates.push(rate);
+        self.sampled = Some(view.now);
     }
 
     fn draw_both(&self, frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {

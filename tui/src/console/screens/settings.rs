@@ -137,7 +137,7 @@ impl SettingsScreen {
             Ok(Some(edit)) => {
                 let after: Value = serde_json::from_str(text).unwrap_or_default();
                 let mut lines = vec![("This is changed, at once:".to_owned(), Role::Text)];
-                lines.extend(difference(&before, &over(&before, after), cx.view.glyphs));
+                lines.extend(difference(&before, &over(&before, after), &cx.view.glyphs));
                 let question = Question {
                     title: "Change the settings".to_owned(),
                     lines,
@@ -173,7 +173,9 @@ impl SettingsScreen {
                 }
             })
             .collect();
-        calls.into_iter().for_each(|call| cx.call(call));
+        for call in calls {
+            cx.call(call);
+        }
     }
 
     fn pause(&self, cx: &mut Cx<'_>) {

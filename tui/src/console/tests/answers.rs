@@ -114,7 +114,7 @@ pub(crate) fn backup(n: u64) -> Value {
         "created_at": made, "started_at": made, "finished_at": made, "point_at": made, "duration_ms": 61_000,
         "source_bytes": 5_000_000_000_u64 + n, "new_bytes": 200_000_000, "stored_bytes": 90_000_000,
         "objects": 321, "tables": 47, "rows": 12_345_678, "server_version": "18.1", "checksum": null,
-        "verify_level": (if n % 2 == 0 { "decoded" } else { "none" }), "verified": [], "losses": [], "error": null,
+        "verify_level": (if n.is_multiple_of(2) { "decoded" } else { "none" }), "verified": [], "losses": [], "error": null,
     })
 }
 

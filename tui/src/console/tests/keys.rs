@@ -115,7 +115,7 @@ fn asked(bench: &mut Bench, tier: Tier, action: Action) {
     let now = bench.now;
     let mut effects = Vec::new();
     bench.app.on_top(&mut effects, |_, cx: &mut Cx<'_>| {
-        cx.layer(Confirm::new(question, now))
+        cx.layer(Confirm::new(question, now));
     });
 }
 

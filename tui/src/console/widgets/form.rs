@@ -79,13 +79,12 @@ impl Entry {
             _ => (String::new(), text.trim()),
         };
         let at = self.suggestions.iter().position(|word| word == last);
-        let next = match at {
-            Some(at) => self.suggestions.get((at + 1) % self.suggestions.len()),
-            None => {
-                let mut all = self.suggestions.iter();
-                all.find(|word| word.starts_with(last))
-                    .or_else(|| self.suggestions.first())
-            }
+        let next = if let Some(at) = at {
+            self.suggestions.get((at + 1) % self.suggestions.len())
+        } else {
+            let mut all = self.suggestions.iter();
+            all.find(|word| word.starts_with(last))
+                .or_else(|| self.suggestions.first())
         };
         if let Some(next) = next {
             field.set(&format!("{kept}{next}"));
@@ -204,13 +203,16 @@ pub(crate) struct Step {
     pub(crate) says: Option<fn(&Value) -> Told>,
 }
 
+/// Makes lines of an answer.
+type Says = fn(&Result<Value>, &View<'_>) -> Vec<(String, Role)>;
+
 /// What the engine says of what is being filled in, while it is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
     /// The question: a call that only looks. None where there is nothing to ask.
     pub(crate) call: fn(&Filled<'_>, &str) -> Option<Call>,
     /// The answer in lines.
-    pub(crate) says: fn(&Result<Value>, &View<'_>) -> Vec<(String, Role)>,
+    pub(crate) says: Says,
 }
 
 /// Tag of a watch's calls.
@@ -401,12 +403,11 @@ impl Screen for Form {
                 self.touched |= entry.is_some_and(Entry::suggest);
                 self.look(cx);
             }
-            KeyCode::Tab | KeyCode::Down => self.go(true),
             KeyCode::BackTab | KeyCode::Up => self.go(false),
             KeyCode::Left if self.at >= fields => self.go(false),
             KeyCode::Right if self.at >= fields => self.go(true),
             KeyCode::Enter if self.at >= fields => self.press(self.at - fields, cx),
-            KeyCode::Enter => self.go(true),
+            KeyCode::Tab | KeyCode::Down | KeyCode::Enter => self.go(true),
             KeyCode::Char('s') if key.modifiers == KeyModifiers::CONTROL => {
                 self.press(self.steps.len() - 1, cx);
             }

@@ -47,6 +47,7 @@ fn names(want: &Want, view: &View<'_>) -> Vec<String> {
 }
 
 /// A form for a new job, or for one that is there.
+#[expect(clippy::too_many_lines, reason = "a list of fields")]
 pub(super) fn form(job: Option<&Job>, view: &View<'_>) -> Form {
     let schedule = job.and_then(|job| job.schedule.as_ref());
     let work = job.map(|job| job.work.clone()).unwrap_or_default();

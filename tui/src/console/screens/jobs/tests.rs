@@ -1,5 +1,7 @@
 //! Keys on the list of jobs, its forms, its texts and its retention.
 
+#![allow(clippy::needless_pass_by_value)]
+
 use serde_json::{Value, json};
 
 use crate::console::message::Msg;

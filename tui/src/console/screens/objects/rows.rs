@@ -295,10 +295,10 @@ impl Screen for Rows {
             height: area.height - used,
             ..area
         };
-        if let Some(rows) = seen.value.filter(|rows| !rows.columns.is_empty()) {
-            if below.height > 2 {
-                self.draw_rows(frame, below, rows, view);
-            }
+        if let Some(rows) = seen.value.filter(|rows| !rows.columns.is_empty())
+            && below.height > 2
+        {
+            self.draw_rows(frame, below, rows, view);
         }
     }
 

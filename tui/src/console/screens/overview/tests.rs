@@ -1,5 +1,7 @@
 //! Tests.
 
+#![allow(clippy::needless_pass_by_value)]
+
 use serde_json::{Value, json};
 
 use crate::console::message::Msg;

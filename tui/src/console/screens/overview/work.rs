@@ -72,7 +72,7 @@ impl Work {
     }
 
     /// Lines it would fill.
-    pub(super) fn height(&self, view: &View<'_>) -> u16 {
+    pub(super) fn height(view: &View<'_>) -> u16 {
         runs(view).len().clamp(1, 7) as u16 + 1
     }
 

@@ -1,5 +1,7 @@
 //! Keys on repositories; above all that a prune never starts without the name.
 
+#![allow(clippy::needless_pass_by_value)]
+
 use serde_json::{Value, json};
 
 use crate::console::screens::driver::Driver;
@@ -22,7 +24,7 @@ fn page(items: Value) -> Value {
 fn plan(freed: u64) -> Value {
     json!({
         "dry_run": true, "purged_backups": 2, "keep_packs": 9, "repack_packs": 1, "delete_packs": 3,
-        "repack_bytes": 1024, "keep_bytes": 7000000, "freed_bytes": freed, "waits_for_sessions": 0, "messages": [],
+        "repack_bytes": 1024, "keep_bytes": 7_000_000, "freed_bytes": freed, "waits_for_sessions": 0, "messages": [],
     })
 }
 

@@ -118,7 +118,9 @@ impl Screen for Trash {
                 }
             })
             .collect();
-        calls.into_iter().for_each(|call| cx.call(call));
+        for call in calls {
+            cx.call(call);
+        }
         true
     }
 

@@ -25,6 +25,7 @@ pub(super) fn servers() -> Want {
 
 /// Where it goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "in place is what it is called")]
 pub(super) enum Place {
     /// A new database on the same server.
     #[default]

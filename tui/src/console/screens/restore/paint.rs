@@ -1,5 +1,7 @@
 //! Draws the wizard: its steps, the one that is seen, and the command line that does the same.
 
+use std::cmp::Ordering;
+
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
@@ -51,12 +53,10 @@ fn steps(own: &Wizard, view: &View<'_>) -> Line<'static> {
         if n > 0 {
             spans.push(Span::styled(view.glyphs.separator, view.style(Role::Faint)));
         }
-        let (text, role) = if *step == own.step {
-            (format!("[{} {name}]", n + 1), Role::Title)
-        } else if *step < own.step {
-            (format!("{} {} {name}", view.glyphs.ok, n + 1), Role::Good)
-        } else {
-            (format!("{} {name}", n + 1), Role::Faint)
+        let (text, role) = match step.cmp(&own.step) {
+            Ordering::Equal => (format!("[{} {name}]", n + 1), Role::Title),
+            Ordering::Less => (format!("{} {} {name}", view.glyphs.ok, n + 1), Role::Good),
+            Ordering::Greater => (format!("{} {name}", n + 1), Role::Faint),
         };
         spans.push(Span::styled(text, view.style(role)));
     }

@@ -157,14 +157,13 @@ impl LogPane {
             Action::HalfDown => self.go(top + page.div_ceil(2)),
             Action::HalfUp => self.go_up(top, page.div_ceil(2)),
             Action::First => self.go(0),
-            Action::Last => self.follow = true,
             Action::Left => self.side = self.side.saturating_sub(SIDE),
             Action::Right => self.side += SIDE,
             Action::Follow if self.follow => {
                 (self.follow, self.seen) = (false, self.total());
                 self.top.set(self.end.get());
             }
-            Action::Follow => self.follow = true,
+            Action::Last | Action::Follow => self.follow = true,
             Action::Wrap => self.wrap = !self.wrap,
             Action::Timestamps => self.times = !self.times,
             Action::NextMatch | Action::PreviousMatch => {

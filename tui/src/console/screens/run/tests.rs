@@ -1,5 +1,7 @@
 //! A run on the screen.
 
+#![allow(clippy::needless_pass_by_value)]
+
 use serde_json::{Value, json};
 
 use super::RunScreen;
