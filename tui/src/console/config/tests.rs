@@ -1,3 +1,5 @@
+//! What the console's own file may say, and how its faults are told.
+
 use super::*;
 
 fn wrong_with(text: &str) -> String {

@@ -1,3 +1,5 @@
+//! Keys: the table's defaults, what the user's file changes, and what it may not.
+
 use super::*;
 use crate::console::action::Tier;
 use crate::console::tests::overrides;

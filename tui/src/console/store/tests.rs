@@ -1,3 +1,5 @@
+//! Answers: pages that are merged, what is asked again and when.
+
 use chrono::TimeDelta;
 use serde::Deserialize;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Widths and cuts of text, and values as people read them.
+
 use chrono::TimeDelta;
 
 use super::*;

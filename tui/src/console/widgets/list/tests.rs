@@ -1,3 +1,5 @@
+//! Lists: the cursor, filters, sorting and marks.
+
 use backstay_engine::model::Backup;
 use serde_json::json;
 
